@@ -1,0 +1,250 @@
+"""Compiled loops over the rows of a block: products with a vector and weighted cross products.
+
+Dense columns are copied tile by tile (any dtype and order in, centred and scaled float64 out) and handed to
+BLAS; integer codes and CSR rows are scattered. Tiles have a fixed length and start at the block's first row,
+because the last bits of a BLAS product depend on the length of what it is given.
+"""
+
+import numpy as np
+from numba import njit
+
+from statkit._numba import add_columns_dot, add_cross, add_gram, add_rows_dot
+
+
+@njit(cache=True, nogil=True)
+def tile_rows(n_columns):
+    """Rows of a tile: a few hundred kB, so that a tile stays in the second-level cache."""
+    return 4096 if n_columns <= 32 else 1024
+
+
+@njit(cache=True, nogil=True)
+def _load(X, start, m, center, scale, tile):
+    d = X.shape[1]
+    if center.size:
+        for i in range(m):
+            for j in range(d):
+                tile[i, j] = (X[start + i, j] - center[j]) * scale[j]
+    else:
+        for i in range(m):
+            for j in range(d):
+                tile[i, j] = X[start + i, j]
+
+
+@njit(cache=True, nogil=True)
+def _load_columns(X, start, m, center, scale, tile):
+    """The same for Fortran order: sweep columns so that reads are contiguous."""
+    d = X.shape[1]
+    for j in range(d):
+        shift = center[j] if center.size else 0.0
+        factor = scale[j] if center.size else 1.0
+        for i in range(m):
+            tile[i, j] = (X[start + i, j] - shift) * factor
+
+
+@njit(cache=True, nogil=True)
+def _fill(X, by_columns, start, m, center, scale, tile):
+    if by_columns:
+        _load_columns(X, start, m, center, scale, tile)
+    else:
+        _load(X, start, m, center, scale, tile)
+
+
+@njit(cache=True, nogil=True)
+def dense_matvec(X, by_columns, center, scale, beta, out):
+    n, d = X.shape
+    T = tile_rows(d)
+    tile = np.empty((min(T, n), d))
+    for start in range(0, n, T):
+        m = min(T, n - start)
+        _fill(X, by_columns, start, m, center, scale, tile)
+        add_rows_dot(tile, m, beta, out[start:])
+
+
+@njit(cache=True, nogil=True)
+def dense_transpose_matvec(X, by_columns, center, scale, r, out):
+    n, d = X.shape
+    T = tile_rows(d)
+    tile = np.empty((min(T, n), d))
+    for start in range(0, n, T):
+        m = min(T, n - start)
+        _fill(X, by_columns, start, m, center, scale, tile)
+        add_columns_dot(tile, m, r[start:], out)
+
+
+@njit(cache=True, nogil=True)
+def matrix_matvec(X, beta, out):
+    """Unscaled C-ordered float64: BLAS reads the rows where they are."""
+    n, d = X.shape
+    T = tile_rows(d)
+    for start in range(0, n, T):
+        add_rows_dot(X[start:], min(T, n - start), beta, out[start:])
+
+
+@njit(cache=True, nogil=True)
+def matrix_transpose_matvec(X, r, out):
+    n, d = X.shape
+    T = tile_rows(d)
+    for start in range(0, n, T):
+        add_columns_dot(X[start:], min(T, n - start), r[start:], out)
+
+
+@njit(cache=True, nogil=True)
+def dense_sandwich(X, by_columns, center, scale, w, nonnegative, gram, border):
+    """Upper triangle of X'WX into ``gram`` and X'w into ``border``."""
+    n, d = X.shape
+    T = tile_rows(d)
+    tile = np.empty((min(T, n), d))
+    weighted = np.empty((0 if nonnegative else min(T, n), d))
+    root = np.empty(min(T, n))
+    for start in range(0, n, T):
+        m = min(T, n - start)
+        if nonnegative:
+            for i in range(m):
+                root[i] = np.sqrt(w[start + i])
+            if by_columns:
+                for j in range(d):
+                    shift = center[j] if center.size else 0.0
+                    factor = scale[j] if center.size else 1.0
+                    for i in range(m):
+                        tile[i, j] = (X[start + i, j] - shift) * factor * root[i]
+            elif center.size:
+                for i in range(m):
+                    for j in range(d):
+                        tile[i, j] = (X[start + i, j] - center[j]) * scale[j] * root[i]
+            else:
+                for i in range(m):
+                    for j in range(d):
+                        tile[i, j] = X[start + i, j] * root[i]
+            add_gram(tile, m, gram)
+            add_columns_dot(tile, m, root, border)
+        else:
+            _fill(X, by_columns, start, m, center, scale, tile)
+            for i in range(m):
+                for j in range(d):
+                    weighted[i, j] = tile[i, j] * w[start + i]
+                    border[j] += weighted[i, j]
+            add_cross(tile, weighted, m, gram)
+
+
+@njit(cache=True, nogil=True)
+def codes_matvec(codes, multiplier, beta, out):
+    n, q = codes.shape
+    for i in range(n):
+        total = 0.0
+        for a in range(q):
+            c = codes[i, a]
+            if c >= 0:
+                total += beta[c] * multiplier[i, a] if multiplier.size else beta[c]
+        out[i] += total
+
+
+@njit(cache=True, nogil=True)
+def codes_transpose_matvec(codes, multiplier, r, out):
+    n, q = codes.shape
+    for i in range(n):
+        for a in range(q):
+            c = codes[i, a]
+            if c >= 0:
+                out[c] += r[i] * multiplier[i, a] if multiplier.size else r[i]
+
+
+@njit(cache=True, nogil=True)
+def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, w, out):
+    """Every cross product that involves a coded column, into the upper triangle of ``out``.
+
+    Coded columns come after the dense ones and later parts have higher codes, so (row, column) of each
+    update is known to lie above the diagonal.
+    """
+    n, q = codes.shape
+    d = X.shape[1]
+    row = np.empty(d)
+    for i in range(n):
+        wi = w[i]
+        if center.size:
+            for j in range(d):
+                row[j] = (X[i, j] - center[j]) * scale[j] * wi
+        else:
+            for j in range(d):
+                row[j] = X[i, j] * wi
+        for a in range(q):
+            c = codes[i, a]
+            if c < 0:
+                continue
+            ma = multiplier[i, a] if multiplier.size else 1.0
+            wa = wi * ma
+            if intercept:
+                out[0, c] += wa
+            for j in range(d):
+                out[first_dense + j, c] += row[j] * ma
+            out[c, c] += wa * ma
+            for b in range(a + 1, q):
+                e = codes[i, b]
+                if e >= 0:
+                    out[c, e] += wa * multiplier[i, b] if multiplier.size else wa
+
+
+@njit(cache=True, nogil=True)
+def csr_matvec(data, indices, indptr, beta, out):
+    for i in range(indptr.size - 1):
+        total = 0.0
+        for k in range(indptr[i], indptr[i + 1]):
+            total += data[k] * beta[indices[k]]
+        out[i] += total
+
+
+@njit(cache=True, nogil=True)
+def csr_transpose_matvec(data, indices, indptr, r, out):
+    for i in range(indptr.size - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            out[indices[k]] += data[k] * r[i]
+
+
+@njit(cache=True, nogil=True)
+def csr_sandwich(data, indices, indptr, w, gram, border):
+    """Symmetric X'WX (both triangles) and X'w; the order of the entries in a row does not matter."""
+    for i in range(indptr.size - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            wk = w[i] * data[k]
+            ck = indices[k]
+            border[ck] += wk
+            for e in range(indptr[i], indptr[i + 1]):
+                gram[ck, indices[e]] += wk * data[e]
+
+
+@njit(cache=True, nogil=True)
+def all_finite(X):
+    """Whether the sum of every row is finite: one read, no temporary."""
+    n, d = X.shape
+    total = 0.0
+    for i in range(n):
+        for j in range(d):
+            total += X[i, j] * 0.0
+    return total == 0.0
+
+
+@njit(cache=True, nogil=True)
+def group_scores(X, by_columns, center, scale, r, inverse, out):
+    """Sum of r·x by group for the dense columns; ``inverse`` is the group's row in ``out``."""
+    n, d = X.shape
+    for i in range(n):
+        g = inverse[i]
+        for j in range(d):
+            x = (X[i, j] - center[j]) * scale[j] if center.size else X[i, j]
+            out[g, j] += r[i] * x
+
+
+@njit(cache=True, nogil=True)
+def codes_group_scores(codes, multiplier, r, inverse, out):
+    n, q = codes.shape
+    for i in range(n):
+        for a in range(q):
+            c = codes[i, a]
+            if c >= 0:
+                out[inverse[i], c] += r[i] * multiplier[i, a] if multiplier.size else r[i]
+
+
+@njit(cache=True, nogil=True)
+def csr_group_scores(data, indices, indptr, r, inverse, out):
+    for i in range(indptr.size - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            out[inverse[i], indices[k]] += data[k] * r[i]
