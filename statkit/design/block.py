@@ -9,7 +9,7 @@ Columns are numbered [intercept, dense columns, part 1, part 2, …] or [interce
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,8 +88,8 @@ class Block:
     rows: int | np.ndarray
     n_read: int
     n_missing: int
-    center: np.ndarray = _NONE
-    scale: np.ndarray = _NONE
+    center: np.ndarray = field(default_factory=lambda: _NONE)
+    scale: np.ndarray = field(default_factory=lambda: _NONE)
     owned: bool = True
 
     @property

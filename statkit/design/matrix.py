@@ -1,0 +1,120 @@
+"""A plain matrix as a design: every column as it is, views of the caller's memory, no profile."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from statkit.design._kernels import all_finite
+from statkit.design.block import Csr, make_block
+from statkit.design.design import Design
+
+__all__ = ["MatrixDesign"]
+
+
+class MatrixDesign(Design):
+    """All columns of a dense or CSR matrix, in order, after an intercept.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Column names, without the intercept.
+    intercept : bool
+    na_action : {"drop", "raise"}
+        What to do with rows that hold NaN.
+    """
+
+    def __init__(self, names, *, intercept=True, na_action="drop", response_name="y", classes=None):
+        first = ("Intercept",) if intercept else ()
+        self.names = first + tuple(names)
+        self.terms = {name: [j] for j, name in enumerate(self.names)}
+        self.position = np.arange(len(self.names))
+        self.intercept = intercept
+        self.na_action = na_action
+        self.response_name = response_name
+        self.classes = classes
+
+    @property
+    def token(self) -> str:
+        return hashlib.sha1(repr((self.names, self.na_action)).encode()).hexdigest()
+
+    def encode(self, rows):
+        beside = rows.beside
+        X, y = rows.X, beside.get("y")
+        weight, offset, group = beside.get("weight"), beside.get("offset"), beside.get("group")
+        missing = self._missing(X, rows)
+        for name, values in (("y", y), ("weight", weight), ("offset", offset)):
+            if values is not None and not np.isfinite(values.sum()):
+                missing = self._mark(missing, values, name, rows)
+        if missing is None:
+            return self._block(X, y, weight, offset, group, rows.first_row, rows.n_rows, 0)
+        kept = np.flatnonzero(~missing)
+
+        def pick(values):
+            return None if values is None else values[kept]
+
+        return self._block(
+            X[kept], pick(y), pick(weight), pick(offset), pick(group),
+            rows.first_row + kept, rows.n_rows, int(missing.sum()),
+        )  # fmt: skip
+
+    def encode_predictors(self, rows):
+        missing = self._missing(rows.X, rows)
+        X = rows.X
+        limit = None
+        if missing is not None:
+            limit = np.where(missing, np.nan, 0.0)
+            X = X.copy()
+            X[np.flatnonzero(missing)] = 0
+        return self._block(X, None, None, rows.beside.get("offset"), None, rows.first_row, rows.n_rows, 0), limit
+
+    def _block(self, X, y, weight, offset, group, numbers, n_read, n_missing):
+        dense = csr = None
+        if hasattr(X, "indptr"):
+            csr = Csr(X.data, X.indices, X.indptr, X.shape[1])
+        else:
+            dense = X
+        return make_block(
+            dense, csr, n_rows=X.shape[0], intercept=self.intercept, y=y, weight=weight, offset=offset,
+            group=group, rows=numbers, n_read=n_read, n_missing=n_missing, owned=n_missing > 0,
+        )  # fmt: skip
+
+    def _missing(self, X, rows):
+        """Mask of the rows with NaN, or None; infinite values are an error."""
+        sparse = hasattr(X, "indptr")
+        values = X.data.reshape(-1, 1) if sparse else X
+        if values.dtype.kind != "f" or all_finite(values):
+            return None
+        bad = ~np.isfinite(values)
+        at, column = (np.nonzero(bad[:, 0])[0], None) if sparse else np.nonzero(bad)
+        if sparse:
+            entry_row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+            at, column, value = entry_row[at], X.indices[at], X.data[at]
+        else:
+            value = X[at, column]
+        infinite = np.isinf(value)
+        first = int(np.argmax(infinite)) if infinite.any() else 0
+        if infinite.any() or self.na_action == "raise":
+            self._refuse("infinity" if infinite.any() else "NaN", column[first], rows, at[first])
+        mask = np.zeros(X.shape[0], bool)
+        mask[at] = True
+        return mask
+
+    def _refuse(self, what, column, rows, at):
+        name = self.names[column + int(self.intercept)]
+        advice = "" if what == "infinity" else "; na_action='drop' leaves such rows out"
+        raise ValueError(
+            f"Input X contains {what}: column {name!r}, row {rows.first_row + at} ({rows.where}){advice}"
+        )
+
+    def _mark(self, missing, values, name, rows):
+        infinite = np.isinf(values)
+        nan = np.isnan(values)
+        if infinite.any() or (nan.any() and self.na_action == "raise"):
+            at = int(np.argmax(infinite if infinite.any() else nan))
+            raise ValueError(
+                f"Input {name} contains {values[at]}: row {rows.first_row + at} ({rows.where}); "
+                "leave such rows out or set na_action='drop' (for NaN)"
+            )
+        return nan if missing is None else missing | nan

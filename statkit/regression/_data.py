@@ -1,0 +1,70 @@
+"""From what a user passes to ``fit`` to a source and a design: arrays, frames, files, formulas, names of columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Roles", "as_vector", "is_frame", "is_matrix"]
+
+
+@dataclass
+class Roles:
+    """Response, weights, offset and groups: each an array beside the data, a column's name, or None."""
+
+    y: object = None
+    weight: object = None
+    offset: object = None
+    group: object = None
+
+    def arrays(self) -> dict:
+        """Those that are arrays."""
+        return {name: value for name, value in vars(self).items() if not isinstance(value, (str, type(None)))}
+
+    def names(self) -> dict:
+        """Those that are names of columns."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, str)}
+
+
+def is_matrix(X) -> bool:
+    """Whether ``X`` is a plain matrix: an array, a sparse matrix or nested lists."""
+    if isinstance(X, np.ndarray) or hasattr(X, "indptr") or hasattr(X, "tocsr"):
+        return True
+    if isinstance(X, (list, tuple)):
+        return not (X and isinstance(X[0], str)) and not _is_path(X[0] if X else None)
+    return not is_frame(X) and hasattr(X, "__array__") and getattr(X, "ndim", 0) > 0
+
+
+def is_frame(X) -> bool:
+    """Whether ``X`` is a table with named columns in memory."""
+    if hasattr(X, "dtypes") and hasattr(X, "columns"):
+        return True
+    return hasattr(X, "schema") and hasattr(X, "column_names") and hasattr(X, "num_rows")
+
+
+def _is_path(X) -> bool:
+    return hasattr(X, "__fspath__")
+
+
+def as_vector(values, name: str, n: int | None = None, positive: bool = False) -> np.ndarray:
+    """A float64 vector from what the user passed, or an error that names it."""
+    values = np.asarray(values)
+    if values.ndim == 0:
+        if n is None:
+            raise ValueError(f"{name} must be an array or a column's name, not {values.item()!r}")
+        values = np.full(n, values.item())
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, it has shape {values.shape}")
+    try:
+        values = np.ascontiguousarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numeric: {error}") from None
+    if n is not None and len(values) != n:
+        raise ValueError(f"{name} has {len(values)} values for {n} rows")
+    if positive and len(values) and values.min() < 0:
+        at = int(np.argmin(values))
+        raise ValueError(f"{name} must not be negative: row {at} has {values[at]}")
+    return values

@@ -1,0 +1,78 @@
+"""Assemble the parts of a fit: source, design, session, problem. What every regression estimator shares."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from statkit.engines import resolve_engine
+from statkit.rounds import Problem
+
+__all__ = ["freeze", "load_block", "open_problem", "progress_bar"]
+
+
+def load_block(source, design, family, partition):
+    """Read and encode a partition; refuse responses outside the family's support."""
+    rows = source.read(partition, design.columns)
+    block = design.encode(rows)
+    bad = family.check_response(block.y)
+    if bad is not None:
+        index, reason = bad
+        raise ValueError(f"response {design.response_name!r}: {reason} in row {block.row_numbers()[index]} ({rows.where})")
+    if block.weight is not None and len(block.weight) and block.weight.min() < 0:
+        index = int(block.weight.argmin())
+        raise ValueError(
+            f"weights must not be negative: {block.weight[index]} in row {block.row_numbers()[index]} ({rows.where})"
+        )
+    return block
+
+
+def _profile(source, design, partition):
+    return design.profile(source.read(partition, design.profile_columns))
+
+
+def _itself(summary):
+    return summary
+
+
+def freeze(design, source, engine, progress=None):
+    """The design with levels and states fixed, after one round over the columns that they need."""
+    if design.profile_columns is None:
+        return design.freeze(None), 0
+    partitions = source.partitions()
+    with engine.open(partial(_profile, source, design), partitions, progress=progress, cache=False) as session:
+        return design.freeze(session.round(_itself)), 1
+
+
+def open_problem(source, design, family, engine, *, alpha, cov_type, seed, progress=None):
+    """A problem on a session; the caller closes ``problem.session``."""
+    session = engine.open(partial(load_block, source, design, family), source.partitions(), progress=progress)
+    problem = Problem(family, design, session, alpha=alpha, cov_type=cov_type, seed=seed)
+    problem.engine_name = repr(engine)
+    return problem
+
+
+def resolve(engine, n_jobs, source):
+    """The engine, and the source in a form that its workers can read."""
+    engine = resolve_engine(engine, n_jobs)
+    return engine, source if engine.in_process else source.portable()
+
+
+def progress_bar(verbose: int):
+    """A callback for sessions that draws a bar with rows a second for every pass, on a terminal only."""
+    if not verbose:
+        return None
+    from tqdm import tqdm
+
+    state = {"round": 0, "bar": None}
+
+    def progress(number, done, total):
+        if number != state["round"]:
+            state["round"] = number
+            state["bar"] = tqdm(
+                total=total, unit=" rows", unit_scale=True, desc=f"pass {number}", leave=False, disable=None
+            )
+        state["bar"].update(done - state["bar"].n)
+        if done >= total:
+            state["bar"].close()
+
+    return progress

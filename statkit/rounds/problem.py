@@ -1,0 +1,220 @@
+"""A problem: a family, a design and a session, and what estimation asks of the three together.
+
+The same class serves the whole data, a pilot, a subsample and one machine's rows: they differ in the session.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from statkit.engines import SerialEngine
+from statkit.rounds.tasks import Want, column_scaling, evaluate, response_sums, sample_rows
+
+__all__ = ["Evaluation", "Problem"]
+
+_NOTHING = np.empty(0)
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Penalised objective at θ: minus log-likelihood (dispersion 1), score and information, with the sums."""
+
+    theta: np.ndarray
+    loss: float
+    gradient: np.ndarray | None
+    information: np.ndarray | None
+    n: int
+    n_read: int
+    n_missing: int
+    weight: float
+    pearson: float | None = None
+    sums: dict | None = None
+    null: dict | None = None
+    meat: object = None
+    null_step: np.ndarray | None = None
+
+
+class _Held:
+    """Loads the one block that it holds: the source of a problem in memory."""
+
+    def __init__(self, block):
+        self.block = block
+
+    def __call__(self, partition):
+        return self.block
+
+
+class Problem:
+    """Everything a plan needs to estimate a model.
+
+    Parameters
+    ----------
+    family : Family
+    design : Design
+        Frozen.
+    session : Session
+    alpha : float
+        Ridge penalty in units of the mean loss; never on the intercept.
+    shape : ndarray
+        Shape parameters of the family (negative binomial α), current values.
+    cov_type : str
+        Covariance of the estimate that is asked for.
+    seed : int
+        For pilots and samples.
+    """
+
+    def __init__(
+        self, family, design, session, *, alpha=0.0, shape=_NOTHING, cov_type="nonrobust", seed=0, scaling=None
+    ):
+        self.family = family
+        self.design = design
+        self.session = session
+        self.alpha = alpha
+        self.shape = shape
+        self.cov_type = cov_type
+        self.seed = seed
+        self.started = time.perf_counter()
+        if scaling is None:
+            scaling = session.round(column_scaling, partitions=session.partitions[:1])
+            session.n_rounds -= 1  # a look at a few rows, not a round over the data
+            session.rows_visited -= session.partitions[0].n_rows
+        self.center, self.scale = scaling["center"], scaling["scale"]
+
+    @property
+    def width(self) -> int:
+        """Internal columns of one predictor, the intercept included."""
+        return len(self.design.position)
+
+    @property
+    def size(self) -> int:
+        """Number of coefficients."""
+        return self.width * self.family.predictors
+
+    @property
+    def meat(self) -> str | None:
+        """Which sums of score products the covariance needs."""
+        return {"nonrobust": None, "cluster": "groups"}.get(self.cov_type, "rows")
+
+    @property
+    def may_separate(self) -> bool:
+        """Whether the family's likelihood can lack a maximum at finite coefficients."""
+        return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax")
+
+    @property
+    def dispersion(self):
+        """``(evaluation, rank) -> φ`` for the stopping rule, or None where φ = 1."""
+        return None if self.family.dispersion == "known" else _pearson_dispersion
+
+    def penalty(self, weight: float) -> np.ndarray | None:
+        """Diagonal of the ridge penalty in internal coordinates, for data of total weight ``weight``."""
+        if not self.alpha:
+            return None
+        diagonal = np.full(self.width, self.alpha * weight)
+        i = int(self.design.intercept)
+        if i:
+            diagonal[0] = 0.0
+        if self.scale.size:
+            diagonal[i : i + len(self.scale)] *= self.scale**2
+        return np.tile(diagonal, self.family.predictors)
+
+    def evaluate(self, theta: np.ndarray, want: Want = Want(), null=None) -> Evaluation:  # noqa: B008 - frozen
+        """One round: the objective at θ over all rows."""
+        out = self.session.round(
+            evaluate, self.family, theta, self.shape, self.center, self.scale, null, want
+        )
+        return self._penalised(theta, out)
+
+    def _penalised(self, theta, out) -> Evaluation:
+        e = Evaluation(
+            theta, out["loss"], out.get("gradient"), out.get("information"), out["n"], out["n_read"],
+            out["n_missing"], out["weight"], out.get("pearson"), out.get("sums"), out.get("null"), out.get("meat"),
+            out.get("null_step"),
+        )  # fmt: skip
+        diagonal = self.penalty(e.weight)
+        if diagonal is not None:
+            e.loss += 0.5 * float(diagonal @ (theta * theta))
+            if e.gradient is not None:
+                e.gradient = e.gradient - diagonal * theta
+            if e.information is not None:
+                e.information = e.information + np.diag(diagonal)
+        return e
+
+    def response(self) -> tuple[np.ndarray, float]:
+        """Weighted sum(s) of the response and the sum of weights."""
+        out = self.session.round(response_sums, self.family.predictors + 1 if self.family.predictors > 1 else 0)
+        return out["y"], out["weight"]
+
+    def null_theta(self, y_sum: np.ndarray, weight: float) -> np.ndarray:
+        """Start: the intercept that fits the mean response, zero slopes."""
+        theta = np.zeros(self.size)
+        if self.design.intercept and self.family.context is None:
+            theta[:: self.width] = self.family.null_eta(y_sum if len(y_sum) > 1 else y_sum[0], weight)
+        return theta
+
+    def sample(self, size: int, seed: int, partitions=None) -> Problem:
+        """A random sample of about ``size`` rows as a problem in memory, evenly over ``partitions``."""
+        chosen = self.session.partitions if partitions is None else partitions
+        share = size / max(1, sum(p.n_rows for p in chosen))
+        block = self.session.round(sample_rows, seed, share, 1, partitions=chosen)["kept"].block()
+        return self.local(block)
+
+    def local(self, block) -> Problem:
+        """The same model on one block in memory."""
+        from statkit.sources.partition import Partition
+
+        partition = Partition(0, None, None, 0, block.n_rows, None)
+        session = SerialEngine(0).open(_Held(block), [partition])
+        return Problem(
+            self.family, self.design, session, alpha=self.alpha, shape=self.shape,
+            scaling={"center": self.center, "scale": self.scale},
+        )  # fmt: skip
+
+    def unscale(self) -> np.ndarray:
+        """Matrix T (width, width) that maps scaled internal coefficients to those of the raw columns."""
+        T = np.eye(self.width)
+        if self.scale.size:
+            i = int(self.design.intercept)
+            d = len(self.scale)
+            T[range(i, i + d), range(i, i + d)] = self.scale
+            if i:
+                T[0, 1 : 1 + d] = -self.center * self.scale
+        return T
+
+    def public(self, theta, covariance=None, meat_like=()):
+        """θ and matrices in the order and units of ``design.names`` (limits ±inf, errors NaN there).
+
+        Returns
+        -------
+        values : ndarray of shape (k,)
+            k = len(names) · predictors.
+        covariance : ndarray of shape (k, k) or None
+        """
+        K, q = self.family.predictors, self.width
+        names = len(self.design.names)
+        T = np.kron(np.eye(K), self.unscale()) if K > 1 else self.unscale()
+        position = self.design.position
+        where = np.concatenate([a * names + position for a in range(K)])
+        values = np.full(K * names, np.nan)
+        finite = np.where(np.isnan(theta), 0.0, theta)
+        values[where] = T @ finite
+        values[where[np.isnan(theta)]] = np.nan
+        for name, limit in self.design.limits.items():
+            values[[a * names + self.design.names.index(name) for a in range(K)]] = limit
+        if covariance is None:
+            return values, None
+        aliased = np.isnan(np.diag(covariance))
+        inner = np.where(np.isnan(covariance), 0.0, covariance)
+        inner = T @ inner @ T.T
+        inner[aliased] = np.nan
+        inner[:, aliased] = np.nan
+        full = np.full((K * names, K * names), np.nan)
+        full[np.ix_(where, where)] = inner
+        assert q * K == len(theta)
+        return values, full
+
+
+def _pearson_dispersion(evaluation, rank):
+    return evaluation.pearson / max(evaluation.n - rank, 1)

@@ -1,0 +1,1 @@
+"""Small dense problems: what is left once the data were summed up."""
