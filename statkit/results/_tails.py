@@ -1,0 +1,35 @@
+"""Tail areas and quantiles of the reference distributions, from scipy.special alone: scipy.stats is slow to import."""
+
+import numpy as np
+from scipy import special
+
+__all__ = ["chi2_tail", "f_tail", "two_sided_quantile", "two_sided_tail"]
+
+
+def two_sided_tail(statistic, df):
+    """P(\\|T\\| > \\|statistic\\|), Student's t with ``df`` degrees of freedom; the normal distribution if ``df`` is None."""
+    lower = -np.abs(statistic)
+    if df is None:
+        return 2.0 * special.ndtr(lower)
+    return 2.0 * special.stdtr(df, lower) if df > 0 else np.full_like(lower, np.nan)
+
+
+def two_sided_quantile(alpha, df):
+    """The value that \\|T\\| exceeds with probability ``alpha``; normal if ``df`` is None."""
+    if df is None:
+        return -float(special.ndtri(alpha / 2.0))
+    return -float(special.stdtrit(df, alpha / 2.0)) if df > 0 else float("nan")
+
+
+def chi2_tail(statistic, df):
+    """P(chi-squared with ``df`` degrees of freedom > statistic)."""
+    return float(special.chdtrc(df, statistic))
+
+
+def f_tail(statistic, df_num, df_denom):
+    """P(F with ``df_num`` and ``df_denom`` degrees of freedom > statistic)."""
+    if not df_denom > 0:
+        return float("nan")
+    if np.isinf(df_denom):
+        return chi2_tail(statistic * df_num, df_num)
+    return float(special.fdtrc(df_num, df_denom, statistic))

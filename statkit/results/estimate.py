@@ -1,0 +1,567 @@
+"""What a fit returns: parameters, their covariance, and what was done to get them, under statsmodels' names.
+
+A fit of a thousand rows takes less time than importing pandas, so building an Estimate only stores what it is given;
+Series, p-values, tests and texts are made when someone asks for them.
+"""
+
+import math
+import warnings
+from functools import cached_property
+from types import SimpleNamespace
+
+import numpy as np
+
+from statkit.results._record import from_record, to_record
+from statkit.results._tails import two_sided_quantile, two_sided_tail
+from statkit.results.hypothesis import parse_hypothesis
+from statkit.results.wald import wald
+
+__all__ = ["Estimate"]
+
+
+class Estimate:
+    """Estimated parameters of a regression, with everything that is known about their errors and their making.
+
+    Fits build it; users read it. Where theory gives no standard error it is NaN, and `why_nan` says why.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Parameter names, ``"Intercept"`` first. Softmax: the names of one class, or of every class one after another.
+    values : ndarray of shape (k,)
+        Estimates: NaN where a column is aliased, plus or minus infinity where the likelihood has no maximum.
+    covariance : ndarray of shape (k, k)
+        NaN in the rows and columns of aliased and infinite parameters.
+    terms : dict of str to list of int
+        Formula terms and the positions of their parameters (softmax: positions within a class are enough).
+    family, link : str
+    use_t : bool
+        Whether the dispersion was estimated: Student's t and F instead of normal and chi-squared.
+    scale : float
+        Dispersion.
+    nobs : int
+        Observations.
+    df_resid, df_model : float
+        Residual degrees of freedom; parameters without the intercept.
+    llf, deviance, null_deviance, pearson_chi2 : float
+        Log-likelihood (NaN for quasi families), deviance of the model and of the intercept alone, Pearson's statistic.
+    rank : int
+        Parameters that were estimated.
+    cov_type : str, default="nonrobust"
+        Which covariance this is.
+    information, meat : ndarray of shape (k, k) or None
+        Fisher information without the dispersion; covariance of the score. NaN rows as in ``covariance``.
+    shape, shape_bse : dict
+        Estimated shape parameters of the family (negative binomial ``alpha``) and their standard errors.
+    response : str
+        Name of the response.
+    formula : str or None
+    classes : sequence or None
+        Classes of the response. With more than two, ``params`` is indexed by (class, name), the first class being the
+        reference.
+    plan, engine : str
+        How and where it was computed.
+    rows_read, rows_used, rows_missing : int
+        Rows that were read, that entered the estimate, and that were dropped for missing values.
+    n_passes : float
+        Times the data were read through; pilots count as fractions.
+    n_rounds : int
+        Rounds of messages.
+    seconds : float
+        Wall time.
+    converged : bool
+    history, diagnostics : list of dict
+        One line per round; one line per diagnostic with keys ``name, value, verdict, advice``.
+    notes : list of str
+        What the reader of the table must know.
+    why_nan : dict of str to str
+        Why a parameter has no standard error, by name.
+    target : str or None
+        What the errors refer to when it is not the population, for instance the fit of all rows.
+    df_resid_inference : float or None
+        Degrees of freedom of t and F when they are not ``df_resid`` (one less than the number of clusters).
+    alpha, l1_ratio : float, default=0
+        Penalty that was used.
+    extra : dict or None
+        Further results of a plan, reachable as attributes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> estimate = Estimate(
+    ...     names=["Intercept", "x"], values=np.array([0.5, 2.0]), covariance=np.diag([0.01, 0.04]),
+    ...     terms={"Intercept": [0], "x": [1]}, family="poisson", link="log", use_t=False, nobs=100, df_resid=98,
+    ...     df_model=1, rank=2, response="y")
+    >>> estimate.bse["x"]
+    np.float64(0.2)
+    >>> estimate.wald_test("x = 1")
+    Wald test: x = 1
+    difference 1, standard error 0.2
+    chi2(1) = 25.00, p = 5.7e-07
+    """
+
+    def __init__(
+        self,
+        *,
+        names,
+        values,
+        covariance,
+        terms,
+        family,
+        link,
+        use_t,
+        nobs,
+        df_resid,
+        df_model,
+        rank,
+        response,
+        scale=1.0,
+        llf=math.nan,
+        deviance=math.nan,
+        null_deviance=math.nan,
+        pearson_chi2=math.nan,
+        cov_type="nonrobust",
+        information=None,
+        meat=None,
+        shape=None,
+        shape_bse=None,
+        formula=None,
+        classes=None,
+        plan="",
+        engine="",
+        rows_read=None,
+        rows_used=None,
+        rows_missing=0,
+        n_passes=math.nan,
+        n_rounds=0,
+        seconds=math.nan,
+        converged=True,
+        history=None,
+        diagnostics=None,
+        notes=None,
+        why_nan=None,
+        target=None,
+        df_resid_inference=None,
+        alpha=0.0,
+        l1_ratio=0.0,
+        extra=None,
+    ):
+        k = len(values)
+        if covariance.shape != (k, k):
+            raise ValueError(f"{k} parameters, but a covariance of shape {covariance.shape}")
+        multiclass = classes is not None and len(classes) > 2
+        if multiclass and len(names) * (len(classes) - 1) == k:
+            names = list(names) * (len(classes) - 1)
+        if len(names) != k:
+            raise ValueError(f"{k} parameters, but {len(names)} names")
+        self.names = list(names)
+        self.values = values
+        self.covariance = covariance
+        self.terms = terms
+        self.family = family
+        self.link = link
+        self.use_t = use_t
+        self.scale = scale
+        self.nobs = nobs
+        self.df_resid = df_resid
+        self.df_model = df_model
+        self.llf = llf
+        self.deviance = deviance
+        self.null_deviance = null_deviance
+        self.pearson_chi2 = pearson_chi2
+        self.rank = rank
+        self.cov_type = cov_type
+        self.information = information
+        self.meat = meat
+        self.shape = shape or {}
+        self.shape_bse = shape_bse or {}
+        self.response = response
+        self.formula = formula
+        self.classes = classes
+        self.plan = plan
+        self.engine = engine
+        self.rows_read = nobs if rows_read is None else rows_read
+        self.rows_used = nobs if rows_used is None else rows_used
+        self.rows_missing = rows_missing
+        self.n_passes = n_passes
+        self.n_rounds = n_rounds
+        self.seconds = seconds
+        self.converged = converged
+        self.notes = notes or []
+        self.why_nan = why_nan or {}
+        self.target = target
+        self.df_resid_inference = df_resid if df_resid_inference is None else df_resid_inference
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.extra = extra or {}
+        self._history = history or []
+        self._diagnostics = diagnostics or []
+        for key in self.extra:
+            if hasattr(type(self), key) or key in self.__dict__:
+                raise ValueError(f"extra result {key!r} would hide the attribute of that name")
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    @property
+    def multiclass(self):
+        """Whether there is one set of parameters per class."""
+        return self.classes is not None and len(self.classes) > 2
+
+    @cached_property
+    def labels(self):
+        """One string per parameter, as hypotheses and files name it: the name, or ``class:name`` with several classes."""
+        if not self.multiclass:
+            return self.names
+        width = len(self.names) // (len(self.classes) - 1)
+        return [f"{self.classes[1 + i // width]}:{name}" for i, name in enumerate(self.names)]
+
+    @cached_property
+    def _positions(self):
+        """Term -> positions among all parameters, over all classes."""
+        if not self.multiclass:
+            return self.terms
+        width = len(self.names) // (len(self.classes) - 1)
+        if any(position >= width for positions in self.terms.values() for position in positions):
+            return self.terms
+        starts = range(0, len(self.names), width)
+        return {term: [s + j for s in starts for j in positions] for term, positions in self.terms.items()}
+
+    @cached_property
+    def _index(self):
+        import pandas as pd
+
+        if not self.multiclass:
+            return pd.Index(self.names)
+        width = len(self.names) // (len(self.classes) - 1)
+        classes = [label for label in self.classes[1:] for _ in range(width)]
+        return pd.MultiIndex.from_arrays([classes, self.names], names=["class", "name"])
+
+    def _series(self, values):
+        import pandas as pd
+
+        return pd.Series(values, index=self._index, copy=True)
+
+    # -- parameters and their errors -------------------------------------------------------------------------------
+
+    @cached_property
+    def _bse(self):
+        variance = np.diagonal(self.covariance)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(self.values), np.sqrt(variance), np.nan)
+
+    @cached_property
+    def _tvalues(self):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(np.isfinite(self.values), self.values / self._bse, np.nan)
+
+    @property
+    def _df(self):
+        """Degrees of freedom of t and F; None for normal and chi-squared."""
+        return self.df_resid_inference if self.use_t else None
+
+    def _limits(self, alpha):
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha must lie between 0 and 1, got {alpha!r}: 0.05 gives 95 % intervals")
+        half = two_sided_quantile(alpha, self._df) * self._bse
+        with np.errstate(invalid="ignore"):
+            return np.column_stack([self.values - half, self.values + half])
+
+    @property
+    def params(self):
+        """Series of the estimates."""
+        return self._series(self.values)
+
+    @property
+    def bse(self):
+        """Series of standard errors; NaN for aliased and infinite parameters."""
+        return self._series(self._bse)
+
+    @property
+    def tvalues(self):
+        """Series of estimate over standard error (t or z, see `use_t`)."""
+        return self._series(self._tvalues)
+
+    @property
+    def pvalues(self):
+        """Series of two-sided p-values of the hypotheses that a parameter is zero."""
+        return self._series(two_sided_tail(self._tvalues, self._df))
+
+    def cov_params(self):
+        """Frame of the covariance of the estimates."""
+        import pandas as pd
+
+        return pd.DataFrame(self.covariance, index=self._index, columns=self._index, copy=True)
+
+    def conf_int(self, alpha=0.05):
+        """Confidence intervals of level 1 - alpha: a frame with columns 0 and 1."""
+        import pandas as pd
+
+        return pd.DataFrame(self._limits(alpha), index=self._index, columns=[0, 1])
+
+    def to_frame(self, alpha=0.05):
+        """The table of coefficients as a frame: ``coef, std err, z, P>|z|`` and two limits (t in place of z if `use_t`)."""
+        import pandas as pd
+
+        z = "t" if self.use_t else "z"
+        limits = self._limits(alpha)
+        columns = {
+            "coef": self.values,
+            "std err": self._bse,
+            z: self._tvalues,
+            f"P>|{z}|": two_sided_tail(self._tvalues, self._df),
+            f"[{alpha / 2:.4g}": limits[:, 0],
+            f"{1 - alpha / 2:.4g}]": limits[:, 1],
+        }
+        return pd.DataFrame(columns, index=self._index)
+
+    # -- tests -----------------------------------------------------------------------------------------------------
+
+    def wald_test(self, hypothesis, use_f=None):
+        """Joint test of linear hypotheses.
+
+        Parameters
+        ----------
+        hypothesis : str, list of str, ndarray or tuple
+            ``"x1 = x2 = 0"``, ``"2*x1 - x2 = 3, C(day)[T.5] = C(day)[T.6]"``; a matrix R with a row per restriction
+            R b = 0; or (R, q) for R b = q. With several classes ``"b:x1 = 0"`` speaks of class b, ``"x1 = 0"`` of every
+            class.
+        use_f : bool or None
+            F or chi-squared; None takes F when the dispersion was estimated.
+
+        Returns
+        -------
+        WaldTest
+
+        Raises
+        ------
+        ValueError
+            For unknown names (with the nearest known ones), hypotheses that are not linear or contradict each other,
+            and parameters without a standard error.
+        """
+        if isinstance(hypothesis, (list, tuple)) and all(isinstance(part, str) for part in hypothesis):
+            hypothesis = ", ".join(hypothesis)
+        if isinstance(hypothesis, str):
+            R, q = self._restrictions(hypothesis)
+        else:
+            R, q = self._matrix(hypothesis)
+            hypothesis = f"R b = q, R of shape {R.shape[0]} × {R.shape[1]}"
+        touched = (R != 0).any(axis=0)
+        for i in np.flatnonzero(touched & ~np.isfinite(self._bse)):
+            reason = self.why_nan.get(self.labels[i]) or self.why_nan.get(self.names[i])
+            because = f": {reason}" if reason else ""
+            raise ValueError(f"{self.labels[i]!r} cannot be tested, it has no standard error{because}")
+        return self._wald(R, q, hypothesis, use_f)
+
+    def _wald(self, R, q, hypothesis, use_f=None):
+        df = self.df_resid_inference if (self.use_t if use_f is None else use_f) else None
+        return wald(R, q, self.values, self.covariance, df_denom=df, hypothesis=hypothesis)
+
+    def _restrictions(self, text):
+        at = {}
+        for i, name in enumerate(self.names):
+            at.setdefault(name, []).append(i)
+        if self.multiclass:
+            at = {**at, **{label: [i] for i, label in enumerate(self.labels)}}
+        R, q = [], []
+        for coefficients, right in parse_hypothesis(text, list(at)):
+            # A name that stands for one parameter in each class makes one restriction per class.
+            repeats = max(len(at[name]) for name in coefficients)
+            if not self.multiclass and repeats > 1:
+                raise ValueError(f"several parameters share a name in {text!r}: give a matrix instead")
+            for c in range(repeats):
+                row = np.zeros(len(self.names))
+                for name, value in coefficients.items():
+                    row[at[name][c if len(at[name]) > 1 else 0]] += value
+                R.append(row)
+                q.append(right)
+        return np.array(R), np.array(q)
+
+    def _matrix(self, hypothesis):
+        R, q = hypothesis if isinstance(hypothesis, tuple) else (hypothesis, None)
+        R = np.atleast_2d(np.asarray(R, dtype=np.float64))
+        k = len(self.values)
+        if R.ndim != 2 or R.shape[1] != k:
+            raise ValueError(f"R must have one column per parameter ({k}), got shape {R.shape}")
+        q = np.zeros(len(R)) if q is None else np.broadcast_to(np.asarray(q, dtype=np.float64), len(R))
+        if not (np.isfinite(R).all() and np.isfinite(q).all()):
+            raise ValueError("R and q must be finite")
+        return R, q
+
+    def _term_test(self, term):
+        """Joint test that the identified parameters of a term are zero; None when there are none."""
+        positions = [i for i in self._positions[term] if np.isfinite(self._bse[i])]
+        if not positions:
+            return None
+        R = np.zeros((len(positions), len(self.values)))
+        R[np.arange(len(positions)), positions] = 1.0
+        return self._wald(R, np.zeros(len(positions)), term)
+
+    def wald_test_terms(self):
+        """One joint Wald test per formula term.
+
+        Aliased and infinite parameters are left out of their term, which then has fewer degrees of freedom.
+
+        Returns
+        -------
+        DataFrame
+            Index: terms. Columns ``statistic`` (F when the dispersion was estimated, chi-squared otherwise), ``df``,
+            ``df_denom`` (F only) and ``pvalue``.
+        """
+        import pandas as pd
+
+        rows = {}
+        for term in self._positions:
+            row = {"statistic": np.nan, "df": 0, "df_denom": np.nan, "pvalue": np.nan}
+            try:
+                test = self._term_test(term)
+            except ValueError as error:
+                warnings.warn(f"no joint test of {term}: {error}", RuntimeWarning, stacklevel=2)
+                test = None
+            if test is not None:
+                row.update(statistic=test.statistic, df=test.df, df_denom=test.df_denom, pvalue=test.pvalue)
+            rows[term] = row
+        frame = pd.DataFrame.from_dict(
+            rows, orient="index", columns=["statistic", "df", "df_denom", "pvalue"]
+        )
+        return frame if self.use_t else frame.drop(columns="df_denom")
+
+    # -- fit -------------------------------------------------------------------------------------------------------
+
+    @property
+    def aic(self):
+        """Akaike's criterion, -2 llf + 2 (rank + estimated shape parameters).
+
+        As statsmodels' GLM, an estimated dispersion is not counted (R counts it for gaussian and gamma).
+        """
+        return -2.0 * self.llf + 2.0 * (self.rank + len(self.shape))
+
+    @property
+    def bic(self):
+        """Schwarz' criterion, -2 llf + log(nobs) (rank + estimated shape parameters): statsmodels' ``bic_llf``."""
+        return -2.0 * self.llf + math.log(self.nobs) * (self.rank + len(self.shape))
+
+    bic_llf = bic
+
+    @property
+    def llnull(self):
+        """Log-likelihood with the intercept alone, from the two deviances.
+
+        At the same dispersion and shape; for the gaussian family at its own, as ``llf`` is.
+        """
+        if self.family == "gaussian":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return float(
+                    self.llf - 0.5 * self.nobs * np.log(np.divide(self.null_deviance, self.deviance))
+                )
+        return self.llf - 0.5 * (self.null_deviance - self.deviance) / self.scale
+
+    def pseudo_rsquared(self, kind="cs"):
+        """Share of explained variation: ``"cs"`` (Cox and Snell 1989; R² for gaussian) or ``"mcf"`` (McFadden 1974)."""
+        if kind == "cs":
+            return -math.expm1(2.0 / self.nobs * (self.llnull - self.llf))
+        if kind == "mcf":
+            return 1.0 - self.llf / self.llnull
+        raise ValueError(f'kind must be "cs" or "mcf", got {kind!r}')
+
+    @property
+    def rsquared(self):
+        """Share of explained variance, gaussian family with identity link only."""
+        if (self.family, self.link) != ("gaussian", "identity"):
+            raise AttributeError(
+                f"rsquared belongs to linear regression: use pseudo_rsquared() for {self.family}"
+            )
+        return 1.0 - self.deviance / self.null_deviance
+
+    @property
+    def rsquared_adj(self):
+        """`rsquared`, adjusted for the number of parameters."""
+        return 1.0 - (1.0 - self.rsquared) * (self.df_resid + self.df_model) / self.df_resid
+
+    # -- how it was made ---------------------------------------------------------------------------------------------
+
+    @property
+    def history(self):
+        """Frame with a line per round."""
+        import pandas as pd
+
+        return pd.DataFrame(self._history)
+
+    @property
+    def diagnostics(self):
+        """Frame with a line per diagnostic: ``name, value, verdict, advice``."""
+        import pandas as pd
+
+        return pd.DataFrame(self._diagnostics, columns=["name", "value", "verdict", "advice"])
+
+    @property
+    def model(self):
+        """Names of response and regressors, where readers of statsmodels' results look for them."""
+        return SimpleNamespace(endog_names=self.response, exog_names=list(self.labels), formula=self.formula)
+
+    @property
+    def default_model_infos(self):
+        """What `statsmodels.iolib.summary2.summary_col` prints under the coefficients."""
+        return {"N": lambda estimate: f"{estimate.nobs:,}"}
+
+    def summary(self, full=False, alpha=0.05):
+        """The table with the header of what was done, as an object that prints as text, HTML or LaTeX.
+
+        Parameters
+        ----------
+        full : bool, default=False
+            Print every coefficient. Otherwise terms with many coefficients are abbreviated once the table has more
+            than 60 lines; coefficients without a standard error are always there.
+        alpha : float, default=0.05
+            The limits are those of the 1 - alpha confidence interval.
+
+        Returns
+        -------
+        Summary
+        """
+        from statkit.results._regression import summarize
+
+        return summarize(self, full=full, alpha=alpha)
+
+    def to_dict(self, matrices=True):
+        """Everything as plain numbers, strings, lists and dicts, ready for ``json.dump(…, allow_nan=False)``.
+
+        Keys are the attribute names. NaN and infinities become the strings ``"NaN"``, ``"Infinity"`` and
+        ``"-Infinity"``, which ``float`` in Python, ``Number`` in JavaScript and ``as.numeric`` in R read back.
+
+        Parameters
+        ----------
+        matrices : bool, default=True
+            Include ``cov_params``, ``information`` and ``meat``: k × k numbers each, needed by `from_dict`.
+
+        Raises
+        ------
+        TypeError
+            If an extra result cannot be written that way.
+        """
+        return to_record(self, matrices)
+
+    @classmethod
+    def from_dict(cls, record):
+        """The Estimate that `to_dict` was called on."""
+        return cls(**from_record(record))
+
+    def __getattr__(self, name):
+        extra = self.__dict__.get("extra", {})
+        if name in extra:
+            return extra[name]
+        raise AttributeError(
+            f"{type(self).__name__} of a {self.__dict__.get('plan') or 'fit'} has no {name!r}"
+        )
+
+    def __dir__(self):
+        return [*super().__dir__(), *self.extra]
+
+    def __getstate__(self):
+        derived = {key for key, value in vars(type(self)).items() if isinstance(value, cached_property)}
+        return {key: value for key, value in self.__dict__.items() if key not in derived}
+
+    def __repr__(self):
+        return (
+            f"<Estimate of {self.response}: {self.family} family, {self.link} link, {len(self.values)} parameters,"
+            f" {self.nobs:,} observations, {self.plan or 'no plan'}>"
+        )

@@ -1,0 +1,89 @@
+"""A summary: a title, what was done, a table, and what must be known about it; as text, HTML or LaTeX."""
+
+from dataclasses import dataclass, field
+
+from statkit.results._html import render_html
+from statkit.results._latex import render_latex
+from statkit.results._text import render_text
+
+__all__ = ["Gap", "Line", "Note", "Section", "Summary"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table."""
+
+    label: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Rows that are left out, and what to say about them."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Heading of the rows that follow."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark at the foot; ``mark`` is "", "NaN", "WARN" or "FAIL"."""
+
+    text: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """A printable table of results.
+
+    Parameters
+    ----------
+    title : str
+    facts : list of (str, str)
+        Label and value; each on lines of its own, long values are wrapped.
+    figures : list of (list of (str, str), list of (str, str))
+        Two columns of short labels and values.
+    columns : tuple of str
+        Headings of the cells.
+    lines : list of Line, Gap or Section
+    notes : list of Note
+
+    Examples
+    --------
+    >>> print(Summary("Example", columns=("coef",), lines=[Line("x", ("1.5",))]).as_text().splitlines()[0].strip())
+    Example
+    """
+
+    title: str
+    facts: list = field(default_factory=list)
+    figures: tuple = ((), ())
+    columns: tuple = ()
+    lines: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+    def as_text(self):
+        """Plain text of 80 to 100 columns."""
+        return render_text(self)
+
+    def as_html(self):
+        """An HTML fragment that brings its own style and follows the colours of the page around it."""
+        return render_html(self)
+
+    def as_latex(self):
+        """A LaTeX table; needs ``booktabs``."""
+        return render_latex(self)
+
+    def __str__(self):
+        return self.as_text()
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return self.as_html()
