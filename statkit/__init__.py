@@ -1,0 +1,21 @@
+"""Recent statistics papers as dependable software: estimators with standard errors, for data of any size.
+
+Nothing but the standard library is imported here: every name loads when it is used.
+"""
+
+from typing import TYPE_CHECKING
+
+from statkit._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from statkit.regression import glm as glm
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "glm"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {"glm": "statkit.regression"},
+    ("datasets", "exceptions", "families", "plans", "regression"),
+)
