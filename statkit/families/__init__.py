@@ -1,0 +1,30 @@
+"""Families: what is modelled. Loss, score and weight of a row in its linear predictor."""
+
+from importlib import import_module
+
+_WHERE = {
+    "Binomial": "binomial",
+    "Family": "base",
+    "Gamma": "gamma",
+    "Gaussian": "gaussian",
+    "InverseGaussian": "inverse_gaussian",
+    "NegativeBinomial": "negative_binomial",
+    "Poisson": "poisson",
+    "QuasiBinomial": "binomial",
+    "QuasiPoisson": "poisson",
+    "Softmax": "softmax",
+    "Tweedie": "tweedie",
+    "resolve_family": "resolve",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name):
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+
+
+def __dir__():
+    return __all__
