@@ -95,7 +95,9 @@ class Exact(Plan):
         def evaluate(theta, nearly_done):
             want = Want(sums=nearly_done, meat=problem.meat if nearly_done else None)
             e = problem.evaluate(theta, want, null)
-            if e.null_step is not None and e.null_step[1] > 0:
+            if e.null_step is None:
+                null[:] = problem.null_theta(e.y, e.weight)[:: problem.width]
+            elif e.null_step[1] > 0:
                 null[0] += e.null_step[0] / e.null_step[1]
             return e
 
@@ -132,13 +134,11 @@ class Exact(Plan):
         if size == "auto":
             size = max(20_000, 20 * problem.size, n // 100)
         intercepts = slice(None, None, problem.width)
-        y_sum, weight = problem.response()
-        start = problem.null_theta(y_sum, weight)
-        null = start[intercepts].copy() if problem.design.intercept else np.zeros(problem.family.predictors)
+        null = np.zeros(problem.family.predictors)
         if size == 0 or n < 2 * size or len(session.partitions) == 1:
-            return start, null
+            return problem.null_theta(*problem.response()), null
         chosen = session.partitions
-        if not session.all_cached and len(chosen) > _PILOT_PARTITIONS:
+        if not problem.in_memory and not session.all_cached and len(chosen) > _PILOT_PARTITIONS:
             # Reading is dear: a few partitions spread over the data. A pilot that is not a fair sample costs
             # rounds, never the answer.
             spread = np.linspace(0, len(chosen) - 1, _PILOT_PARTITIONS + 2)[1:-1]
@@ -148,8 +148,8 @@ class Exact(Plan):
         if problem.design.intercept:
             prior[intercepts] = 0.0
         fit = newton(
-            lambda theta, _: pilot.evaluate(theta), start, tol=0.1, max_rounds=25, prior=prior,
-            dispersion=problem.dispersion,
+            lambda theta, _: pilot.evaluate(theta), problem.null_theta(*pilot.response()), tol=0.1,
+            max_rounds=25, prior=prior, dispersion=problem.dispersion,
         )  # fmt: skip
         return np.where(np.isnan(fit.theta), 0.0, fit.theta), null
 

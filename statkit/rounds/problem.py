@@ -35,6 +35,7 @@ class Evaluation:
     null: dict | None = None
     meat: object = None
     null_step: np.ndarray | None = None
+    y: np.ndarray | None = None
 
 
 class _Held:
@@ -94,6 +95,11 @@ class Problem:
         return self.width * self.family.predictors
 
     @property
+    def in_memory(self) -> bool:
+        """Whether blocks are views of the caller's arrays, so that another look at them costs no reading."""
+        return not self.design.columns
+
+    @property
     def meat(self) -> str | None:
         """Which sums of score products the covariance needs."""
         return {"nonrobust": None, "cluster": "groups"}.get(self.cov_type, "rows")
@@ -131,7 +137,7 @@ class Problem:
         e = Evaluation(
             theta, out["loss"], out.get("gradient"), out.get("information"), out["n"], out["n_read"],
             out["n_missing"], out["weight"], out.get("pearson"), out.get("sums"), out.get("null"), out.get("meat"),
-            out.get("null_step"),
+            out.get("null_step"), out["y"],
         )  # fmt: skip
         diagonal = self.penalty(e.weight)
         if diagonal is not None:
@@ -144,7 +150,7 @@ class Problem:
 
     def response(self) -> tuple[np.ndarray, float]:
         """Weighted sum(s) of the response and the sum of weights."""
-        out = self.session.round(response_sums, self.family.predictors + 1 if self.family.predictors > 1 else 0)
+        out = self.session.round(response_sums, self.family.predictors + 1)
         return out["y"], out["weight"]
 
     def null_theta(self, y_sum: np.ndarray, weight: float) -> np.ndarray:
@@ -157,8 +163,10 @@ class Problem:
     def sample(self, size: int, seed: int, partitions=None) -> Problem:
         """A random sample of about ``size`` rows as a problem in memory, evenly over ``partitions``."""
         chosen = self.session.partitions if partitions is None else partitions
-        share = size / max(1, sum(p.n_rows for p in chosen))
-        block = self.session.round(sample_rows, seed, share, 1, partitions=chosen)["kept"].block()
+        read = sum(p.n_rows for p in chosen)
+        block = self.session.round(sample_rows, seed, size / max(1, read), 1, partitions=chosen)["kept"].block()
+        if self.session.all_cached or self.in_memory:
+            self.session.rows_visited -= read - block.n_rows  # nothing else was looked at
         return self.local(block)
 
     def local(self, block) -> Problem:

@@ -114,6 +114,7 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         "n_missing": block.n_missing,
         "weight": float(len(eta)) if a is None else float(a.sum()),
         "loss": float(loss),
+        "y": response_sums(block, K + 1)["y"],
     }
     if want.gradient:
         if K == 1:

@@ -1,0 +1,437 @@
+"""Generalized linear models with inference: ``GLMRegressor``, ``GLMClassifier`` and the R-style ``glm``."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from statkit.regression._base import RegressionBase
+
+__all__ = ["GLMClassifier", "GLMRegressor", "glm"]
+
+
+class GLMRegressor(RegressorMixin, RegressionBase):
+    """Generalized linear model of a numeric response, with standard errors, on data of any size.
+
+    The fit is exact by default and reads the data in a few passes of bounded memory; other ``plan`` objects trade
+    exactness for fewer rows or passes and say so in the table.
+
+    Parameters
+    ----------
+    family : str or Family, default="gaussian"
+        "gaussian", "binomial", "poisson", "gamma", "inverse_gaussian", "negative_binomial", "tweedie",
+        "quasi_binomial", "quasi_poisson", or an object of :mod:`statkit.families`.
+    link : str or None, default=None
+        Link function; None is the canonical one, but log for gamma, inverse Gaussian, negative binomial and
+        tweedie.
+    formula : str or None, default=None
+        Model formula in formulaic's grammar; ``fit`` then takes the frame or path alone.
+    plan : Plan or None, default=None
+        How the estimate is made; None is :class:`statkit.plans.Exact`.
+    engine : {"threads", "serial", "processes"} or Engine, default="threads"
+        Who computes. All give the same bits.
+    n_jobs : int or None, default=None
+        Workers; None is one for each processor.
+    fit_intercept : bool, default=True
+        Ignored with a formula, which says it itself (``- 1``).
+    alpha : float, default=0.0
+        Penalty in units of the mean loss: ``alpha · (l1_ratio · ‖β‖₁ + (1 − l1_ratio)/2 · ‖β‖²)``; the intercept
+        is free.
+    l1_ratio : float, default=0.0
+    cov_type : {"nonrobust", "HC0", "HC1", "cluster"}, default="nonrobust"
+    na_action : {"drop", "raise"}, default="drop"
+        Rows with missing values are left out, with a count in the table, or refused.
+    random_state : int, RandomState or None, default=None
+        For plans that sample.
+    verbose : int, default=0
+        1 shows a progress bar on terminals.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (p,)
+        Coefficients without the intercept; 0 where a column is aliased (``estimate_.params`` has NaN there).
+    intercept_ : float
+    estimate_ : statkit.results.Estimate
+        Parameters, covariance, tests, tables, and what was done.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        When ``X`` has column names.
+
+    Raises
+    ------
+    ValueError
+        For responses outside the family's support, infinite values, unknown columns; with column, row and file.
+
+    Examples
+    --------
+    >>> from statkit.datasets import make_glm
+    >>> from statkit.regression import GLMRegressor
+    >>> X, y, coef = make_glm(1_000, 2, family="poisson", random_state=0)
+    >>> fit = GLMRegressor("poisson").fit(X, y)
+    >>> fit.estimate_.bse.index.tolist()
+    ['Intercept', 'x0', 'x1']
+
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+    """
+
+    def __init__(
+        self,
+        family="gaussian",
+        *,
+        link=None,
+        formula=None,
+        plan=None,
+        engine="threads",
+        n_jobs=None,
+        fit_intercept=True,
+        alpha=0.0,
+        l1_ratio=0.0,
+        cov_type="nonrobust",
+        na_action="drop",
+        random_state=None,
+        verbose=0,
+    ):
+        self.family = family
+        self.link = link
+        self.formula = formula
+        self.plan = plan
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.cov_type = cov_type
+        self.na_action = na_action
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array, CSR matrix, frame, dataset, path, URL, glob or Source
+            Rows. With ``formula``, anything with named columns.
+        y : array of shape (n,), str or None
+            Response, or its column's name; None with a formula.
+        sample_weight : array of shape (n,), str or None
+            Prior weights, as R's: the variance of a row is dispersion · V(μ) / weight.
+        offset : array of shape (n,), str or None
+            Added to the linear predictor.
+        groups : array of shape (n,), str or None
+            Clusters, for ``cov_type="cluster"``.
+
+        Returns
+        -------
+        self : GLMRegressor
+        """
+        return self._fit(X, y, sample_weight, offset, groups)
+
+    def _family(self, classes):
+        from statkit.families import resolve_family
+
+        return resolve_family(self.family, self.link)
+
+    def _response(self, y):
+        y = column_or_1d(y, warn=True)
+        try:
+            return np.ascontiguousarray(y, dtype=float), None
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"y must be numeric for {type(self).__name__}, it holds {y.dtype} values such as {y[0]!r}; for "
+                "labels use GLMClassifier"
+            ) from None
+
+    def predict(self, X, offset=None):
+        """Expected response of new rows.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        offset : array of shape (n,) or None
+
+        Returns
+        -------
+        mean : ndarray of shape (n,)
+            NaN for rows with missing values.
+        """
+        return self._fitted_family_mean(self._eta(X, offset))
+
+    def _fitted_family_mean(self, eta):
+        return self._fitted_family.inverse_link(eta)
+
+    def predict_interval(self, X, level=0.95, kind="mean", offset=None):
+        """Interval for the mean, or for a new observation, of every row.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        level : float, default=0.95
+        kind : {"mean", "observation"}, default="mean"
+            "observation" is for the gaussian family with identity link.
+
+        Returns
+        -------
+        interval : DataFrame with columns ``mean``, ``lower``, ``upper``
+        """
+        from statkit.regression._interval import interval
+
+        return interval(self, X, level, kind, offset)
+
+    def score(self, X, y, sample_weight=None):
+        """Share of deviance explained, D²; R² for the gaussian family.
+
+        Returns
+        -------
+        score : float
+            1 − deviance / deviance of the mean of ``y``.
+        """
+        mean = self.predict(X)
+        y, _ = self._response(y)
+        a = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        if self._fitted_family.name == "gaussian":
+            null = float(a @ (y - np.average(y, weights=a)) ** 2)
+            left = float(a @ (y - mean) ** 2)
+            return 1 - left / null if null > 0 else float(left == 0)
+        family = self._fitted_family
+        shape = self._shape()
+        eta0 = np.full(len(y), family.null_eta(a @ y, a.sum()))
+        left = family.sums(np.asarray(family.link_function(mean)), y, a, shape)["deviance"]
+        return 1 - left / family.sums(eta0, y, a, shape)["deviance"]
+
+    def _shape(self):
+        shape = self.estimate_.shape
+        return np.array(list(shape.values())) if shape else None
+
+
+class GLMClassifier(ClassifierMixin, RegressionBase):
+    """Binomial regression for two classes, softmax regression for more, with standard errors.
+
+    Without a penalty this is maximum likelihood; the reference class is ``classes_[0]``.
+
+    Parameters
+    ----------
+    link : {"logit", "probit", "cloglog"}, default="logit"
+        Two classes only, except "logit".
+    formula, plan, engine, n_jobs, fit_intercept, alpha, l1_ratio, cov_type, na_action, random_state, verbose
+        As in :class:`GLMRegressor`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+    coef_ : ndarray of shape (1, p), or (K, p) with more than two classes
+        With more than two classes in the symmetric form, columns summing to zero over classes.
+    intercept_ : ndarray of shape (1,) or (K,)
+    estimate_ : statkit.results.Estimate
+        With more than two classes on the reference parametrisation: index (class, name).
+
+    Examples
+    --------
+    >>> from statkit.datasets import make_glm
+    >>> from statkit.regression import GLMClassifier
+    >>> X, y, coef = make_glm(1_000, 2, family="binomial", random_state=0)
+    >>> GLMClassifier().fit(X, y).predict_proba(X).shape
+    (1000, 2)
+
+    References
+    ----------
+    A. Agresti (2013), Categorical Data Analysis, chapters 5 and 8.
+    """
+
+    def __init__(
+        self,
+        link="logit",
+        *,
+        formula=None,
+        plan=None,
+        engine="threads",
+        n_jobs=None,
+        fit_intercept=True,
+        alpha=0.0,
+        l1_ratio=0.0,
+        cov_type="nonrobust",
+        na_action="drop",
+        random_state=None,
+        verbose=0,
+    ):
+        self.link = link
+        self.formula = formula
+        self.plan = plan
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.cov_type = cov_type
+        self.na_action = na_action
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _categorical_response = True
+
+    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+        """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels of any kind.
+
+        Returns
+        -------
+        self : GLMClassifier
+        """
+        return self._fit(X, y, sample_weight, offset, groups)
+
+    def _family(self, classes):
+        if classes is None:
+            return None
+        if len(classes) == 2:
+            from statkit.families import resolve_family
+
+            return resolve_family("binomial", self.link)
+        if self.link != "logit":
+            raise ValueError(f"link={self.link!r} is for two classes; the response has {len(classes)}")
+        from statkit.families import Softmax
+
+        return Softmax(len(classes))
+
+    def _response(self, y):
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            what = "infinity" if np.isinf(y).any() else "NaN"
+            raise ValueError(f"Input y contains {what}")
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
+            )
+        return codes.astype(float), classes
+
+    def _set_coefficients(self):
+        values, K = self.estimate_.values, len(self.classes_)
+        first = int(self._design.intercept)
+        if K == 2:
+            self.coef_ = np.where(np.isnan(values[first:]), 0.0, values[first:])[None, :]
+            self.intercept_ = np.array([values[0] if first else 0.0])
+            return
+        table = np.vstack([np.zeros(len(values) // (K - 1)), values.reshape(K - 1, -1)])
+        table = np.where(np.isnan(table), 0.0, table)
+        table -= table.mean(axis=0)
+        self.coef_ = table[:, first:]
+        self.intercept_ = table[:, 0] if first else np.zeros(K)
+
+    def decision_function(self, X, offset=None):
+        """Log-odds of the second class, (n,); with more classes symmetric scores (n, K), rows summing to zero."""
+        eta = self._eta(X, offset)
+        if eta.ndim == 1:
+            return eta
+        full = np.column_stack([np.zeros(len(eta)), eta])
+        return full - full.mean(axis=1, keepdims=True)
+
+    def predict_proba(self, X, offset=None):
+        """Class probabilities, columns in the order of ``classes_``.
+
+        Returns
+        -------
+        probability : ndarray of shape (n, K)
+            NaN for rows with missing values.
+        """
+        eta = self._eta(X, offset)
+        if eta.ndim == 1:
+            p = self._fitted_family.inverse_link(eta)
+            return np.column_stack([1 - p, p])
+        from scipy.special import softmax
+
+        return softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
+
+    def predict_log_proba(self, X, offset=None):
+        """Logarithm of :meth:`predict_proba`."""
+        eta = self._eta(X, offset)
+        if eta.ndim == 1 and self._fitted_family.link_name == "logit":
+            from scipy.special import log_expit
+
+            return np.column_stack([log_expit(-eta), log_expit(eta)])
+        if eta.ndim == 1:
+            return np.log(self.predict_proba(X, offset))
+        from scipy.special import log_softmax
+
+        return log_softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
+
+    def predict(self, X, offset=None):
+        """The most probable class of every row.
+
+        Raises
+        ------
+        ValueError
+            If a row has missing values: there is no class for it; see ``predict_proba``.
+        """
+        scores = self.decision_function(X, offset)
+        bad = np.isnan(scores) if scores.ndim == 1 else np.isnan(scores).any(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"row {int(np.argmax(bad))} has missing values: no class can be predicted (predict_proba gives NaN)"
+            )
+        best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_interval(self, X, level=0.95, kind="mean", offset=None):
+        """Interval for the probability of the second class; two classes only. As in :class:`GLMRegressor`."""
+        from statkit.regression._interval import interval
+
+        if len(self.classes_) > 2:
+            raise ValueError("predict_interval is for two classes; use estimate_.cov_params() for more")
+        return interval(self, X, level, kind, offset)
+
+
+def glm(
+    formula,
+    data,
+    family="gaussian",
+    *,
+    link=None,
+    weights=None,
+    offset=None,
+    groups=None,
+    plan=None,
+    engine="threads",
+    n_jobs=None,
+    alpha=0.0,
+    l1_ratio=0.0,
+    cov_type="nonrobust",
+    na_action="drop",
+    random_state=None,
+    verbose=0,
+):
+    """Fit a generalized linear model by formula, as R's ``glm``: on a frame, a file, or files of any size.
+
+    Parameters
+    ----------
+    formula : str
+        For instance ``"late ~ poly(distance, 2) + C(hour(date)) + origin"``.
+    data : frame, dataset, path, URL, glob, list of paths, or Source
+    family : str or Family, default="gaussian"
+    link : str or None
+    weights, offset, groups : str, array or None
+        Columns' names, or arrays.
+    plan, engine, n_jobs, alpha, l1_ratio, cov_type, na_action, random_state, verbose
+        As in :class:`GLMRegressor`.
+
+    Returns
+    -------
+    fit : GLMRegressor
+        Fitted; ``fit.summary()`` is the table.
+
+    Examples
+    --------
+    >>> from statkit import glm
+    >>> from statkit.datasets import make_glm
+    >>> frame, y, coef = make_glm(1_000, 2, random_state=0, as_frame=True)
+    >>> glm("y ~ x0 + x1", frame.assign(y=y)).estimate_.params.round(1).index.tolist()
+    ['Intercept', 'x0', 'x1']
+    """
+    model = GLMRegressor(
+        family, link=link, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, alpha=alpha,
+        l1_ratio=l1_ratio, cov_type=cov_type, na_action=na_action, random_state=random_state, verbose=verbose,
+    )  # fmt: skip
+    return model.fit(data, sample_weight=weights, offset=offset, groups=groups)
