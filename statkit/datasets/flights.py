@@ -53,11 +53,11 @@ def load_flights(as_frame: bool = False) -> Bunch:
 
     Notes
     -----
-    The frame takes about 50 MB (airports are categorical); ``as_frame=False`` makes one Python object a value
-    of ``data``, which takes about 300 MB and some seconds.
+    The frame takes about 100 MB; ``as_frame=False`` makes one Python object for every value of ``data``,
+    which takes some seconds and about 700 MB.
 
-    Source: On-Time Performance, Bureau of Transportation Statistics, U.S. Department of Transportation; public
-    domain.
+    Source: On-Time Performance, Bureau of Transportation Statistics, U.S. Department of Transportation;
+    public domain.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def load_flights(as_frame: bool = False) -> Bunch:
     import pyarrow.parquet as pq
     from sklearn.utils import Bunch
 
-    frame = pq.read_table(flights_path(), read_dictionary=["origin", "destination"]).to_pandas()
+    frame = pq.read_table(flights_path()).to_pandas()
     data, target = frame.drop(columns="delay"), frame["delay"]
     return Bunch(
         data=data if as_frame else data.to_numpy(),
