@@ -1,4 +1,4 @@
-"""Which lines of a long table are printed: long terms by their first and last levels, and whatever needs attention."""
+"""Which lines of a long table are printed: the ends of long terms, and whatever needs attention."""
 
 import numpy as np
 
@@ -25,8 +25,9 @@ def abbreviate(positions, terms, attention):
     Returns
     -------
     list of int or (str or None, int)
-        A position, or a gap: the term it belongs to (None: several) and how many of its lines are left out. A term's
-        hidden lines may lie in several runs; the last run carries the number of all, the earlier ones carry 0.
+        A position, or a gap: the term it belongs to (None: several) and how many of its lines are left out. A
+        term's hidden lines may lie in several runs; the last run carries the number of all, the earlier ones
+        carry 0.
     """
     if len(positions) <= _LONG_TABLE:
         return list(positions)

@@ -4,24 +4,29 @@ from html import escape
 
 __all__ = ["render_html"]
 
-# No colour is fixed except for warnings, whose hue reads on light and dark; rules are the text colour, thinned.
+# No colour is fixed except for warnings, whose hue reads on light and dark; rules are the text colour,
+# thinned.
 _STYLE = """
-.statkit-summary { display: inline-block; max-width: 100%; overflow-x: auto; font-size: 0.9em; line-height: 1.4; }
-.statkit-summary table { border-collapse: collapse; width: 100%; margin: 0; background: transparent; color: inherit; }
-.statkit-summary caption { caption-side: top; font-weight: 600; padding: 0.3em 0; color: inherit; text-align: left; }
-.statkit-summary th, .statkit-summary td { padding: 0.15em 0.7em; border: 0; background: transparent; color: inherit; }
+.statkit-summary {
+  display: inline-block; max-width: 100%; overflow-x: auto; font-size: 0.9em; line-height: 1.4; }
+.statkit-summary table { border-collapse: collapse; width: 100%; margin: 0; }
+.statkit-summary table, .statkit-summary caption, .statkit-summary th, .statkit-summary td {
+  background: transparent; color: inherit; border: 0; }
+.statkit-summary caption { caption-side: top; font-weight: 600; padding: 0.3em 0; text-align: left; }
+.statkit-summary th, .statkit-summary td { padding: 0.15em 0.7em; vertical-align: top; }
 .statkit-summary th { text-align: left; font-weight: 500; }
 .statkit-summary td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .statkit-summary td.fact { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .statkit-summary thead th { text-align: right; }
-.statkit-summary .rule > * { border-top: 1px solid color-mix(in srgb, currentColor 40%, transparent); }
-.statkit-summary tbody.lines tr:hover > * { background: color-mix(in srgb, currentColor 7%, transparent); }
-.statkit-summary .gap { font-style: italic; opacity: 0.75; text-align: left; white-space: normal; }
-.statkit-summary .section { font-weight: 600; padding-top: 0.6em; }
+.statkit-summary .rule > * { border-top: 1px solid #88888899; }
+.statkit-summary tbody.lines tr:hover > * { background: #88888820; }
+.statkit-summary td.gap { font-style: italic; opacity: 0.75; }
+.statkit-summary td.section { font-weight: 600; padding-top: 0.6em; }
 .statkit-summary .name { overflow-wrap: anywhere; max-width: 28em; }
-.statkit-summary ul { margin: 0.5em 0 0; padding: 0.4em 0 0 0.7em; list-style: none; max-width: 60em;
-  border-top: 1px solid color-mix(in srgb, currentColor 40%, transparent); }
-.statkit-summary .WARN b { color: #b7791f; } .statkit-summary .FAIL b { color: #d64545; }
+.statkit-summary ul { margin: 0.3em 0 0; padding: 0.4em 0.7em 0; list-style: none; max-width: 60em;
+  border-top: 1px solid #88888899; }
+.statkit-summary .WARN b { color: #b7791f; }
+.statkit-summary .FAIL b { color: #d64545; }
 """
 
 
@@ -73,7 +78,7 @@ def _figures(figures):
 
 
 def _pair(pair):
-    return f'<th scope="row">{_text(pair[0])}</th><td>{_text(pair[1])}</td>'
+    return f'<th scope="row">{_text(pair[0])}</th><td>{_cell(pair[1])}</td>'
 
 
 def _line(line, width, attribute):

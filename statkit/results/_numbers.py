@@ -1,10 +1,10 @@
-"""How numbers are written in tables: as many digits as the standard error makes meaningful, p-values as R writes them."""
+"""How numbers are written in tables: with the digits that their standard errors make meaningful."""
 
 import math
 
 import numpy as np
 
-__all__ = ["coefficient_columns", "count", "p_value", "plain", "quantity", "statistic"]
+__all__ = ["coefficient_columns", "count", "p_phrase", "p_value", "plain", "quantity", "statistic"]
 
 
 def plain(value, digits=4):
@@ -39,7 +39,7 @@ def statistic(value):
 
 
 def p_value(value):
-    """Four decimals, scientific when small, and never zero: below the rounding error of one it is only bounded."""
+    """Four decimals, scientific when small, and never zero: below the rounding error of 1 only a bound."""
     value = float(value)
     if math.isnan(value):
         return "NaN"
@@ -48,11 +48,17 @@ def p_value(value):
     return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
 
 
+def p_phrase(value):
+    """A p-value within a sentence: ``p = 0.0123``, ``p < 2e-16``."""
+    text = p_value(value)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
 def coefficient_columns(coef, bse, lower, upper):
     """Texts of four columns; the standard error of a row says how many decimals its numbers deserve.
 
-    Three significant digits of the standard error. Rows of similar precision share one number of decimals, so that
-    columns can be compared at a glance; rows far from it keep their own.
+    Three significant digits of the standard error. Rows of similar precision share one number of decimals, so
+    that columns can be compared at a glance; rows far from it keep their own.
     """
     wanted = [_decimals(error) for error in bse]
     finite = sorted(d for d in wanted if d is not None)

@@ -56,6 +56,9 @@ _FLOATS = [
 
 def to_record(estimate, matrices):
     """See `Estimate.to_dict`."""
+    if len(set(estimate.labels)) < len(estimate.labels):
+        twice = next(label for label in estimate.labels if estimate.labels.count(label) > 1)
+        raise ValueError(f"{twice!r} names more than one parameter: it occurs more than once among the names")
     by_label = {
         "params": estimate.values,
         "bse": estimate._bse,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from statkit.results._abbreviate import abbreviate
-from statkit.results._numbers import coefficient_columns, count, p_value, plain, quantity, statistic
+from statkit.results._numbers import coefficient_columns, count, p_phrase, p_value, plain, quantity, statistic
 from statkit.results._tails import two_sided_tail
 from statkit.results.summary import Gap, Line, Note, Section, Summary
 
@@ -25,13 +25,17 @@ _TITLES = {
 def summarize(estimate, *, full, alpha):
     """See `Estimate.summary`."""
     z = "t" if estimate.use_t else "z"
+    lines = _lines(estimate, full, alpha)
+    hidden = (
+        [Note("Left out (…): see .summary(full=True) or .to_frame().")] if any(map(_is_gap, lines)) else []
+    )
     return Summary(
         title=_TITLES.get((estimate.family, estimate.link), "Generalized linear model"),
         facts=_facts(estimate),
         figures=_figures(estimate),
         columns=("coef", "std err", z, f"P>|{z}|", f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"),
-        lines=_lines(estimate, full, alpha),
-        notes=_notes(estimate),
+        lines=lines,
+        notes=hidden + _notes(estimate),
     )
 
 
@@ -102,11 +106,15 @@ def _lines(e, full, alpha):
     return lines
 
 
+def _is_gap(line):
+    return isinstance(line, Gap)
+
+
 def _gap(e, term, left, block):
     if left == 0:
         return Gap("…")
     if term is None:
-        return Gap(f"… {left} more coefficients; all in .to_frame() and .summary(full=True)")
+        return Gap(f"… {left} more coefficients")
     members = [i for i in e._positions[term] if i in block]
     things = "levels" if all("[T." in e.names[i] for i in members) else "coefficients"
     try:
@@ -116,9 +124,8 @@ def _gap(e, term, left, block):
     joint = ""
     if test is not None:
         df = f"{test.df}" if test.df_denom is None else f"{test.df}, {test.df_denom:.10g}"
-        p = p_value(test.pvalue)
-        joint = f"; jointly {test.distribution}({df}) = {statistic(test.statistic)}, P {p if p[0] == '<' else '= ' + p}"
-    return Gap(f"… {left} more {things} of {term}{joint}; all in .to_frame()")
+        joint = f"; all: {test.distribution}({df}) = {statistic(test.statistic)}, {p_phrase(test.pvalue)}"
+    return Gap(f"… {left} more {things} of {term}{joint}")
 
 
 def _notes(e):

@@ -1,4 +1,4 @@
-"""Tail areas and quantiles of the reference distributions, from scipy.special alone: scipy.stats is slow to import."""
+"""Tail areas and quantiles of the reference distributions; by scipy.special, as scipy.stats loads slowly."""
 
 import numpy as np
 from scipy import special
@@ -7,7 +7,7 @@ __all__ = ["chi2_tail", "f_tail", "two_sided_quantile", "two_sided_tail"]
 
 
 def two_sided_tail(statistic, df):
-    """P(\\|T\\| > \\|statistic\\|), Student's t with ``df`` degrees of freedom; the normal distribution if ``df`` is None."""
+    """P(abs(T) > abs(statistic)) for Student's t with ``df`` degrees of freedom; normal if ``df`` is None."""
     lower = -np.abs(statistic)
     if df is None:
         return 2.0 * special.ndtr(lower)
@@ -15,7 +15,7 @@ def two_sided_tail(statistic, df):
 
 
 def two_sided_quantile(alpha, df):
-    """The value that \\|T\\| exceeds with probability ``alpha``; normal if ``df`` is None."""
+    """The value that abs(T) exceeds with probability ``alpha``; normal if ``df`` is None."""
     if df is None:
         return -float(special.ndtri(alpha / 2.0))
     return -float(special.stdtrit(df, alpha / 2.0)) if df > 0 else float("nan")

@@ -1,7 +1,7 @@
 """From a bread (the information) and a meat (summed squares of scores) to the covariance of an estimate.
 
-Plain arrays in, plain arrays out. Parameters that are not identified (aliased columns, infinite limits) have NaN
-rows and columns in the information; they have them in the covariance too, and count nowhere.
+Plain arrays in, plain arrays out. Parameters that are not identified (aliased columns, infinite limits) have
+NaN rows and columns in the information; they have them in the covariance too, and count nowhere.
 """
 
 import numpy as np
@@ -15,21 +15,22 @@ __all__ = [
     "sandwich_covariance",
 ]
 
-# A direction counts as empty when it holds less than this share of what its columns hold alone: beyond it, double
-# precision has lost every digit of the variance along it.
+# A direction counts as empty when it holds less than this share of what its columns hold alone: beyond it,
+# double precision has lost every digit of the variance along it.
 _EMPTY = 1e-13
 # A parameter is not identified when this much of its unit vector lies in the empty directions.
 _TOUCHED = 1e-4
 
 
 def model_covariance(information, scale=1.0):
-    """Covariance of a maximum likelihood estimate whose model is right: the dispersion times the inverse information.
+    """Covariance of a maximum likelihood estimate whose model is right: the dispersion times the inverse
+    information.
 
     Parameters
     ----------
     information : ndarray of shape (k, k)
-        Fisher information without the dispersion. Rows and columns that are NaN, or zero, mark parameters that are
-        not estimated.
+        Fisher information without the dispersion. Rows and columns that are NaN, or zero, mark parameters
+        that are not estimated.
     scale : float, default=1.0
         Dispersion.
 
@@ -76,7 +77,8 @@ def sandwich_covariance(information, meat):
 
 
 def hc0_covariance(information, meat):
-    """Heteroscedasticity-consistent covariance; ``meat`` is the sum over rows of the outer product of their scores.
+    """Heteroscedasticity-consistent covariance; ``meat`` is the sum over rows of the outer product of their
+    scores.
 
     References
     ----------
@@ -89,19 +91,23 @@ def hc0_covariance(information, meat):
 def hc1_covariance(information, meat, nobs):
     """`hc0_covariance` times ``nobs / (nobs - k)``, where k counts the identified parameters.
 
+    As R's sandwich and Stata; statsmodels applies the factor in OLS but not in GLM.
+
     References
     ----------
-    J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix estimators with improved
-    finite sample properties.
+    J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix estimators with
+    improved finite sample properties.
     """
     covariance = sandwich_covariance(information, meat)
     return covariance * (nobs / _residual(nobs, covariance))
 
 
 def cluster_covariance(information, meat, nobs, n_groups):
-    """Covariance when rows of one group are dependent; ``meat`` is the sum over groups of the outer product of scores.
+    """Covariance when rows of one group are dependent; ``meat`` is the sum over groups of the outer product
+    of scores.
 
-    The factor ``G / (G - 1) * (nobs - 1) / (nobs - k)`` is that of statsmodels' ``cov_type="cluster"`` and of Stata.
+    The factor ``G / (G - 1) * (nobs - 1) / (nobs - k)`` is that of statsmodels' ``cov_type="cluster"`` and of
+    Stata.
 
     Raises
     ------
@@ -119,7 +125,7 @@ def cluster_covariance(information, meat, nobs, n_groups):
 
 
 def _residual(nobs, covariance):
-    """Rows left over once the identified parameters are paid for; NaN (hence no errors) when there are none."""
+    """Rows left over once the identified parameters are paid for; NaN, hence no errors, if there are none."""
     left = nobs - np.count_nonzero(~np.isnan(np.diagonal(covariance)))
     return left if left > 0 else np.nan
 
@@ -136,8 +142,8 @@ def _place(small, keep):
 def _inverse(information):
     """Inverse over the identified parameters, and the mask that says which they are.
 
-    Unit diagonal first, so that units of measurement do not decide what is singular; Cholesky where it can, else
-    eigenvectors: the variance of whatever the empty directions do not touch is still right.
+    Unit diagonal first, so that units of measurement do not decide what is singular; Cholesky where it can,
+    else eigenvectors: the variance of whatever the empty directions do not touch is still right.
     """
     information = np.asarray(information, dtype=np.float64)
     if information.ndim != 2 or information.shape[0] != information.shape[1]:

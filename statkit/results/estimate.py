@@ -1,7 +1,7 @@
 """What a fit returns: parameters, their covariance, and what was done to get them, under statsmodels' names.
 
-A fit of a thousand rows takes less time than importing pandas, so building an Estimate only stores what it is given;
-Series, p-values, tests and texts are made when someone asks for them.
+A fit of a thousand rows takes less time than importing pandas, so building an Estimate only stores what it is
+given; Series, p-values, tests and texts are made when someone asks for them.
 """
 
 import math
@@ -20,14 +20,16 @@ __all__ = ["Estimate"]
 
 
 class Estimate:
-    """Estimated parameters of a regression, with everything that is known about their errors and their making.
+    """Estimated parameters of a regression, with everything that is known about their errors and their
+    making.
 
     Fits build it; users read it. Where theory gives no standard error it is NaN, and `why_nan` says why.
 
     Parameters
     ----------
     names : sequence of str
-        Parameter names, ``"Intercept"`` first. Softmax: the names of one class, or of every class one after another.
+        Parameter names, ``"Intercept"`` first. Softmax: the names of one class, or of every class one after
+        another.
     values : ndarray of shape (k,)
         Estimates: NaN where a column is aliased, plus or minus infinity where the likelihood has no maximum.
     covariance : ndarray of shape (k, k)
@@ -44,7 +46,8 @@ class Estimate:
     df_resid, df_model : float
         Residual degrees of freedom; parameters without the intercept.
     llf, deviance, null_deviance, pearson_chi2 : float
-        Log-likelihood (NaN for quasi families), deviance of the model and of the intercept alone, Pearson's statistic.
+        Log-likelihood (NaN for quasi families), deviance of the model and of the intercept alone, Pearson's
+        statistic.
     rank : int
         Parameters that were estimated.
     cov_type : str, default="nonrobust"
@@ -57,8 +60,8 @@ class Estimate:
         Name of the response.
     formula : str or None
     classes : sequence or None
-        Classes of the response. With more than two, ``params`` is indexed by (class, name), the first class being the
-        reference.
+        Classes of the response. With more than two, ``params`` is indexed by (class, name), the first class
+        being the reference.
     plan, engine : str
         How and where it was computed.
     rows_read, rows_used, rows_missing : int
@@ -90,8 +93,8 @@ class Estimate:
     >>> import numpy as np
     >>> estimate = Estimate(
     ...     names=["Intercept", "x"], values=np.array([0.5, 2.0]), covariance=np.diag([0.01, 0.04]),
-    ...     terms={"Intercept": [0], "x": [1]}, family="poisson", link="log", use_t=False, nobs=100, df_resid=98,
-    ...     df_model=1, rank=2, response="y")
+    ...     terms={"Intercept": [0], "x": [1]}, family="poisson", link="log", use_t=False, nobs=100,
+    ...     df_resid=98, df_model=1, rank=2, response="y")
     >>> estimate.bse["x"]
     np.float64(0.2)
     >>> estimate.wald_test("x = 1")
@@ -200,7 +203,7 @@ class Estimate:
             if hasattr(type(self), key) or key in self.__dict__:
                 raise ValueError(f"extra result {key!r} would hide the attribute of that name")
 
-    # -- names ---------------------------------------------------------------------------------------------------
+    # -- names --------------------
 
     @property
     def multiclass(self):
@@ -209,7 +212,7 @@ class Estimate:
 
     @cached_property
     def labels(self):
-        """One string per parameter, as hypotheses and files name it: the name, or ``class:name`` with several classes."""
+        """One string per parameter, for hypotheses and files: ``name``, with classes ``class:name``."""
         if not self.multiclass:
             return self.names
         width = len(self.names) // (len(self.classes) - 1)
@@ -241,7 +244,7 @@ class Estimate:
 
         return pd.Series(values, index=self._index, copy=True)
 
-    # -- parameters and their errors -------------------------------------------------------------------------------
+    # -- parameters and their errors --------------------
 
     @cached_property
     def _bse(self):
@@ -299,7 +302,10 @@ class Estimate:
         return pd.DataFrame(self._limits(alpha), index=self._index, columns=[0, 1])
 
     def to_frame(self, alpha=0.05):
-        """The table of coefficients as a frame: ``coef, std err, z, P>|z|`` and two limits (t in place of z if `use_t`)."""
+        """The table of coefficients as a frame: ``coef, std err, z, P>|z|`` and the two limits.
+
+        With an estimated dispersion (`use_t`) t stands in place of z.
+        """
         import pandas as pd
 
         z = "t" if self.use_t else "z"
@@ -314,7 +320,7 @@ class Estimate:
         }
         return pd.DataFrame(columns, index=self._index)
 
-    # -- tests -----------------------------------------------------------------------------------------------------
+    # -- tests --------------------
 
     def wald_test(self, hypothesis, use_f=None):
         """Joint test of linear hypotheses.
@@ -322,9 +328,9 @@ class Estimate:
         Parameters
         ----------
         hypothesis : str, list of str, ndarray or tuple
-            ``"x1 = x2 = 0"``, ``"2*x1 - x2 = 3, C(day)[T.5] = C(day)[T.6]"``; a matrix R with a row per restriction
-            R b = 0; or (R, q) for R b = q. With several classes ``"b:x1 = 0"`` speaks of class b, ``"x1 = 0"`` of every
-            class.
+            ``"x1 = x2 = 0"``, ``"2*x1 - x2 = 3, C(day)[T.5] = C(day)[T.6]"``; a matrix R with a row per
+            restriction R b = 0; or (R, q) for R b = q. With several classes ``"b:x1 = 0"`` speaks of class b,
+            ``"x1 = 0"`` of every class.
         use_f : bool or None
             F or chi-squared; None takes F when the dispersion was estimated.
 
@@ -335,8 +341,8 @@ class Estimate:
         Raises
         ------
         ValueError
-            For unknown names (with the nearest known ones), hypotheses that are not linear or contradict each other,
-            and parameters without a standard error.
+            For unknown names (with the nearest known ones), hypotheses that are not linear or contradict each
+            other, and parameters without a standard error.
         """
         if isinstance(hypothesis, (list, tuple)) and all(isinstance(part, str) for part in hypothesis):
             hypothesis = ", ".join(hypothesis)
@@ -404,8 +410,8 @@ class Estimate:
         Returns
         -------
         DataFrame
-            Index: terms. Columns ``statistic`` (F when the dispersion was estimated, chi-squared otherwise), ``df``,
-            ``df_denom`` (F only) and ``pvalue``.
+            Index: terms. Columns ``statistic`` (F when the dispersion was estimated, chi-squared otherwise),
+            ``df``, ``df_denom`` (F only) and ``pvalue``.
         """
         import pandas as pd
 
@@ -425,7 +431,7 @@ class Estimate:
         )
         return frame if self.use_t else frame.drop(columns="df_denom")
 
-    # -- fit -------------------------------------------------------------------------------------------------------
+    # -- fit --------------------
 
     @property
     def aic(self):
@@ -437,7 +443,10 @@ class Estimate:
 
     @property
     def bic(self):
-        """Schwarz' criterion, -2 llf + log(nobs) (rank + estimated shape parameters): statsmodels' ``bic_llf``."""
+        """Schwarz' criterion, -2 llf + log(nobs) (rank + estimated shape parameters).
+
+        As statsmodels' ``bic_llf``, not its older criterion from the deviance.
+        """
         return -2.0 * self.llf + math.log(self.nobs) * (self.rank + len(self.shape))
 
     bic_llf = bic
@@ -456,7 +465,13 @@ class Estimate:
         return self.llf - 0.5 * (self.null_deviance - self.deviance) / self.scale
 
     def pseudo_rsquared(self, kind="cs"):
-        """Share of explained variation: ``"cs"`` (Cox and Snell 1989; R² for gaussian) or ``"mcf"`` (McFadden 1974)."""
+        """Share of explained variation.
+
+        Parameters
+        ----------
+        kind : {"cs", "mcf"}
+            Cox and Snell (1989), which is R² for the gaussian family, or McFadden (1974).
+        """
         if kind == "cs":
             return -math.expm1(2.0 / self.nobs * (self.llnull - self.llf))
         if kind == "mcf":
@@ -465,19 +480,16 @@ class Estimate:
 
     @property
     def rsquared(self):
-        """Share of explained variance, gaussian family with identity link only."""
-        if (self.family, self.link) != ("gaussian", "identity"):
-            raise AttributeError(
-                f"rsquared belongs to linear regression: use pseudo_rsquared() for {self.family}"
-            )
-        return 1.0 - self.deviance / self.null_deviance
+        """Share of explained variance; NaN outside linear regression: see `pseudo_rsquared`."""
+        linear = self.family == "gaussian" and self.link == "identity"
+        return 1.0 - self.deviance / self.null_deviance if linear else math.nan
 
     @property
     def rsquared_adj(self):
         """`rsquared`, adjusted for the number of parameters."""
         return 1.0 - (1.0 - self.rsquared) * (self.df_resid + self.df_model) / self.df_resid
 
-    # -- how it was made ---------------------------------------------------------------------------------------------
+    # -- how it was made --------------------
 
     @property
     def history(self):
@@ -509,8 +521,8 @@ class Estimate:
         Parameters
         ----------
         full : bool, default=False
-            Print every coefficient. Otherwise terms with many coefficients are abbreviated once the table has more
-            than 60 lines; coefficients without a standard error are always there.
+            Print every coefficient. Otherwise terms with many coefficients are abbreviated once the table has
+            more than 60 lines; coefficients without a standard error are always there.
         alpha : float, default=0.05
             The limits are those of the 1 - alpha confidence interval.
 
@@ -526,7 +538,8 @@ class Estimate:
         """Everything as plain numbers, strings, lists and dicts, ready for ``json.dump(…, allow_nan=False)``.
 
         Keys are the attribute names. NaN and infinities become the strings ``"NaN"``, ``"Infinity"`` and
-        ``"-Infinity"``, which ``float`` in Python, ``Number`` in JavaScript and ``as.numeric`` in R read back.
+        ``"-Infinity"``, which ``float`` in Python, ``Number`` in JavaScript and ``as.numeric`` in R read
+        back.
 
         Parameters
         ----------
@@ -562,6 +575,6 @@ class Estimate:
 
     def __repr__(self):
         return (
-            f"<Estimate of {self.response}: {self.family} family, {self.link} link, {len(self.values)} parameters,"
-            f" {self.nobs:,} observations, {self.plan or 'no plan'}>"
+            f"<Estimate of {self.response}: {self.family} family, {self.link} link,"
+            f" {len(self.values)} parameters, {self.nobs:,} observations, {self.plan or 'no plan'}>"
         )

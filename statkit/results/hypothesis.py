@@ -1,7 +1,9 @@
-"""Reads linear hypotheses as people write them: ``"x1 = x2 = 0"``, ``"2*x1 - x2 = 3, C(day)[T.5] = C(day)[T.6]"``.
+"""Reads linear hypotheses as people write them: ``"x1 = x2 = 0"``, ``"2*x1 - x2 = 3, C(day)[T.5] =
+C(day)[T.6]"``.
 
-Parameter names may hold brackets, commas, spaces, operators and equal signs, so known names are looked for first, the
-longest first, and only what is left is read as arithmetic. Backquotes settle what remains ambiguous.
+Parameter names may hold brackets, commas, spaces, operators and equal signs, so known names are looked for
+first, the longest first, and only what is left is read as arithmetic. Backquotes settle what remains
+ambiguous.
 """
 
 import difflib
@@ -20,7 +22,7 @@ def parse_hypothesis(text, names):
     ----------
     text : str
         Equations separated by commas. ``a = b = 0`` states two. Without an equal sign, ``= 0`` is meant.
-        A name that is also a number is written in backquotes.
+        A name that is also a number or an operator is written in backquotes.
     names : sequence of str
 
     Returns
@@ -39,15 +41,16 @@ def parse_hypothesis(text, names):
 def _tokens(text, names):
     """Cut the text into ("name", …), ("number", …) and operator tokens."""
     known = sorted({name for name in names if name}, key=len, reverse=True)
+    # A column called "1" or "-" is written in backquotes: bare, 1 is a number and - an operator.
+    bare = [name for name in known if not (_NUMBER.fullmatch(name) or set(name) <= set(_OPERATORS))]
     tokens, at = [], 0
     while at < len(text):
         if text[at].isspace():
             at += 1
             continue
-        name = _name_at(text, at, known)
+        name = _name_at(text, at, bare)
         number = _NUMBER.match(text, at)
-        # What is wholly a number is a number, even if a column is called "1": that column is written `1`.
-        if name is not None and not (number and number.end() == at + len(name)):
+        if name is not None:
             tokens.append(("name", name, at))
             at += len(name)
         elif text[at] == "`":

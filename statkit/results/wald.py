@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from statkit.results._numbers import p_value, plain, statistic
+from statkit.results._numbers import p_phrase, plain, statistic
 from statkit.results._tails import chi2_tail, f_tail
 
 __all__ = ["WaldTest", "wald"]
@@ -34,8 +34,8 @@ class WaldTest:
 
     References
     ----------
-    A. Wald (1943), Tests of statistical hypotheses concerning several parameters when the number of observations is
-    large.
+    A. Wald (1943), Tests of statistical hypotheses concerning several parameters when the number of
+    observations is large.
     """
 
     hypothesis: str
@@ -56,9 +56,7 @@ class WaldTest:
         lines = [f"Wald test: {self.hypothesis}"]
         if self.df == 1:
             lines.append(f"difference {plain(self.effect[0])}, standard error {plain(self.bse[0])}")
-        p = p_value(self.pvalue)
-        p = f"p {p[0]} {p[1:]}" if p.startswith("<") else f"p = {p}"
-        lines.append(f"{self.distribution}({degrees}) = {statistic(self.statistic)}, {p}")
+        lines.append(f"{self.distribution}({degrees}) = {statistic(self.statistic)}, {p_phrase(self.pvalue)}")
         return "\n".join(lines)
 
 
@@ -84,7 +82,8 @@ def wald(R, q, params, covariance, *, df_denom, hypothesis):
     Raises
     ------
     ValueError
-        If the restrictions contradict each other, or their covariance is singular (fewer clusters than restrictions).
+        If the restrictions contradict each other, or their covariance is singular (fewer clusters than
+        restrictions).
     """
     R, q = _independent(R, q)
     used = np.flatnonzero((R != 0).any(axis=0))
@@ -98,8 +97,8 @@ def wald(R, q, params, covariance, *, df_denom, hypothesis):
     factor, failed = linalg.lapack.dpotrf(spread / np.outer(bse, bse), lower=1)
     if failed or np.diagonal(factor).min() ** 2 < 1e-13:
         raise ValueError(
-            f"the covariance of the {len(q)} restrictions in {hypothesis!r} is singular; with clustered errors there"
-            " must be more clusters than restrictions: test fewer at once"
+            f"the covariance of the {len(q)} restrictions in {hypothesis!r} is singular; with clustered"
+            " errors there must be more clusters than restrictions: test fewer at once"
         )
     whitened = linalg.solve_triangular(factor, effect / bse, lower=True)
     chi2, m = float(whitened @ whitened), len(q)
