@@ -184,12 +184,6 @@ def scale_rows(weight, loss, r, w):
 
 
 @njit(**KERNEL)
-def lgamma(x):
-    """log Γ(x) for x > 0."""
-    return math.lgamma(x)
-
-
-@njit(**KERNEL)
 def digamma(x):
     """ψ(x) for x > 0: recurrence up to 10, then the asymptotic series."""
     s = 0.0

@@ -203,7 +203,7 @@ class Family:
         return sums
 
     def unit_deviance(self, y, mu, shape=None):
-        """Deviance of every row at weight 1: twice the log-likelihood that ``mu`` loses against ``y`` itself."""
+        """Deviance of every row at weight 1: twice the log-likelihood that ``mu`` loses against ``y``."""
         raise NotImplementedError
 
     def _deviance(self, eta, y, weight, shape, loss):
@@ -244,8 +244,7 @@ class Family:
         return float(self.link_function(self._inner_mean(float(sum_y), float(sum_w))))
 
     def _inner_mean(self, sum_y, sum_w):
-        mean = sum_y / sum_w
-        return mean if mean > 0.0 or self.link_name == "identity" else 0.5 / (sum_w + 1.0)
+        return sum_y / sum_w if sum_y > 0.0 else 0.5 / (sum_w + 1.0)
 
     def check_response(self, y):
         """First response outside the support, as ``(index, reason)``, or None."""

@@ -144,8 +144,5 @@ class Gamma(Family):
     def start(self, y, weight=None):
         return self.link_function(np.array(y, dtype=float))
 
-    def _inner_mean(self, sum_y, sum_w):
-        return sum_y / sum_w
-
     def _supports(self, y):
         return y > 0.0

@@ -132,14 +132,13 @@ class Gaussian(Family):
     def start(self, y, weight=None):
         if self.link_name == "identity":
             return np.array(y, dtype=float)
-        # half way to the mean, as a response may be zero or negative where the mean may not
+        # half way to the mean and on its side of zero, as a response may be where the mean may not
         mean = np.average(y, weights=weight)
-        mu = 0.5 * (np.asarray(y, dtype=float) + mean)
-        floor = 0.1 * abs(mean) if mean else 0.1
-        return self.link_function(np.maximum(mu, floor) if mean >= 0 or self.link_name == "log" else mu)
+        sign = -1.0 if self.link_name == "inverse" and mean < 0.0 else 1.0
+        mu = 0.5 * sign * (np.asarray(y, dtype=float) + mean)
+        return self.link_function(sign * np.maximum(mu, 0.1 * abs(mean) if mean else 0.1))
 
     def _inner_mean(self, sum_y, sum_w):
-        mean = sum_y / sum_w
-        if self.link_name == "inverse":
-            return mean if mean != 0.0 else 0.5 / (sum_w + 1.0)
+        if self.link_name == "identity" or (self.link_name == "inverse" and sum_y != 0.0):
+            return sum_y / sum_w
         return super()._inner_mean(sum_y, sum_w)

@@ -127,9 +127,6 @@ class Poisson(Family):
     def start(self, y, weight=None):
         return self.link_function(np.asarray(y, dtype=float) + 0.1)
 
-    def _inner_mean(self, sum_y, sum_w):
-        return sum_y / sum_w if sum_y > 0.0 else 0.5 / (sum_w + 1.0)
-
     def _supports(self, y):
         return y >= 0.0
 

@@ -3,49 +3,66 @@
 import numpy as np
 from numba import njit
 
-from ._special import KERNEL, NO_WEIGHT, exp, log1p
+from ._special import KERNEL, NO_WEIGHT, TILE, clip, exp, log1p, total
 from .base import Family
 
 
 @njit(**KERNEL)
 def _softmax(eta, y, weight, r, w):
     n, k = eta.shape
-    weighted = weight.shape[0] > 0
+    size = min(n, TILE)
+    odds = np.empty((k + 1, size))  # exp(η - max η), a row for a class
+    top, others, term = np.empty(size), np.empty(size), np.empty(size)
     loss = 0.0
-    for i in range(n):
-        # the most likely class has weight exp(0) = 1; what the others add to it keeps its digits
-        best = -1
-        top = 0.0
+    for start in range(0, n, TILE):
+        rows = slice(start, min(n, start + TILE))
+        et, yt, rt, wt, at = eta[rows], y[rows], r[rows], w[rows], weight[rows]
+        m = yt.shape[0]
+        top[:m] = 0.0
         for c in range(k):
-            if eta[i, c] > top:
-                top = eta[i, c]
-                best = c
-        others = 0.0
-        if best >= 0:
-            others = exp(max(-top, -700.0))
+            for i in range(m):
+                top[i] = et[i, c] if et[i, c] > top[i] else top[i]
+        for i in range(m):
+            odds[0, i] = exp(clip(-top[i], -700.0, 0.0))
+            term[i] = top[i]
         for c in range(k):
-            d = eta[i, c] - top
-            e = exp(-700.0 if d < -700.0 else d)
-            r[i, c] = e
-            if c != best:
-                others += e
-        share = 1.0 / (1.0 + others)
-        a = weight[i] if weighted else 1.0
-        own = int(y[i]) - 1
-        loss += a * (log1p(others) + top - (eta[i, own] if own >= 0 else 0.0))
+            for i in range(m):
+                odds[c + 1, i] = exp(clip(et[i, c] - top[i], -700.0, 0.0))
+            for i in range(m):
+                term[i] -= et[i, c] if yt[i] == c + 1.0 else 0.0
+        # the most likely class has odds 1; what the others add to it must keep its digits
+        others[:m] = -1.0
+        for c in range(k + 1):
+            for i in range(m):
+                others[i] += 1.0 if odds[c, i] >= 1.0 else 0.0
+        for c in range(k + 1):
+            for i in range(m):
+                others[i] += 0.0 if odds[c, i] >= 1.0 else odds[c, i]
+        for i in range(m):
+            term[i] += log1p(others[i])
+            top[i] = 1.0 / (1.0 + others[i])
+        if at.shape[0] > 0:
+            for i in range(m):
+                term[i] *= at[i]
+        loss += total(term[:m])
+
         position = 0
-        for c in range(k):
-            p = r[i, c] * share
-            rest = others * share if c == best else 1.0 - p
-            w[i, position] = a * p * rest
-            position += 1
-            for d in range(c + 1, k):
-                w[i, position] = -a * p * (r[i, d] * share)
-                position += 1
-        for c in range(k):
-            p = r[i, c] * share
-            rest = others * share if c == best else 1.0 - p
-            r[i, c] = a * rest if c == own else -a * p
+        for c in range(1, k + 1):
+            for i in range(m):
+                p = odds[c, i] * top[i]
+                rest = others[i] * top[i] if odds[c, i] >= 1.0 else 1.0 - p
+                rt[i, c - 1] = rest if yt[i] == float(c) else -p
+                wt[i, position] = p * rest
+            for d in range(c + 1, k + 1):
+                for i in range(m):
+                    wt[i, position + d - c] = -(odds[c, i] * top[i]) * (odds[d, i] * top[i])
+            position += k + 1 - c
+        if at.shape[0] > 0:
+            for i in range(m):
+                for c in range(k):
+                    rt[i, c] *= at[i]
+                for c in range(position):
+                    wt[i, c] *= at[i]
     return loss
 
 

@@ -104,8 +104,5 @@ class Tweedie(Family):
     def start(self, y, weight=None):
         return np.log(np.asarray(y, dtype=float) + 0.1)
 
-    def _inner_mean(self, sum_y, sum_w):
-        return sum_y / sum_w if sum_y > 0.0 else 0.5 / (sum_w + 1.0)
-
     def _supports(self, y):
         return y >= 0.0 if self.power < 2.0 else y > 0.0
