@@ -1,0 +1,101 @@
+"""Response, weight, offset and group of a block: from the table's columns or from arrays beside it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from statkit.design.columns import Coded, Instants, as_rows
+from statkit.design.expressions import top_call
+from statkit.design.levels import Levels, ResponseCodes, level_keys
+
+__all__ = ["ResponseSpec", "group_numbers", "response_codes", "response_values"]
+
+
+@dataclass(frozen=True)
+class ResponseSpec:
+    """What the response is.
+
+    Attributes
+    ----------
+    kind : {"numbers", "classes", "survival", "beside"}
+    texts : tuple of str
+        Its expression, or those of time and event, or none.
+    name : str
+    """
+
+    kind: str
+    texts: tuple[str, ...]
+    name: str
+
+
+def survival_texts(text: str) -> tuple[str, ...] | None:
+    """Expressions inside ``Surv(time, event)`` or ``Surv(start, stop, event)``, None for anything else."""
+    call = top_call(text)
+    if call is None or call[0] != "Surv":
+        return None
+    parts = tuple(ast.unparse(a) for a in call[1].args)
+    if len(parts) not in (2, 3) or call[1].keywords:
+        raise ValueError(f"{text}: write Surv(time, event) or Surv(start, stop, event)")
+    return parts
+
+
+def response_values(values: list, levels: Levels | None) -> np.ndarray:
+    """Response as float64: numbers, class codes, or one column for each value; NaN where missing."""
+    if levels is not None:
+        return class_codes(values[0], levels)
+    columns = [np.asarray(as_rows(v), dtype=np.float64) for v in values]
+    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def class_codes(value, levels: Levels) -> np.ndarray:
+    """Codes of the classes as float64: NaN where missing, −2 for a class that is none of them."""
+    if not isinstance(value, Coded):
+        codes = levels.table_codes(value).astype(np.float64)
+        return np.where(np.isnan(value), np.nan, codes) if value.dtype.kind == "f" else codes
+    table = np.append(levels.table_codes(value.values).astype(np.float64), np.nan)
+    return np.take(table, value.codes, mode="wrap")
+
+
+def response_codes(spec: ResponseSpec, values: list, beside: np.ndarray | None) -> ResponseCodes | None:
+    """The response for counting it by level; None when it has several columns or there is none."""
+    if spec.kind == "beside":
+        if beside is None or beside.ndim != 1 or beside.dtype.kind not in "biuf":
+            return None
+        return ResponseCodes(beside.astype(np.float64), None)
+    if spec.kind == "survival" or not values:
+        return None
+    value = values[0]
+    if isinstance(value, Coded) and (value.categorical or value.values.dtype.kind == "b"):
+        labels = level_keys(value.values)
+        if labels == sorted(set(labels)):
+            return ResponseCodes(value.codes, labels)
+        place = {label: i for i, label in enumerate(sorted(set(labels)))}
+        rank = np.array([place[label] for label in labels] + [0])
+        return ResponseCodes(np.take(rank, value.codes, mode="wrap"), sorted(place))
+    return ResponseCodes(np.asarray(as_rows(value), dtype=np.float64), None)
+
+
+def group_numbers(value) -> np.ndarray:
+    """A 64-bit number a row that is equal in all partitions for equal values.
+
+    Whole numbers and times are themselves; text is hashed (two of 10⁶ groups agree with probability 3·10⁻⁸).
+    """
+    if isinstance(value, Instants):
+        return value.values.astype(np.int64, copy=False)
+    if isinstance(value, Coded):
+        return np.take(np.append(group_numbers(value.values), 0), value.codes, mode="wrap")
+    kind = value.dtype.kind
+    if kind in "biuM":
+        return value.astype(np.int64)
+    if kind == "f":
+        # Value by value, so that a number has one code whatever else its partition holds.
+        whole = np.isfinite(value) & (np.abs(value) < 2**53) & (value == np.floor(value))
+        bits = (value + 0.0).view(np.int64)
+        return np.where(whole, np.where(whole, value, 0).astype(np.int64), bits)
+    table, codes = np.unique(value.astype(str), return_inverse=True)
+    digests = [hashlib.blake2b(v.encode(), digest_size=8).digest() for v in table.tolist()]
+    return np.frombuffer(b"".join(digests), dtype=np.int64)[codes] if digests else np.empty(0, np.int64)
