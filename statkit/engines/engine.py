@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import lru_cache
 
 from statkit.engines.summaries import TreeSum
@@ -27,10 +26,30 @@ def _blas_controller():
     return ThreadpoolController().select(user_api="blas")
 
 
-def one_blas_thread():
-    """Context in which BLAS uses one thread: sums repeat bit for bit and workers do not compete."""
-    controller = _blas_controller()
-    return controller.limit(limits=1) if len(controller) else nullcontext()
+class one_blas_thread:  # noqa: N801 - used as a function
+    """Context in which BLAS uses one thread: sums repeat bit for bit and workers do not compete.
+
+    The limit belongs to the process: the first to enter sets it, the last to leave lifts it.
+    """
+
+    _lock = threading.Lock()
+    _inside = 0
+    _limit = None
+
+    def __enter__(self):
+        cls = one_blas_thread
+        with cls._lock:
+            if cls._inside == 0:
+                controller = _blas_controller()
+                cls._limit = controller.limit(limits=1) if len(controller) else None
+            cls._inside += 1
+
+    def __exit__(self, *exc):
+        cls = one_blas_thread
+        with cls._lock:
+            cls._inside -= 1
+            if cls._inside == 0 and cls._limit is not None:
+                cls._limit.restore_original_limits()
 
 
 class BlockCache:

@@ -17,16 +17,17 @@ _SMALLEST = 1e-8
 
 
 def shape_sums(block, family, theta, shape, center, scale) -> dict:
-    """Score, information and log-likelihood of log α at θ."""
+    """Score and information of log α at θ, and what a moment estimate of α needs."""
     block = block.scaled(center, scale)
     eta = linear_predictor(block, theta, family.predictors)
-    return {"sums": np.asarray(family.shape_sums(eta, block.y, block.weight, shape[0]), dtype=float)}
+    return family.shape_sums(eta, block.y, block.weight, shape[0])
 
 
 def with_estimated_shape(plan, problem):
     """Fit coefficients and shape of a family with one shape parameter."""
     alpha = _START
-    start = plan._start(problem)
+    problem.shape = np.array([alpha])
+    start = plan.start(problem)
     null = start[1]
     for _ in range(_MOST):
         problem.shape = np.array([alpha])
@@ -46,9 +47,10 @@ def _improve(problem, theta, alpha):
     """Newton steps on log α at fixed coefficients; the first step, the last information, and α."""
     first = None
     for _ in range(_MOST):
-        score, information, _ = problem.session.round(
+        sums = problem.session.round(
             shape_sums, problem.family, theta, np.array([alpha]), problem.center, problem.scale
-        )["sums"]
+        )
+        score, information = sums["score"], sums["information"]
         step = score / information if information > 0 else np.sign(score)
         step = float(np.clip(step, -2.0, 2.0))
         first = step if first is None else first

@@ -25,20 +25,19 @@ class Exact(Plan):
 
     A pilot fit on about one row in a hundred starts within a few standard errors of the answer, so that two or
     three rounds over the data suffice, where a cold start takes six to eight. The last round is the certificate:
-    it finds the gradient at the estimate to be zero to ``tol`` standard errors.
+    it measures the distance to the optimum, and one more step makes it far smaller.
 
     Parameters
     ----------
     max_rounds : int, default=20
         Rounds over all rows at most.
     tol : float, default=1e-4
-        Distance to the optimum, in standard errors (root mean square over coefficients), that the last round may
-        find. One more step is then taken, so what remains is of the order of its square.
+        Distance to the optimum that may remain, in standard errors (root mean square over coefficients).
     pilot_size : int or "auto", default="auto"
         Rows of the pilot; "auto" is ``max(20_000, 20 p, N / 100)``, 0 starts from the mean response.
     certify : bool, default=True
-        Whether the last round must find a distance below ``tol``. False stops one round earlier, when a step
-        from within a hundredth of a standard error was taken; the information is then that of the step's start.
+        Whether the last round must measure a distance within ``tol`` of the optimum after its step. False stops
+        as soon as the steps so far predict one, usually a round earlier; errors are then those at the last round.
 
     Examples
     --------
@@ -89,8 +88,7 @@ class Exact(Plan):
 
     def solve(self, problem, start=None):
         """Newton rounds from a pilot (or ``start``); the result and the null model's η."""
-        theta, null = self._start(problem) if start is None else start
-        tol = self.tol if self.certify else max(self.tol, 1e-2)
+        theta, null = self.start(problem) if start is None else start
 
         def evaluate(theta, nearly_done):
             want = Want(sums=nearly_done, meat=problem.meat if nearly_done else None)
@@ -102,8 +100,8 @@ class Exact(Plan):
             return e
 
         result = newton(
-            evaluate, theta, tol=tol, max_rounds=self.max_rounds, dispersion=problem.dispersion,
-            may_separate=problem.may_separate,
+            evaluate, theta, tol=self.tol, max_rounds=self.max_rounds, dispersion=problem.dispersion,
+            may_separate=problem.may_separate, predict=not self.certify,
         )  # fmt: skip
         if result.at.sums is None or (problem.meat and result.at.meat is None):
             # It ended sooner than expected (small data, separation): one light round for what is missing.
@@ -127,16 +125,16 @@ class Exact(Plan):
             )
         return report(problem, self, result, **known)
 
-    def _start(self, problem):
+    def start(self, problem):
         """Start of the Newton rounds and η of the null model."""
         session, size = problem.session, self.pilot_size
         n = session.n_rows
         if size == "auto":
             size = max(20_000, 20 * problem.size, n // 100)
         intercepts = slice(None, None, problem.width)
-        null = np.zeros(problem.family.predictors)
         if size == 0 or n < 2 * size or len(session.partitions) == 1:
-            return problem.null_theta(*problem.response()), null
+            theta = problem.null_theta(*problem.response())
+            return theta, theta[intercepts].copy()
         chosen = session.partitions
         if not problem.in_memory and not session.all_cached and len(chosen) > _PILOT_PARTITIONS:
             # Reading is dear: a few partitions spread over the data. A pilot that is not a fair sample costs
@@ -147,11 +145,12 @@ class Exact(Plan):
         prior = np.full(problem.size, _PILOT_PRIOR)
         if problem.design.intercept:
             prior[intercepts] = 0.0
+        theta = problem.null_theta(*pilot.response())
         fit = newton(
-            lambda theta, _: pilot.evaluate(theta), problem.null_theta(*pilot.response()), tol=0.1,
+            lambda theta, _: pilot.evaluate(theta), theta, tol=0.01,
             max_rounds=25, prior=prior, dispersion=problem.dispersion,
         )  # fmt: skip
-        return np.where(np.isnan(fit.theta), 0.0, fit.theta), null
+        return np.where(np.isnan(fit.theta), 0.0, fit.theta), theta[intercepts].copy()
 
     def _warn_separated(self, problem, result):
         names = _column_names(problem, np.flatnonzero(result.separated))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import lru_cache
+
 from sklearn.base import BaseEstimator
 
 __all__ = ["Plan"]
@@ -16,3 +19,22 @@ class Plan(BaseEstimator):
 
     def estimate(self, problem):
         raise NotImplementedError
+
+    def __repr__(self):
+        defaults = _defaults(type(self))
+        changed = [f"{name}={getattr(self, name)!r}" for name, value in defaults if _differs(getattr(self, name), value)]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+
+@lru_cache(maxsize=64)
+def _defaults(cls) -> tuple:
+    # Every fit prints its plan; reading the signature each time would cost more than a small fit's round.
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    return tuple((p.name, p.default) for p in parameters if p.name != "self")
+
+
+def _differs(value, default) -> bool:
+    try:
+        return bool(value != default)
+    except ValueError:  # arrays
+        return True

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statkit.engines.engine import one_blas_thread
 from statkit.regression._data import Roles, as_vector, is_frame, is_matrix
 from statkit.regression._fit import freeze, open_problem, progress_bar, resolve
 
@@ -57,7 +58,8 @@ class RegressionBase(BaseEstimator):
             problem.started = started
             problem.session.n_rounds += n_profile
             plan = self._plan()
-            estimate = plan.estimate(problem)
+            with one_blas_thread():
+                estimate = plan.estimate(problem)
         finally:
             if problem is not None:
                 problem.session.close()

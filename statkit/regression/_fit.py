@@ -61,18 +61,26 @@ def progress_bar(verbose: int):
     """A callback for sessions that draws a bar with rows a second for every pass, on a terminal only."""
     if not verbose:
         return None
-    from tqdm import tqdm
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    state = {"round": 0, "bar": None}
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return None
+    bar = Progress(
+        TextColumn("pass {task.fields[number]}"), BarColumn(), TextColumn("{task.completed:,.0f} rows"),
+        TextColumn("{task.speed:,.0f} rows/s"), TimeElapsedColumn(), console=console, transient=True,
+    )  # fmt: skip
+    state = {"number": 0, "task": None}
 
     def progress(number, done, total):
-        if number != state["round"]:
-            state["round"] = number
-            state["bar"] = tqdm(
-                total=total, unit=" rows", unit_scale=True, desc=f"pass {number}", leave=False, disable=None
-            )
-        state["bar"].update(done - state["bar"].n)
+        if number != state["number"]:
+            state["number"] = number
+            state["task"] = bar.add_task("", total=total, number=number)
+            bar.start()
+        bar.update(state["task"], completed=done)
         if done >= total:
-            state["bar"].close()
+            bar.remove_task(state["task"])
+            bar.stop()
 
     return progress

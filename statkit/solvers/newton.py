@@ -16,8 +16,9 @@ from statkit.solvers.cholesky import Factor
 
 __all__ = ["NewtonResult", "newton"]
 
-#: Decrement (per root coefficient) below which the next evaluation is likely to be the last.
-NEARLY_DONE = 0.1
+# Standard errors come from the information one step before the estimate; a step of this many standard errors,
+# relative to the root of the number of rows, moves them by a millionth.
+_STILL = 1e-6
 _MOST_HALVINGS = 40
 # Along a separating direction each step lengthens η by about one and the squared decrement falls by e.
 _SEPARATION_RATIO = (0.3, 0.45)
@@ -61,6 +62,7 @@ def newton(
     dispersion: Callable | None = None,
     may_separate: bool = False,
     keep: np.ndarray | None = None,
+    predict: bool = False,
 ) -> NewtonResult:
     """Minimise a penalised loss by Newton rounds.
 
@@ -72,7 +74,8 @@ def newton(
     theta : ndarray of shape (q,)
         Start.
     tol : float
-        Stop when the root mean square distance to the optimum is below ``tol`` standard errors.
+        Distance to the optimum that may remain, in standard errors (root mean square over coefficients). An
+        evaluation that finds the distance d is followed by a step after which about d² is left at most.
     max_rounds : int
     prior : ndarray of shape (q,) or None
         Diagonal precision added about zero, for starts from few rows.
@@ -82,9 +85,12 @@ def newton(
         Whether to look for the slow constant progress of a likelihood without a maximum.
     keep : ndarray of bool or None
         Columns to use; None finds the dependent ones at the first evaluation.
+    predict : bool
+        Whether a prediction from the last two steps is enough to stop.
     """
     previous = step = None
     decrement = np.inf
+    nearly_done = False
     ratios: list[float] = []
     history: list[dict] = []
     halvings = 0
@@ -92,7 +98,7 @@ def newton(
     result = None
     for number in range(1, max_rounds + 1):
         started = time.perf_counter()
-        e = evaluate(theta, decrement < NEARLY_DONE)
+        e = evaluate(theta, nearly_done)
         loss = e.loss if prior is None else e.loss + 0.5 * float(prior @ (theta * theta))
         if previous is None and not np.isfinite(loss):
             raise ValueError(
@@ -106,7 +112,7 @@ def newton(
             step = 0.5 * step
             theta = result.at.theta + step
             history.append(_line(number, loss, np.nan, halvings, started))
-            decrement = np.inf
+            decrement, nearly_done = np.inf, False
             continue
         gradient, H = e.gradient, e.information
         if prior is not None:
@@ -124,7 +130,12 @@ def newton(
         last, decrement = decrement, float(np.sqrt(squared / max(factor.rank, 1)))
         history.append(_line(number, loss, decrement, halvings, started))
         halvings = 0
-        done = decrement < tol or not squared > 0
+        enough = min(np.sqrt(tol), _STILL * np.sqrt(max(e.n, 1)))
+        done = decrement < enough or not squared > 0
+        # Newton's error is squared by a step, up to a factor that the last step tells.
+        curvature = min(decrement / last**2, 1.0) if np.isfinite(last) and last > 0 else 1.0
+        nearly_done = curvature * decrement**2 < enough
+        done = done or (predict and np.isfinite(last) and curvature * decrement**2 < tol)
         result = NewtonResult(
             np.where(keep, theta + step, np.nan), e, factor, decrement, bool(done),
             np.zeros(len(theta), bool), history,
