@@ -14,7 +14,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -78,26 +78,46 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If the file is not a model, is damaged, or was written by a newer version.
     """
-    try:
-        with zipfile.ZipFile(path) as file:
-            sizes = {info.filename: info.file_size for info in file.infolist()}
-            if len(sizes) != len(file.infolist()):
-                raise ValueError("two members have one name")
-            if sum(sizes.values()) > MAX_BYTES:
-                raise ValueError(f"it claims to unpack to more than {MAX_BYTES} bytes")
-            if _DOCUMENT not in sizes:
-                raise ValueError(f"it has no {_DOCUMENT}")
-            head = json.loads(file.read(_DOCUMENT), parse_constant=_no_constant)
-            _check_head(head)
-            document = _decode(head["document"], _Members(file, sizes))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise ValueError(f"{os.fspath(path)} is not a statkit model: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{os.fspath(path)} is not a statkit model: it is nested too deeply") from None
-    except (ValueError, KeyError, TypeError, RuntimeError, zlib.error) as error:
-        raise ValueError(f"{os.fspath(path)} cannot be read as a statkit model: {error}") from None
+    with open(path, "rb") as content:
+        try:
+            document = _read(content)
+        except RecursionError:
+            raise ValueError(f"{os.fspath(path)} is not a statkit model: it is nested too deeply") from None
+        except _DAMAGE as error:
+            raise ValueError(f"{os.fspath(path)} cannot be read as a statkit model: {error}") from None
+    return document
+
+
+#: What zipfile, zlib, json and numpy raise at contents that are not what they should be.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+def _read(content: BinaryIO) -> dict[str, Any]:
+    with zipfile.ZipFile(content) as file:
+        sizes = {info.filename: info.file_size for info in file.infolist()}
+        if len(sizes) != len(file.infolist()):
+            raise ValueError("two members have one name")
+        if sum(sizes.values()) > MAX_BYTES:
+            raise ValueError(f"it claims to unpack to more than {MAX_BYTES} bytes")
+        if _DOCUMENT not in sizes:
+            raise ValueError(f"it has no {_DOCUMENT}")
+        head = json.loads(file.read(_DOCUMENT), parse_constant=_no_constant)
+        _check_head(head)
+        document = _decode(head["document"], _Members(file, sizes))
     if not isinstance(document, dict):
-        raise ValueError(f"{os.fspath(path)} cannot be read as a statkit model: its document is not a dict")
+        raise ValueError("its document is not a dict")
     return document
 
 

@@ -53,7 +53,7 @@ _DEFAULT_LINKS = {
 _LINKS_OF_PROPORTIONS = ("logit", "probit", "cloglog")
 
 # Streams of random numbers, one for each thing that is drawn in a block.
-_NORMALS, _MIXING, _RESPONSE, _LEVELS = 0, 1, 2, 3
+_NORMALS, _MIXING, _RESPONSE, _LATENT, _LEVELS = 0, 1, 2, 3, 4
 _COEFFICIENTS = 2**32 - 1  # block number of what is drawn once
 
 _T_DEGREES, _T_CAP = 3.0, 6.0  # a multivariate t whose mixing factor is cut, so that log links stay finite
@@ -125,7 +125,7 @@ class GLMSimulation:
             drawn = np.searchsorted(edges, self._stream(block, _LEVELS + k).random(n), side="right")
             codes.append(drawn.astype(np.int32))
             eta += effects.T[drawn]
-        return X, codes, self._response(eta, self._stream(block, _RESPONSE), block)
+        return X, codes, self._response(eta, block)
 
     def _features(self, block: int, n: int) -> np.ndarray:
         X = self._stream(block, _NORMALS).standard_normal((n, self.n_features))
@@ -143,8 +143,11 @@ class GLMSimulation:
             X *= (np.minimum(np.sqrt(_T_DEGREES / chi2), _T_CAP) / _T_SD)[:, None]
         return X
 
-    def _response(self, eta: np.ndarray, rng: np.random.Generator, block: int) -> np.ndarray:
+    def _response(self, eta: np.ndarray, block: int) -> np.ndarray:
         family, scale = self.family, self.scale
+        # A response of two draws has a stream for each: otherwise the second would start where the first,
+        # which depends on the number of rows, has ended.
+        rng, latent = self._stream(block, _RESPONSE), self._stream(block, _LATENT)
         if family == "multinomial":
             # Gumbel's trick: one pass, and the draw of a row does not depend on the other rows.
             utility = np.concatenate([np.zeros((len(eta), 1)), eta], axis=1)
@@ -162,19 +165,19 @@ class GLMSimulation:
         if family == "poisson" or (family == "quasi_poisson" and scale == 1):
             return rng.poisson(mu)
         if family == "quasi_poisson":
-            return rng.poisson(rng.gamma(mu / (scale - 1), scale - 1))
+            return rng.poisson(latent.gamma(mu / (scale - 1), scale - 1))
         if family == "negative_binomial":
-            return rng.poisson(rng.gamma(1 / self.alpha, self.alpha * mu))
+            return rng.poisson(latent.gamma(1 / self.alpha, self.alpha * mu))
         if family == "gamma":
             return np.maximum(rng.gamma(1 / scale, scale * mu), np.finfo(float).tiny)
         if family == "inverse_gaussian":
             return rng.wald(mu, 1 / scale)
-        return self._tweedie(mu, rng)
+        return self._tweedie(mu, rng, latent)
 
-    def _tweedie(self, mu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _tweedie(self, mu: np.ndarray, rng: np.random.Generator, latent: np.random.Generator) -> np.ndarray:
         # Sum of a Poisson number of gamma variables: Jørgensen, The Theory of Dispersion Models, 1997, §4.2.
         p, scale = self.power, self.scale
-        count = rng.poisson(mu ** (2 - p) / (scale * (2 - p)))
+        count = latent.poisson(mu ** (2 - p) / (scale * (2 - p)))
         return rng.gamma(count * (2 - p) / (p - 1), scale * (p - 1) * mu ** (p - 1))
 
     def _check_positive(self, eta: np.ndarray, block: int) -> None:

@@ -1,0 +1,97 @@
+"""The package: what it exports, that importing it is free, and that its metadata are true."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import statkit
+import statkit.datasets
+
+ROOT = Path(statkit.__file__).parents[1]
+
+
+def run(code, cwd):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_import_loads_nothing_heavy(tmp_path):
+    loaded = run("before = set(sys.modules); import statkit; print(*(set(sys.modules) - before))", tmp_path)
+    outside = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names)
+    assert outside == {"statkit"}
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        (
+            "from statkit.datasets import flights_path; flights_path()",
+            {"numpy", "pandas", "pyarrow", "sklearn"},
+        ),
+        ("import statkit.cli", {"typer", "rich", "numpy"}),
+        ("from statkit.datasets import make_glm; make_glm(10, 2)", {"pandas", "pyarrow", "sklearn"}),
+    ],
+)
+def test_parts_load_what_they_use(code, absent, tmp_path):
+    assert not absent & set(run(f"{code}; print(*sys.modules)", tmp_path))
+
+
+def test_every_exported_name_exists():
+    for package in (statkit, statkit.datasets):
+        assert set(package.__all__) <= set(dir(package))
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+
+
+def test_subpackages_are_attributes(tmp_path):
+    assert run("import statkit; print(statkit.plans.__name__, statkit.datasets.__name__)", tmp_path) == [
+        "statkit.plans",
+        "statkit.datasets",
+    ]
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="no attribute 'lasso'"):
+        _ = statkit.lasso
+
+
+def test_metadata():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "statkit-methods"
+    assert project["scripts"] == {"statkit": "statkit.cli:main"}
+    assert {"dask", "ray", "spark", "plot", "persist", "docs", "test"} <= set(
+        project["optional-dependencies"]
+    )
+    assert re.fullmatch(r"\d+\.\d+\.\d+", statkit.__version__)
+    assert statkit.__version__ in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {statkit.__version__}" in (ROOT / "CITATION.cff").read_text()
+    assert (ROOT / "statkit" / "py.typed").is_file()
+
+
+def test_every_import_is_declared():
+    # A package that is installed here by chance would be missing on another machine.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[]", line)[0].lower() for line in project["dependencies"]}
+    for name in ("dask", "ray", "spark", "plot", "persist", "test"):
+        declared |= {re.split(r"[<>=\[]", line)[0].lower() for line in project["optional-dependencies"][name]}
+    names = {"sklearn": "scikit-learn", "llvmlite": "numba", "distributed": "dask"}
+    imported = set()
+    for path in (ROOT / "statkit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    outside = imported - set(sys.stdlib_module_names) - {"statkit"}
+    assert {names.get(m, m) for m in outside} <= declared
