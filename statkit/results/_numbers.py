@@ -62,7 +62,7 @@ def coefficient_columns(coef, bse, lower, upper):
     """
     wanted = [_decimals(error) for error in bse]
     finite = sorted(d for d in wanted if d is not None)
-    common = min(6, max(0, finite[(3 * (len(finite) - 1)) // 4])) if finite else 4
+    common = _common_decimals(finite) if finite else 4
     columns = ([], [], [], [])
     for row, d in zip(zip(coef, bse, lower, upper, strict=True), wanted, strict=True):
         texts = _unmeasured(row, common) if d is None else _measured(row, d, common)
@@ -77,6 +77,12 @@ def _decimals(error):
     return 2 - math.floor(math.log10(error))
 
 
+def _common_decimals(wanted):
+    """What three quarters of the rows can do with, or one more if that serves others too."""
+    usual = wanted[(3 * (len(wanted) - 1)) // 4]
+    return min(6, max(0, max(d for d in wanted if d <= usual + 1)))
+
+
 def _unmeasured(row, common):
     """A row without a standard error: a limit, an aliased column, a penalty's zero."""
     return [
@@ -86,7 +92,7 @@ def _unmeasured(row, common):
 
 
 def _measured(row, d, common):
-    if common - 3 <= d <= common + 1:
+    if common - 3 <= d <= common:
         d = common
     if -6 <= d <= 6:
         return [_fixed(value, max(d, 0)) for value in row]

@@ -30,13 +30,18 @@ def summarize(estimate, *, full, alpha):
         [Note("Left out (…): see .summary(full=True) or .to_frame().")] if any(map(_is_gap, lines)) else []
     )
     return Summary(
-        title=_TITLES.get((estimate.family, estimate.link), "Generalized linear model"),
+        title=_title(estimate),
         facts=_facts(estimate),
         figures=_figures(estimate),
         columns=("coef", "std err", z, f"P>|{z}|", f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"),
         lines=lines,
         notes=hidden + _notes(estimate),
     )
+
+
+def _title(e):
+    other = "Generalized linear model" if e.link else f"{e.family.replace('_', ' ').capitalize()} regression"
+    return _TITLES.get((e.family, e.link), other)
 
 
 def _facts(e):
@@ -133,7 +138,7 @@ def _notes(e):
     if e.alpha:
         notes.append(
             Note(
-                "standard errors are conditional on the penalty, which shrinks the coefficients towards zero."
+                "Standard errors are conditional on the penalty, which shrinks the coefficients towards zero."
             )
         )
     reasons = {}

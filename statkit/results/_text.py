@@ -1,6 +1,5 @@
 """Renders a Summary as plain text: columns aligned by display width, long names shortened in the middle."""
 
-import textwrap
 import unicodedata
 
 __all__ = ["render_text"]
@@ -67,9 +66,18 @@ def _row(label, cells, names, widths):
 
 
 def _wrap(text, width, first, rest):
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
-    ) or [first.rstrip()]
+    """Lines of at most ``width`` columns; textwrap counts characters, and some are two columns wide."""
+    lines, line, empty = [], first, True
+    for word in text.split():
+        while _width(line) + (not empty) + _width(word) > width:
+            if empty:  # a word longer than a line
+                piece = _fitting(word, width - _width(line))
+                line, word = line + piece, word[len(piece) :]
+            lines.append(line)
+            line, empty = rest, True
+        line += word if empty else " " + word
+        empty = False
+    return [*lines, line.rstrip()]
 
 
 def _clean(text):
