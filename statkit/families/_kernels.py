@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ._special import KERNEL, TILE, log, total
+from ._special import KERNEL, TILE, total
 
 #: log k! for the counts that nearly all data consist of
 _LOG_FACTORIAL = np.array([math.lgamma(k + 1.0) for k in range(256)])
@@ -43,27 +43,8 @@ def log_factorials(y, weight):
     return out
 
 
-@njit(**KERNEL)
-def weight_sums(weight):
-    """Σ a, Σ log a and Σ a log a over the rows of positive weight."""
-    total_weight = 0.0
-    logs = 0.0
-    products = 0.0
-    for i in range(weight.shape[0]):
-        a = weight[i]
-        if a > 0.0:
-            log_a = log(a)
-            total_weight += a
-            logs += log_a
-            products += a * log_a
-    return total_weight, logs, products
-
-
-@njit(**KERNEL)
-def sum_log(y, weight):
-    """Σ log y over the rows of positive weight."""
-    out = 0.0
-    weighted = weight.shape[0] > 0
-    for i in range(y.shape[0]):
-        out += log(y[i]) if not weighted or weight[i] > 0.0 else 0.0
-    return out
+def sum_log(x, weight):
+    """Σ log x over the rows of positive weight; ``weight`` (n,), or empty where there is none."""
+    if weight.size:
+        x = x[weight > 0.0]
+    return float(np.log(x).sum())

@@ -203,12 +203,24 @@ class Family:
         return sums
 
     def unit_deviance(self, y, mu, shape=None):
-        """Deviance of every row at weight 1: twice the log-likelihood that ``mu`` loses against ``y``."""
+        """Deviance of every row at weight 1: twice the log-likelihood that ``mu`` loses against ``y``.
+
+        Parameters
+        ----------
+        y, mu : ndarray of shape (n,)
+            Response and mean.
+        shape : float or None
+            Shape parameter where it is estimated.
+
+        Returns
+        -------
+        deviance : ndarray of shape (n,)
+        """
         raise NotImplementedError
 
     def _deviance(self, eta, y, weight, shape, loss):
         unit = self.unit_deviance(y, self.inverse_link(eta), shape)
-        return float(np.sum(unit) if weight is None else np.dot(weight, unit))
+        return float((unit if weight is None else weight * unit).sum())
 
     def _likelihood_terms(self, y, weight, shape):
         """What `loglik` needs of the response alone, added over the rows."""

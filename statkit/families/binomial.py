@@ -115,7 +115,7 @@ def _proportions(y, weight):
     weighted = weight.shape[0] > 0
     for i in range(y.shape[0]):
         p = y[i]
-        if p != 0.0 and p != 1.0:
+        if p * (1.0 - p) != 0.0:  # one test, which binary data answer alike
             a = weight[i] if weighted else 1.0
             entropy += a * (p * math.log(p) + (1.0 - p) * math.log1p(-p))
             constant -= a * (math.lgamma(1.0 + p) + math.lgamma(2.0 - p))

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from scipy import special
 
-from . import _kernels
+from ._kernels import sum_log
 from ._log_weights import LogWeights
 from ._special import KERNEL, NO_WEIGHT, TILE, clip, exp, log, scale_rows, total
 from .base import Family
@@ -78,6 +78,13 @@ def _identity(eta, y, weight, r, w):
     return loss
 
 
+@njit(**KERNEL)
+def _unit_deviance(y, mu, out):
+    for i in range(y.shape[0]):
+        ratio = y[i] / mu[i]
+        out[i] = 2.0 * (ratio - 1.0 - log(ratio))
+
+
 _LINK = {"log": _log, "inverse": _inverse, "identity": _identity}
 
 
@@ -121,16 +128,17 @@ class Gamma(Family):
         return super().weight_derivative(eta, shape)
 
     def unit_deviance(self, y, mu, shape=None):
-        ratio = y / mu
-        return 2.0 * (ratio - 1.0 - np.log(ratio))
+        out = np.empty(len(y))
+        _unit_deviance(np.asarray(y, dtype=float), np.asarray(mu, dtype=float), out)
+        return out
 
     def _likelihood_terms(self, y, weight, shape):
         n = len(y)
-        weights, _, products = _kernels.weight_sums(weight) if weight.size else (float(n), 0.0, 0.0)
+        used = weight[weight > 0.0]
         return {
-            "weight": weights,
-            "weight_log_weight": products,
-            "log_y": _kernels.sum_log(y, weight),
+            "weight": float(used.sum()) if weight.size else float(n),
+            "weight_log_weight": float((used * np.log(used)).sum()),
+            "log_y": sum_log(y, weight),
             "log_weights": LogWeights.of(weight, n),
         }
 

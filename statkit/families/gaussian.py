@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from . import _kernels
+from ._kernels import sum_log
 from ._special import KERNEL, NO_WEIGHT, TILE, clip, exp, scale_rows, total
 from .base import Family
 
@@ -120,7 +120,7 @@ class Gaussian(Family):
         return np.square(y - mu)
 
     def _likelihood_terms(self, y, weight, shape):
-        return {"log_weight": _kernels.weight_sums(weight)[1]}
+        return {"log_weight": sum_log(weight, weight)}
 
     def loglik(self, sums, scale=1.0, n=None, shape=None):
         """Log-likelihood as statsmodels' and R's: with the identity link at the maximum likelihood variance

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from . import _kernels
+from ._kernels import sum_log
 from ._special import KERNEL, NO_WEIGHT, TILE, clip, exp, scale_rows, total
 from .base import Family
 
@@ -95,7 +95,7 @@ class InverseGaussian(Family):
         return np.square((y - mu) / mu) / y
 
     def _likelihood_terms(self, y, weight, shape):
-        return {"log_weight": _kernels.weight_sums(weight)[1], "log_y": _kernels.sum_log(y, weight)}
+        return {"log_weight": sum_log(weight, weight), "log_y": sum_log(y, weight)}
 
     def loglik(self, sums, scale=1.0, n=None, shape=None):
         """Log-likelihood at the estimated ``scale``, as statsmodels'; R's ``logLik`` takes deviance / n."""

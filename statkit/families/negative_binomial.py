@@ -13,6 +13,7 @@ from ._special import (
     clip,
     digamma,
     exp,
+    log,
     log1p,
     scale_rows,
     total,
@@ -116,6 +117,14 @@ def _shape_sums(eta, y, weight, alpha):
     return score, information, loglik, excess, square
 
 
+@njit(**KERNEL)
+def _unit_deviance(y, mu, alpha, out):
+    for i in range(y.shape[0]):
+        k = y[i]
+        own = k * log(k / mu[i]) if k > 0.0 else 0.0
+        out[i] = 2.0 * (own - (k + 1.0 / alpha) * (log1p(alpha * k) - log1p(alpha * mu[i])))
+
+
 class NegativeBinomial(Family):
     """Counts with variance μ + αμ²; the dispersion is 1.
 
@@ -178,11 +187,9 @@ class NegativeBinomial(Family):
         return mu / (1.0 + alpha * mu) / (1.0 + alpha * mu)
 
     def unit_deviance(self, y, mu, shape=None):
-        y, mu, alpha = np.asarray(y, dtype=float), np.asarray(mu, dtype=float), self._alpha(shape)
-        positive = y > 0.0
-        own = y * np.log(np.where(positive, y, 1.0) / np.where(positive, mu, 1.0))
-        # log((1+αy)/(1+αμ)) written so that it keeps its digits as α goes to 0
-        return 2.0 * (own - (y + 1.0 / alpha) * np.log1p(alpha * (y - mu) / (1.0 + alpha * mu)))
+        out = np.empty(len(y))
+        _unit_deviance(np.asarray(y, dtype=float), np.asarray(mu, dtype=float), self._alpha(shape), out)
+        return out
 
     def _likelihood_terms(self, y, weight, shape):
         return {"constant": _count_terms(y, weight, self._alpha(shape)) - _kernels.log_factorials(y, weight)}

@@ -42,11 +42,11 @@ def _identity(eta, y, weight, r, w):
         t = term[:m]
         for i in range(m):
             e = et[i]
-            inside = not e <= 0.0  # NaN goes through, to be seen
+            inside = not e <= 1e-150  # NaN goes through, to be seen
             e = e if inside else 1.0
             t[i] = e - (yt[i] * log(e) if yt[i] > 0.0 else 0.0) if inside else np.inf
         for i in range(m):
-            inside = not et[i] <= 0.0
+            inside = not et[i] <= 1e-150
             e = et[i] if inside else 1.0
             rt[i] = yt[i] / e - 1.0 if inside else 0.0
             wt[i] = 1.0 / e if inside else 0.0
@@ -70,11 +70,18 @@ def _sqrt(eta, y, weight, r, w):
             t[i] = e * e - (2.0 * yt[i] * log(abs(e)) if yt[i] > 0.0 else 0.0)
         for i in range(m):
             e = et[i]
-            rt[i] = 2.0 * ((yt[i] / e if e != 0.0 else 0.0) - e)
+            rt[i] = 2.0 * ((0.0 if abs(e) < 1e-150 else yt[i] / e) - e)
             wt[i] = 4.0
         scale_rows(weight[rows], t, rt, wt)
         loss += total(t)
     return loss
+
+
+@njit(**KERNEL)
+def _unit_deviance(y, mu, out):
+    for i in range(y.shape[0]):
+        k = y[i]
+        out[i] = 2.0 * ((k * log(k / mu[i]) if k > 0.0 else 0.0) - (k - mu[i]))
 
 
 _LINK = {"log": _log, "identity": _identity, "sqrt": _sqrt}
@@ -117,9 +124,9 @@ class Poisson(Family):
         return super().weight_derivative(eta, shape)
 
     def unit_deviance(self, y, mu, shape=None):
-        y, mu = np.asarray(y, dtype=float), np.asarray(mu, dtype=float)
-        positive = y > 0.0
-        return 2.0 * (y * np.log(np.where(positive, y, 1.0) / np.where(positive, mu, 1.0)) - (y - mu))
+        out = np.empty(len(y))
+        _unit_deviance(np.asarray(y, dtype=float), np.asarray(mu, dtype=float), out)
+        return out
 
     def _likelihood_terms(self, y, weight, shape):
         return {"constant": -_kernels.log_factorials(y, weight)}

@@ -12,57 +12,61 @@ def _softmax(eta, y, weight, r, w):
     n, k = eta.shape
     size = min(n, TILE)
     odds = np.empty((k + 1, size))  # exp(η - max η), a row for a class
-    top, others, term = np.empty(size), np.empty(size), np.empty(size)
+    top, small, others, term = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     loss = 0.0
     for start in range(0, n, TILE):
         rows = slice(start, min(n, start + TILE))
         et, yt, rt, wt, at = eta[rows], y[rows], r[rows], w[rows], weight[rows]
         m = yt.shape[0]
+        for i in range(m):
+            for c in range(k):
+                odds[c + 1, i] = et[i, c]
         top[:m] = 0.0
-        for c in range(k):
+        term[:m] = 0.0
+        for c in range(1, k + 1):
+            e = odds[c, :m]
             for i in range(m):
-                top[i] = et[i, c] if et[i, c] > top[i] else top[i]
-        for i in range(m):
-            odds[0, i] = exp(clip(-top[i], -700.0, 0.0))
-            term[i] = top[i]
-        for c in range(k):
+                top[i] = e[i] if e[i] > top[i] else top[i]
             for i in range(m):
-                odds[c + 1, i] = exp(clip(et[i, c] - top[i], -700.0, 0.0))
-            for i in range(m):
-                term[i] -= et[i, c] if yt[i] == c + 1.0 else 0.0
-        # the most likely class has odds 1; what the others add to it must keep its digits
+                term[i] -= e[i] if yt[i] == float(c) else 0.0
+        odds[0, :m] = 0.0
         others[:m] = -1.0
+        small[:m] = 0.0
         for c in range(k + 1):
+            e = odds[c, :m]
             for i in range(m):
-                others[i] += 1.0 if odds[c, i] >= 1.0 else 0.0
-        for c in range(k + 1):
+                e[i] = exp(clip(e[i] - top[i], -700.0, 0.0))
+            # the most likely class has odds 1; what the others add to it must keep its digits
             for i in range(m):
-                others[i] += 0.0 if odds[c, i] >= 1.0 else odds[c, i]
+                others[i] += 1.0 if e[i] >= 1.0 else 0.0
+                small[i] += 0.0 if e[i] >= 1.0 else e[i]
         for i in range(m):
-            term[i] += log1p(others[i])
-            top[i] = 1.0 / (1.0 + others[i])
+            others[i] += small[i]
+            term[i] += log1p(others[i]) + top[i]
+        for i in range(m):
+            share = 1.0 / (1.0 + others[i])
+            others[i] *= share
+            top[i] = share
         if at.shape[0] > 0:
             for i in range(m):
                 term[i] *= at[i]
         loss += total(term[:m])
 
-        position = 0
-        for c in range(1, k + 1):
+        for c in range(k + 1):
+            e = odds[c, :m]
             for i in range(m):
-                p = odds[c, i] * top[i]
-                rest = others[i] * top[i] if odds[c, i] >= 1.0 else 1.0 - p
-                rt[i, c - 1] = rest if yt[i] == float(c) else -p
-                wt[i, position] = p * rest
-            for d in range(c + 1, k + 1):
-                for i in range(m):
-                    wt[i, position + d - c] = -(odds[c, i] * top[i]) * (odds[d, i] * top[i])
-            position += k + 1 - c
-        if at.shape[0] > 0:
-            for i in range(m):
-                for c in range(k):
-                    rt[i, c] *= at[i]
-                for c in range(position):
-                    wt[i, c] *= at[i]
+                e[i] *= top[i]
+        for i in range(m):
+            a = at[i] if at.shape[0] > 0 else 1.0
+            position = 0
+            for c in range(k):
+                p = odds[c + 1, i]
+                rest = others[i] if p == top[i] else 1.0 - p
+                rt[i, c] = a * (rest if yt[i] == c + 1.0 else -p)
+                wt[i, position] = a * p * rest
+                for d in range(c + 1, k):
+                    wt[i, position + d - c] = -a * p * odds[d + 1, i]
+                position += k - c
     return loss
 
 
@@ -154,7 +158,7 @@ class Softmax(Family):
         codes = np.asarray(y).astype(np.int64)
         own = np.take_along_axis(self.inverse_link(eta), codes[:, None], axis=1)[:, 0]
         unit = 1.0 / own - 1.0
-        pearson = float(unit.sum() if weight is None else np.dot(weight, unit))
+        pearson = float((unit if weight is None else weight * unit).sum())
         return {"loss": loss, "pearson": pearson, "deviance": 2.0 * loss, "constant": 0.0}
 
     def start(self, y, weight=None):

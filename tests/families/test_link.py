@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from statkit.families import (
     Binomial,
@@ -30,11 +31,10 @@ def test_score_is_the_slope_of_the_loss(case):
     """Central differences row by row: the loss of single rows, so that no row can hide behind another."""
     h = 1e-5
     _, r, _ = case.link()
-    up, down = (
-        np.array([case.link(case.eta[i : i + 1] + d, case.y[i : i + 1])[0] for i in range(60)])
-        for d in (h, -h)
-    )
-    np.testing.assert_allclose(r[:60], -(up - down) / (2 * h), rtol=2e-6, atol=2e-6)
+    for i in range(60):
+        one, y = case.eta[i : i + 1], case.y[i : i + 1]
+        slope = (case.link(one + h, y)[0] - case.link(one - h, y)[0]) / (2 * h)
+        assert r[i] == pytest.approx(-slope, rel=2e-6, abs=2e-6)
 
 
 def test_score_and_weight_follow_their_definition(case):
@@ -208,3 +208,59 @@ def test_any_finite_predictor(family, eta, seed, weighted):
     loss = family.link(eta, y, weight, None, None, r, w)
     assert not np.isnan(loss)
     assert np.all(np.isfinite(r)) and np.all(w >= 0) and np.all(np.isfinite(w))
+
+
+def _binomial_rows(link, eta, y):
+    """Loss, score and weight of every row by itself."""
+    r, w = np.empty(1), np.empty(1)
+    out = []
+    for e in eta:
+        loss = Binomial(link).link(np.array([e]), np.array([y]), None, None, None, r, w)
+        out.append((loss, r[0], w[0]))
+    return np.array(out).T
+
+
+TAILS = np.concatenate([np.linspace(-37, 37, 149), [-600.0, -100.0, -50.0, 50.0, 100.0, 600.0]])
+
+
+def test_logit_tails():
+    p, q = special.expit(TAILS), special.expit(-TAILS)
+    for y, loss, score in ((1.0, np.logaddexp(0, -TAILS), q), (0.0, np.logaddexp(0, TAILS), -p)):
+        got = _binomial_rows("logit", TAILS, y)
+        np.testing.assert_allclose(got, [loss, score, p * q], rtol=2e-15)
+
+
+def test_probit_tails():
+    """Relative accuracy in both tails, to far beyond where the probability itself is 0."""
+    up, down = special.log_ndtr(TAILS), special.log_ndtr(-TAILS)
+    with np.errstate(over="ignore"):
+        ratio_up = np.sqrt(2 / np.pi) / special.erfcx(-TAILS / np.sqrt(2))
+        ratio_down = np.sqrt(2 / np.pi) / special.erfcx(TAILS / np.sqrt(2))
+    inner = np.abs(TAILS) <= 37
+    for y, loss, score in ((1.0, -up, ratio_up), (0.0, -down, -ratio_down)):
+        got = _binomial_rows("probit", TAILS, y)
+        tail = inner & (loss > 1e-10)
+        np.testing.assert_allclose(got[0][tail], loss[tail], rtol=1e-14)
+        # the other end is as exact as exp(-η²/2) is
+        np.testing.assert_allclose(got[0][inner], loss[inner], rtol=2e-13)
+        np.testing.assert_allclose(got[1][inner], score[inner], rtol=2e-13)
+        np.testing.assert_allclose(got[2][inner], (ratio_up * ratio_down)[inner], rtol=2e-13)
+        far = ~inner & (loss > 1)
+        np.testing.assert_allclose(got[0][far], loss[far], rtol=1e-14)
+        np.testing.assert_allclose(got[1][far], score[far], rtol=1e-14)
+
+
+def test_cloglog_tails():
+    eta = np.concatenate([np.linspace(-37, 5, 85), [-600.0]])
+    z = np.exp(eta)
+    log_mu = np.where(z > 1, np.log1p(-np.exp(-np.maximum(z, 1))), np.log(-np.expm1(-z)))
+    np.testing.assert_allclose(_binomial_rows("cloglog", eta, 0.0)[:2], [z, -z], rtol=1e-15)
+    loss, score, weight = _binomial_rows("cloglog", eta, 1.0)
+    np.testing.assert_allclose(loss, -log_mu, rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(score, z / np.expm1(z), rtol=1e-14)
+    np.testing.assert_allclose(weight, z * (z / np.expm1(z)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("link", Binomial.links)
+def test_binomial_weight_derivative_in_the_tails(link):
+    assert np.all(np.isfinite(Binomial(link).weight_derivative(TAILS)))

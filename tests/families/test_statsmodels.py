@@ -1,11 +1,15 @@
-"""A small scoring iteration over the families against statsmodels' GLM: coefficients, errors and likelihoods."""
+"""A small scoring iteration over the families against statsmodels: coefficients, errors, likelihoods."""
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import optimize, stats
+from scipy.special import gammaln
 
 from statkit.families import NegativeBinomial, Softmax
+
+# statsmodels warns of every link that can leave the domain of its family
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def fit(family, X, y, weight=None, shape=None, offset=0.0):
@@ -61,7 +65,6 @@ def peer(family):
     }[family.name]()
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_agreement_with_glm(case, weighted):
     family = case.family
@@ -163,8 +166,6 @@ def test_shape_sums_are_derivatives_of_the_likelihood():
     def loglik(log_alpha):
         alpha = np.exp(log_alpha)
         p = 1 / (1 + alpha * np.exp(eta))
-        from scipy.special import gammaln
-
         unit = (
             gammaln(y + 1 / alpha)
             - gammaln(1 / alpha)
@@ -215,7 +216,7 @@ def test_softmax_against_mnlogit(n_classes):
 
     theta = np.zeros(k * p)
     for _ in range(15):
-        loss, g, H = evaluate(theta)
+        _, g, H = evaluate(theta)
         theta += np.linalg.solve(H, g)
     result = sm.MNLogit(y, X).fit(disp=0, tol=1e-14, maxiter=200)
     np.testing.assert_allclose(theta.reshape(k, p), result.params.T, rtol=1e-8, atol=1e-9)
