@@ -99,13 +99,11 @@ def _lines(e, full, alpha):
         coef, error, lower, upper = (column[i] for column in columns)
         return Line(e.names[i], (coef, error, statistic(e._tvalues[i]), p_value(pvalues[i]), lower, upper))
 
-    k = len(e.names)
-    width = k // (len(e.classes) - 1) if e.multiclass else max(k, 1)
     lines = []
-    for start in range(0, k, width):
+    for b, label in enumerate(e._blocks or [None]):
         if e.multiclass:
-            lines.append(Section(f"{e.response} = {e.classes[1 + start // width]}"))
-        block = range(start, start + width)
+            lines.append(Section(f"{e.response} = {label}"))
+        block = range(b * e._block_width, (b + 1) * e._block_width)
         items = list(block) if full else abbreviate(block, e._positions, attention)
         lines += [_gap(e, *item, block) if isinstance(item, tuple) else line(item) for item in items]
     return lines

@@ -22,7 +22,7 @@ _EMPTY = 1e-13
 _TOUCHED = 1e-4
 
 
-def model_covariance(information, scale=1.0):
+def model_covariance(information: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """Covariance of a maximum likelihood estimate whose model is right: the dispersion times the inverse
     information.
 
@@ -50,7 +50,7 @@ def model_covariance(information, scale=1.0):
     return _place(scale * inverse, keep)
 
 
-def sandwich_covariance(information, meat):
+def sandwich_covariance(information: np.ndarray, meat: np.ndarray) -> np.ndarray:
     """Covariance that does not trust the model for the variance: bread, meat, bread.
 
     Parameters
@@ -76,7 +76,7 @@ def sandwich_covariance(information, meat):
     return _place(0.5 * (product + product.T), keep)
 
 
-def hc0_covariance(information, meat):
+def hc0_covariance(information: np.ndarray, meat: np.ndarray) -> np.ndarray:
     """Heteroscedasticity-consistent covariance; ``meat`` is the sum over rows of the outer product of their
     scores.
 
@@ -88,7 +88,7 @@ def hc0_covariance(information, meat):
     return sandwich_covariance(information, meat)
 
 
-def hc1_covariance(information, meat, nobs):
+def hc1_covariance(information: np.ndarray, meat: np.ndarray, nobs: int) -> np.ndarray:
     """`hc0_covariance` times ``nobs / (nobs - k)``, where k counts the identified parameters.
 
     As R's sandwich and Stata; statsmodels applies the factor in OLS but not in GLM.
@@ -102,7 +102,7 @@ def hc1_covariance(information, meat, nobs):
     return covariance * (nobs / _residual(nobs, covariance))
 
 
-def cluster_covariance(information, meat, nobs, n_groups):
+def cluster_covariance(information: np.ndarray, meat: np.ndarray, nobs: int, n_groups: int) -> np.ndarray:
     """Covariance when rows of one group are dependent; ``meat`` is the sum over groups of the outer product
     of scores.
 

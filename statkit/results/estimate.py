@@ -4,17 +4,26 @@ A fit of a thousand rows takes less time than importing pandas, so building an E
 given; Series, p-values, tests and texts are made when someone asks for them.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from statkit.results._record import from_record, to_record
 from statkit.results._tails import two_sided_quantile, two_sided_tail
 from statkit.results.hypothesis import parse_hypothesis
-from statkit.results.wald import wald
+from statkit.results.wald import WaldTest, wald
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statkit.results.summary import Summary
 
 __all__ = ["Estimate"]
 
@@ -106,55 +115,56 @@ class Estimate:
     def __init__(
         self,
         *,
-        names,
-        values,
-        covariance,
-        terms,
-        family,
-        link,
-        use_t,
-        nobs,
-        df_resid,
-        df_model,
-        rank,
-        response,
-        scale=1.0,
-        llf=math.nan,
-        deviance=math.nan,
-        null_deviance=math.nan,
-        pearson_chi2=math.nan,
-        cov_type="nonrobust",
-        information=None,
-        meat=None,
-        shape=None,
-        shape_bse=None,
-        formula=None,
-        classes=None,
-        plan="",
-        engine="",
-        rows_read=None,
-        rows_used=None,
-        rows_missing=0,
-        n_passes=math.nan,
-        n_rounds=0,
-        seconds=math.nan,
-        converged=True,
-        history=None,
-        diagnostics=None,
-        notes=None,
-        why_nan=None,
-        target=None,
-        df_resid_inference=None,
-        alpha=0.0,
-        l1_ratio=0.0,
-        extra=None,
-    ):
+        names: Sequence[str],
+        values: np.ndarray,
+        covariance: np.ndarray,
+        terms: Mapping[str, Sequence[int]],
+        family: str,
+        link: str,
+        use_t: bool,
+        nobs: int,
+        df_resid: float,
+        df_model: float,
+        rank: int,
+        response: str,
+        scale: float = 1.0,
+        llf: float = math.nan,
+        deviance: float = math.nan,
+        null_deviance: float = math.nan,
+        pearson_chi2: float = math.nan,
+        cov_type: str = "nonrobust",
+        information: np.ndarray | None = None,
+        meat: np.ndarray | None = None,
+        shape: dict[str, float] | None = None,
+        shape_bse: dict[str, float] | None = None,
+        formula: str | None = None,
+        classes: Sequence[Any] | np.ndarray | None = None,
+        plan: str = "",
+        engine: str = "",
+        rows_read: int | None = None,
+        rows_used: int | None = None,
+        rows_missing: int = 0,
+        n_passes: float = math.nan,
+        n_rounds: int = 0,
+        seconds: float = math.nan,
+        converged: bool = True,
+        history: list[dict] | None = None,
+        diagnostics: list[dict] | None = None,
+        notes: list[str] | None = None,
+        why_nan: dict[str, str] | None = None,
+        target: str | None = None,
+        df_resid_inference: float | None = None,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
         k = len(values)
         if covariance.shape != (k, k):
             raise ValueError(f"{k} parameters, but a covariance of shape {covariance.shape}")
-        multiclass = classes is not None and len(classes) > 2
-        if multiclass and len(names) * (len(classes) - 1) == k:
-            names = list(names) * (len(classes) - 1)
+        # Classes with parameters of their own; two classes are one model, of the second against the first.
+        blocks = list(classes[1:]) if classes is not None and len(classes) > 2 else []
+        if blocks and len(names) * len(blocks) == k:
+            names = list(names) * len(blocks)
         if len(names) != k:
             raise ValueError(f"{k} parameters, but {len(names)} names")
         self.names = list(names)
@@ -181,6 +191,7 @@ class Estimate:
         self.response = response
         self.formula = formula
         self.classes = classes
+        self._blocks = blocks
         self.plan = plan
         self.engine = engine
         self.rows_read = nobs if rows_read is None else rows_read
@@ -206,37 +217,39 @@ class Estimate:
     # -- names --------------------
 
     @property
-    def multiclass(self):
+    def multiclass(self) -> bool:
         """Whether there is one set of parameters per class."""
-        return self.classes is not None and len(self.classes) > 2
+        return bool(self._blocks)
+
+    @property
+    def _block_width(self) -> int:
+        """Parameters of one class."""
+        return len(self.names) // max(len(self._blocks), 1)
 
     @cached_property
-    def labels(self):
+    def labels(self) -> list[str]:
         """One string per parameter, for hypotheses and files: ``name``, with classes ``class:name``."""
         if not self.multiclass:
             return self.names
-        width = len(self.names) // (len(self.classes) - 1)
-        return [f"{self.classes[1 + i // width]}:{name}" for i, name in enumerate(self.names)]
+        width = self._block_width
+        return [f"{self._blocks[i // width]}:{name}" for i, name in enumerate(self.names)]
 
     @cached_property
-    def _positions(self):
+    def _positions(self) -> Mapping[str, Sequence[int]]:
         """Term -> positions among all parameters, over all classes."""
-        if not self.multiclass:
-            return self.terms
-        width = len(self.names) // (len(self.classes) - 1)
-        if any(position >= width for positions in self.terms.values() for position in positions):
+        width = self._block_width
+        if not self.multiclass or any(max(members, default=0) >= width for members in self.terms.values()):
             return self.terms
         starts = range(0, len(self.names), width)
-        return {term: [s + j for s in starts for j in positions] for term, positions in self.terms.items()}
+        return {term: [s + j for s in starts for j in members] for term, members in self.terms.items()}
 
     @cached_property
-    def _index(self):
+    def _index(self) -> pd.Index:
         import pandas as pd
 
         if not self.multiclass:
             return pd.Index(self.names)
-        width = len(self.names) // (len(self.classes) - 1)
-        classes = [label for label in self.classes[1:] for _ in range(width)]
+        classes = [label for label in self._blocks for _ in range(self._block_width)]
         return pd.MultiIndex.from_arrays([classes, self.names], names=["class", "name"])
 
     def _series(self, values):
@@ -247,18 +260,18 @@ class Estimate:
     # -- parameters and their errors --------------------
 
     @cached_property
-    def _bse(self):
+    def _bse(self) -> np.ndarray:
         variance = np.diagonal(self.covariance)
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(self.values), np.sqrt(variance), np.nan)
 
     @cached_property
-    def _tvalues(self):
+    def _tvalues(self) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(np.isfinite(self.values), self.values / self._bse, np.nan)
 
     @property
-    def _df(self):
+    def _df(self) -> float | None:
         """Degrees of freedom of t and F; None for normal and chi-squared."""
         return self.df_resid_inference if self.use_t else None
 
@@ -270,38 +283,38 @@ class Estimate:
             return np.column_stack([self.values - half, self.values + half])
 
     @property
-    def params(self):
+    def params(self) -> pd.Series:
         """Series of the estimates."""
         return self._series(self.values)
 
     @property
-    def bse(self):
+    def bse(self) -> pd.Series:
         """Series of standard errors; NaN for aliased and infinite parameters."""
         return self._series(self._bse)
 
     @property
-    def tvalues(self):
+    def tvalues(self) -> pd.Series:
         """Series of estimate over standard error (t or z, see `use_t`)."""
         return self._series(self._tvalues)
 
     @property
-    def pvalues(self):
+    def pvalues(self) -> pd.Series:
         """Series of two-sided p-values of the hypotheses that a parameter is zero."""
         return self._series(two_sided_tail(self._tvalues, self._df))
 
-    def cov_params(self):
+    def cov_params(self) -> pd.DataFrame:
         """Frame of the covariance of the estimates."""
         import pandas as pd
 
         return pd.DataFrame(self.covariance, index=self._index, columns=self._index, copy=True)
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Confidence intervals of level 1 - alpha: a frame with columns 0 and 1."""
         import pandas as pd
 
         return pd.DataFrame(self._limits(alpha), index=self._index, columns=[0, 1])
 
-    def to_frame(self, alpha=0.05):
+    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """The table of coefficients as a frame: ``coef, std err, z, P>|z|`` and the two limits.
 
         With an estimated dispersion (`use_t`) t stands in place of z.
@@ -322,7 +335,7 @@ class Estimate:
 
     # -- tests --------------------
 
-    def wald_test(self, hypothesis, use_f=None):
+    def wald_test(self, hypothesis: Any, use_f: bool | None = None) -> WaldTest:
         """Joint test of linear hypotheses.
 
         Parameters
@@ -383,6 +396,8 @@ class Estimate:
         return np.array(R), np.array(q)
 
     def _matrix(self, hypothesis):
+        if isinstance(hypothesis, tuple) and len(hypothesis) != 2:
+            raise ValueError(f"a tuple must be (R, q), got {len(hypothesis)} items")
         R, q = hypothesis if isinstance(hypothesis, tuple) else (hypothesis, None)
         R = np.atleast_2d(np.asarray(R, dtype=np.float64))
         k = len(self.values)
@@ -402,7 +417,7 @@ class Estimate:
         R[np.arange(len(positions)), positions] = 1.0
         return self._wald(R, np.zeros(len(positions)), term)
 
-    def wald_test_terms(self):
+    def wald_test_terms(self) -> pd.DataFrame:
         """One joint Wald test per formula term.
 
         Aliased and infinite parameters are left out of their term, which then has fewer degrees of freedom.
@@ -434,7 +449,7 @@ class Estimate:
     # -- fit --------------------
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """Akaike's criterion, -2 llf + 2 (rank + estimated shape parameters).
 
         As statsmodels' GLM, an estimated dispersion is not counted (R counts it for gaussian and gamma).
@@ -442,17 +457,20 @@ class Estimate:
         return -2.0 * self.llf + 2.0 * (self.rank + len(self.shape))
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """Schwarz' criterion, -2 llf + log(nobs) (rank + estimated shape parameters).
 
         As statsmodels' ``bic_llf``, not its older criterion from the deviance.
         """
         return -2.0 * self.llf + math.log(self.nobs) * (self.rank + len(self.shape))
 
-    bic_llf = bic
+    @property
+    def bic_llf(self) -> float:
+        """`bic` under the name that statsmodels' GLM gives it."""
+        return self.bic
 
     @property
-    def llnull(self):
+    def llnull(self) -> float:
         """Log-likelihood with the intercept alone, from the two deviances.
 
         At the same dispersion and shape; for the gaussian family at its own, as ``llf`` is.
@@ -464,7 +482,7 @@ class Estimate:
                 )
         return self.llf - 0.5 * (self.null_deviance - self.deviance) / self.scale
 
-    def pseudo_rsquared(self, kind="cs"):
+    def pseudo_rsquared(self, kind: str = "cs") -> float:
         """Share of explained variation.
 
         Parameters
@@ -479,43 +497,43 @@ class Estimate:
         raise ValueError(f'kind must be "cs" or "mcf", got {kind!r}')
 
     @property
-    def rsquared(self):
+    def rsquared(self) -> float:
         """Share of explained variance; NaN outside linear regression: see `pseudo_rsquared`."""
         linear = self.family == "gaussian" and self.link == "identity"
         return 1.0 - self.deviance / self.null_deviance if linear else math.nan
 
     @property
-    def rsquared_adj(self):
+    def rsquared_adj(self) -> float:
         """`rsquared`, adjusted for the number of parameters."""
         return 1.0 - (1.0 - self.rsquared) * (self.df_resid + self.df_model) / self.df_resid
 
     # -- how it was made --------------------
 
     @property
-    def history(self):
+    def history(self) -> pd.DataFrame:
         """Frame with a line per round."""
         import pandas as pd
 
         return pd.DataFrame(self._history)
 
     @property
-    def diagnostics(self):
+    def diagnostics(self) -> pd.DataFrame:
         """Frame with a line per diagnostic: ``name, value, verdict, advice``."""
         import pandas as pd
 
         return pd.DataFrame(self._diagnostics, columns=["name", "value", "verdict", "advice"])
 
     @property
-    def model(self):
+    def model(self) -> SimpleNamespace:
         """Names of response and regressors, where readers of statsmodels' results look for them."""
         return SimpleNamespace(endog_names=self.response, exog_names=list(self.labels), formula=self.formula)
 
     @property
-    def default_model_infos(self):
+    def default_model_infos(self) -> dict:
         """What `statsmodels.iolib.summary2.summary_col` prints under the coefficients."""
         return {"N": lambda estimate: f"{estimate.nobs:,}"}
 
-    def summary(self, full=False, alpha=0.05):
+    def summary(self, full: bool = False, alpha: float = 0.05) -> Summary:
         """The table with the header of what was done, as an object that prints as text, HTML or LaTeX.
 
         Parameters
@@ -534,7 +552,7 @@ class Estimate:
 
         return summarize(self, full=full, alpha=alpha)
 
-    def to_dict(self, matrices=True):
+    def to_dict(self, matrices: bool = True) -> dict[str, Any]:
         """Everything as plain numbers, strings, lists and dicts, ready for ``json.dump(…, allow_nan=False)``.
 
         Keys are the attribute names. NaN and infinities become the strings ``"NaN"``, ``"Infinity"`` and
@@ -554,7 +572,7 @@ class Estimate:
         return to_record(self, matrices)
 
     @classmethod
-    def from_dict(cls, record):
+    def from_dict(cls, record: dict[str, Any]) -> Estimate:
         """The Estimate that `to_dict` was called on."""
         return cls(**from_record(record))
 

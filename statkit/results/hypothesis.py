@@ -8,6 +8,7 @@ ambiguous.
 
 import difflib
 import re
+from collections.abc import Sequence
 
 __all__ = ["parse_hypothesis"]
 
@@ -15,7 +16,7 @@ _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _OPERATORS = "+-*/()=,"
 
 
-def parse_hypothesis(text, names):
+def parse_hypothesis(text: str, names: Sequence[str]) -> list[tuple[dict[str, float], float]]:
     """Linear equations that ``text`` states about the parameters ``names``.
 
     Parameters

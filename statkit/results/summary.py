@@ -48,7 +48,7 @@ class Summary:
     title : str
     facts : list of (str, str)
         Label and value; each on lines of its own, long values are wrapped.
-    figures : list of (list of (str, str), list of (str, str))
+    figures : tuple of two lists of (str, str)
         Two columns of short labels and values.
     columns : tuple of str
         Headings of the cells.
@@ -62,25 +62,25 @@ class Summary:
     """
 
     title: str
-    facts: list = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
     figures: tuple = ((), ())
-    columns: tuple = ()
-    lines: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+    lines: list[Line | Gap | Section] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
-    def as_text(self):
+    def as_text(self) -> str:
         """Plain text of 80 to 100 columns."""
         return render_text(self)
 
-    def as_html(self):
+    def as_html(self) -> str:
         """An HTML fragment that brings its own style and follows the colours of the page around it."""
         return render_html(self)
 
-    def as_latex(self):
+    def as_latex(self) -> str:
         """A LaTeX table; needs ``booktabs``."""
         return render_latex(self)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.as_text()
 
     __repr__ = __str__

@@ -48,7 +48,8 @@ class WaldTest:
     bse: np.ndarray
 
     @property
-    def df_num(self):
+    def df_num(self) -> int:
+        """The same as ``df``, under statsmodels' name."""
         return self.df
 
     def __repr__(self):

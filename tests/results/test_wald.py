@@ -66,6 +66,10 @@ def test_contradictions_and_empty_restrictions(small):
         estimate.wald_test(np.ones((1, 2)))
     with pytest.raises(ValueError, match="finite"):
         estimate.wald_test(([[1.0, np.nan, 0.0]], 0))
+    with pytest.raises(ValueError, match=r"a tuple must be \(R, q\)"):
+        estimate.wald_test((0.0, 1.0, 0.0))
+    with pytest.raises(ValueError, match="cannot read the hypothesis"):
+        estimate.wald_test([])
     with pytest.raises(ValueError, match="did you mean 'x1'"):
         estimate.wald_test("x_1 = 0")
 
