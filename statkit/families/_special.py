@@ -1,11 +1,15 @@
 """Scalar functions for the kernels of the families, without branches: loops over them become vector code.
 
-``math.exp`` in compiled code is a call of the C library a row, and stops the vectoriser; these are inlined
-polynomials, accurate to about one unit in the last place, three to ten times faster in a loop. A NaN argument
+``math.exp`` in compiled code is a call of the C library a row and stops the vectoriser; these are inlined
+polynomials, accurate to about one unit in the last place and several times faster in a loop. A NaN argument
 gives NaN: missing or broken data must stay visible in the sums.
+
+The compiled kernels of the families hold copies of these functions, and numba's cache looks only at the file of
+the kernel: after an edit here, delete ``__pycache__`` of this folder.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -17,8 +21,8 @@ TILE = 512
 
 #: ``contract`` allows fused multiply-add and nothing that touches NaN or infinity; without the numpy error
 #: model a division would test its divisor and stop the vectoriser
-KERNEL = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-INLINE = {**KERNEL, "forceinline": True}
+KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+INLINE: dict[str, Any] = {**KERNEL, "forceinline": True}
 
 #: the weight argument of a kernel that has none
 NO_WEIGHT = np.empty(0)

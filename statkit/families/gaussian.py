@@ -93,8 +93,8 @@ class Gaussian(Family):
     Examples
     --------
     >>> from statkit.families import Gaussian
-    >>> Gaussian(link="log").inverse_link(0.0)
-    np.float64(1.0)
+    >>> float(Gaussian(link="log").inverse_link(0.0))
+    1.0
     """
 
     name = "gaussian"

@@ -141,7 +141,7 @@ class NegativeBinomial(Family):
     >>> from statkit.families import NegativeBinomial
     >>> NegativeBinomial(), NegativeBinomial().n_shape
     (NegativeBinomial(alpha=None), 1)
-    >>> NegativeBinomial(alpha=0.5).variance(2.0)
+    >>> float(NegativeBinomial(alpha=0.5).variance(2.0))
     4.0
     """
 
