@@ -1,0 +1,93 @@
+"""``statkit fit``: R's ``glm()`` on files, the table on standard output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Output = Literal["table", "json", "csv", "latex"]
+CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
+NaAction = Literal["drop", "raise"]
+
+
+def fit(
+    formula: Annotated[
+        str, typer.Argument(metavar="FORMULA", help='For instance "late ~ poly(distance, 2) + C(origin)".')
+    ],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Parquet, CSV or Arrow; paths, globs, URLs.")
+    ],
+    family: Annotated[
+        str,
+        typer.Option(
+            help="gaussian, binomial, poisson, gamma, inverse_gaussian, negative_binomial, tweedie, "
+            "quasi_binomial or quasi_poisson."
+        ),
+    ] = "gaussian",
+    link: Annotated[str | None, typer.Option(help="Link function; the family's own by default.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="COL", help="Column of prior weights.")] = None,
+    offset: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column to add to the linear predictor.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column of clusters, for errors that allow for them.")
+    ] = None,
+    cov_type: Annotated[
+        CovType | None, typer.Option(help="Standard errors; nonrobust, or cluster with --cluster.")
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Ridge penalty, in units of the mean loss.")] = 0.0,
+    engine: Annotated[str, typer.Option(help="Who computes: threads, serial or processes.")] = "threads",
+    n_jobs: Annotated[int | None, typer.Option(help="Workers; one for each processor by default.")] = None,
+    na_action: Annotated[NaAction, typer.Option(help="What to do with rows that lack a value.")] = "drop",
+    output: Annotated[Output, typer.Option(help="What to print.")] = "table",
+    save: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="File to save the fitted model to, for predict.")
+    ] = None,
+) -> None:
+    """Fit a generalized linear model to files and print its table.
+
+    The fit is exact; the files are read in a few passes and bounded memory.
+    """
+    if cluster is not None and cov_type not in (None, "cluster"):
+        raise typer.BadParameter(f"--cluster wants --cov-type cluster, not {cov_type}")
+    if save is not None and not save.absolute().parent.is_dir():
+        # Said before the fit, which may take long.
+        raise FileNotFoundError(f"cannot save to {save}: there is no folder {save.absolute().parent}")
+
+    from statkit import glm
+
+    model = glm(
+        formula,
+        files[0] if len(files) == 1 else files,
+        family=family,
+        link=link,
+        weights=weights,
+        offset=offset,
+        groups=cluster,
+        engine=engine,
+        n_jobs=n_jobs,
+        alpha=alpha,
+        cov_type=cov_type or ("nonrobust" if cluster is None else "cluster"),
+        na_action=na_action,
+        verbose=int(sys.stderr.isatty()),
+    )
+    if save is not None:
+        from statkit.cli.model import save_model
+
+        save_model(model, save)
+    typer.echo(_printed(model, output))
+
+
+def _printed(model, output: Output) -> str:
+    if output == "table":
+        return str(model.summary())
+    if output == "latex":
+        return model.summary().as_latex()
+    if output == "csv":
+        return model.estimate_.to_frame().to_csv().rstrip("\n")
+    import json
+
+    return json.dumps(model.estimate_.to_dict(matrices=False), allow_nan=False, indent=2)
