@@ -130,6 +130,8 @@ def _number(value):
 
 def _numbers(array):
     array = np.asarray(array)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"cannot write an array of {array.dtype} as JSON numbers: {array!r}")
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array.tolist()
     return (

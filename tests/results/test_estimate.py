@@ -318,6 +318,8 @@ def test_json_and_back(small):
 def test_json_refuses_what_it_cannot_keep(small):
     with pytest.raises(TypeError, match=r"extra\['keys'\].*set"):
         small(extra={"keys": {1, 2}}).to_dict()
+    with pytest.raises(TypeError, match="array of object"):
+        small(meat=object()).to_dict()
     with pytest.raises(ValueError, match="more than once"):
         small(names=["Intercept", "x1", "x1"]).to_dict()
     record = small().to_dict(matrices=False)
