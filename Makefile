@@ -1,0 +1,56 @@
+# make demo   the main job on the shipped data          make test   lint, types and tests
+# Both make .venv and install statkit into it when that is missing or out of date; nothing but Python (3.11 or
+# newer), pip and make is assumed. PYTHON=python3.12 make demo chooses the interpreter.
+
+PYTHON ?= python3
+BIN := .venv/bin
+FORMULA := I(delay > 15) ~ poly(distance, 2) + C(hour(date)) + C(weekday(date)) + C(origin)
+
+# Processes share the cores; BLAS threads inside them would only compete.
+export OMP_NUM_THREADS = 1
+export OPENBLAS_NUM_THREADS = 1
+export MKL_NUM_THREADS = 1
+
+.PHONY: demo test test-slow lint bench wheel clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/.installed
+	@echo 'statkit fit "$(FORMULA)" $$(statkit datasets path flights) --family binomial'
+	@$(BIN)/statkit fit "$(FORMULA)" "$$($(BIN)/statkit datasets path flights)" --family binomial
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+test-slow: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -m slow
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed-test
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+
+wheel: .venv/.installed-test
+	$(BIN)/python -m build
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find statkit tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "statkit needs Python 3.11 or newer; PYTHON=... make says which to use" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	@echo "Installing statkit and what it needs into .venv (once; a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.installed-test: pyproject.toml | .venv/bin/python
+	@echo "Installing statkit and what its tests need into .venv (once; some minutes) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch .venv/.installed $@
