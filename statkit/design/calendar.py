@@ -34,7 +34,8 @@ def calendar_part(name: str, instants: Instants) -> Coded:
     days = v if unit == "D" else v // (_PER_DAY[unit])
     present = days if missing is None else days[~missing]
     if len(present) == 0:
-        return Coded(np.empty(0, np.int64), np.full(len(v), -1, np.int8), len(v) == 0)
+        table = np.empty(0, "datetime64[D]" if name == "date" else np.int64)
+        return Coded(table, np.full(len(v), -1, np.int8), len(v) == 0, categorical=name == "date")
     first, last = int(present.min()), int(present.max())
     if last - first < _MANY_DAYS:
         table = np.arange(first, last + 1)

@@ -30,9 +30,6 @@ class Contrast:
     matrix: np.ndarray
     labels: tuple[str, ...]
 
-    def to_dict(self) -> dict:
-        return {"matrix": self.matrix, "labels": list(self.labels)}
-
 
 @dataclass(frozen=True)
 class Numeric:
@@ -60,6 +57,8 @@ class Categorical:
         None stands for indicators.
     removed : dict of int to float
         Levels set aside, with the limit of their coefficient.
+    given : bool
+        Whether the levels were written in the formula.
     """
 
     text: str
@@ -69,6 +68,7 @@ class Categorical:
     reduced: Contrast | None
     full: Contrast | None
     removed: dict[int, float]
+    given: bool = False
 
     def contrast(self, reduced: bool) -> Contrast | None:
         return self.reduced if reduced else self.full
@@ -113,7 +113,9 @@ def freeze_categorical(spec: FactorSpec, shown: str, levels: Levels) -> Categori
             reduced = _contrast(contrasts, levels, True, shown)
             if kind == "CustomContrasts":
                 full = reduced
-    return Categorical(spec.text, shown, without_response(levels), base, reduced, full, {})
+    return Categorical(
+        spec.text, shown, without_response(levels), base, reduced, full, {}, spec.given is not None
+    )  # fmt: skip
 
 
 def _contrast(contrasts, levels: Levels, reduced: bool, shown: str) -> Contrast:
@@ -212,7 +214,7 @@ def _product_names(labels: list[list[str]]) -> list[str]:
 
 
 def _gone(scoped: Scoped, factors) -> dict[int, tuple[int, float]]:
-    """Columns (with level and limit) of the levels set aside, when this group is a factor's own indicators."""
+    """Columns, with level and limit, of levels set aside, if this group is a factor's own indicators."""
     if len(scoped.factors) != 1:
         return {}
     text, reduced = scoped.factors[0]

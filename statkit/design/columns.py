@@ -46,7 +46,7 @@ class Coded:
 
 @dataclass(slots=True)
 class Instants:
-    """A timestamp column: integers since 1970 in ``unit`` (or days), local time, and where they are missing."""
+    """A timestamp column in local time: integers since 1970 in ``unit``, and where it is missing."""
 
     values: np.ndarray
     unit: str

@@ -1,8 +1,8 @@
 """Evaluation of the Python expressions inside a formula, over columns, without running any code.
 
-The expression is parsed and interpreted: names are columns, calls are to the functions listed here, and nothing
-else exists. A saved model therefore cannot run anything, integers do not wrap around, and states of transforms
-are only read.
+The expression is parsed and interpreted: names are columns, calls are to the functions listed here, and
+nothing else exists. A saved model therefore cannot run anything, integers do not wrap around, and states of
+transforms are only read.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ __all__ = ["Evaluator", "StatefulCall", "column_names", "literal", "parse", "sta
 FUNCTIONS: dict[str, Callable] = {
     name: getattr(np, name)
     for name in (
-        "log log10 log2 log1p exp exp2 expm1 sqrt cbrt square abs sign floor ceil trunc sin cos tan arcsin arccos "
-        "arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh minimum maximum clip where power hypot"
+        "log log10 log2 log1p exp exp2 expm1 sqrt cbrt square abs sign floor ceil trunc sin cos tan "
+        "arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh "
+        "minimum maximum clip where power hypot"
     ).split()
 } | {"round": np.round, "absolute": np.abs}
 
@@ -164,8 +165,8 @@ class Evaluator:
     ----------
     columns : Columns
     states : dict of str to dict, or None
-        Frozen states by the text of the call. None while profiling: a transform is then its own argument, which
-        is missing in the same rows.
+        Frozen states by the text of the call. None while profiling: a transform is then its own argument,
+        which is missing in the same rows.
     """
 
     def __init__(self, columns: Columns, states: dict[str, dict] | None):

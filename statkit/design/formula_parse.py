@@ -1,7 +1,7 @@
 """From a formula's text to its parts: response, terms, offsets, and which factors are coded in full.
 
-formulaic reads the grammar and decides, by its rule of structural full rank, where a categorical factor loses its
-reference level. It sees a stand-in frame of two rows that has the factors as columns, never the data.
+formulaic reads the grammar and decides, by its rule of structural full rank, where a categorical factor loses
+its reference level. It sees a stand-in frame of two rows that has the factors as columns, never the data.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
     left = list(getattr(parsed, "lhs", None) or [])
     right = list(getattr(parsed, "rhs", parsed))
     if len(left) > 1 or (left and len(left[0].factors) != 1):
-        raise ValueError(
-            f"the left side of {text!r} must be one response; brackets or I(…) make it one expression"
-        )
+        raise ValueError(f"the left side of {text!r} must be one response: write an expression as I(…)")
     terms, offsets = [], []
     for term in right:
         factors = tuple(f.expr if f.eval_method.value != "lookup" else _quoted(f.expr) for f in term.factors)

@@ -1,7 +1,7 @@
 """Transforms whose state depends on all rows: poly, splines, centring and scaling.
 
 A state is fitted once from a :class:`~statkit.design.value_summary.ValueSummary`, frozen, and then only read:
-every evaluation of a spline hands formulaic a fresh copy, because formulaic writes into the state it is given.
+every evaluation of a spline hands formulaic a fresh copy, because formulaic writes into what it is given.
 """
 
 from __future__ import annotations
@@ -252,8 +252,8 @@ def _apply_spline(name, options, state, x):
         low, high = state["lower_bound"], state["upper_bound"]
         if x.min() < low or x.max() > high:
             raise ValueError(
-                f"{name}(): values from {x.min():g} to {x.max():g} lie outside [{low:g}, {high:g}], the range "
-                "of the data it was fitted to; give extrapolation='clip', 'na', 'zero' or 'extend'"
+                f"{name}(): values from {x.min():g} to {x.max():g} lie outside [{low:g}, {high:g}], "
+                "the range of the data it was fitted to; give extrapolation='clip', 'na', 'zero' or 'extend'"
             )
     if len(x) == 0:
         return np.empty((0, len(column_fields(name, state, options))))

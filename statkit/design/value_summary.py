@@ -1,9 +1,9 @@
 """What a profile round keeps of a numeric column, so that transforms get their state from all rows.
 
 While a column has few distinct values, they are kept with their counts and every state is exact. Beyond that
-each partition keeps a Gauss quadrature rule of its own values: *m* nodes and weights with the partition's first
-2m − 1 moments, so that means, variances and orthogonal polynomials of all rows are still exact (to about 1e-12);
-quantiles then come from a sample of rows chosen by a hash of their numbers.
+each partition keeps a Gauss quadrature rule of its own values: *m* nodes and weights that have the moments of
+its values up to order 2m − 1, so that means, variances and orthogonal polynomials of all rows are still exact
+(to about 1e-12); quantiles then come from a sample of rows chosen by a hash of their numbers.
 
 Golub and Welsch (1969), "Calculation of Gauss quadrature rules".
 """
@@ -199,7 +199,7 @@ def _gauss_rule(x: np.ndarray, w: np.ndarray, n_nodes: int) -> tuple[np.ndarray,
     middle, half = (low + high) / 2, (high - low) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         alpha, norms2 = stieltjes((x - middle) / half, w, n_nodes)
-    # Fewer distinct points than nodes show as a vanishing polynomial: the rule is then shorter and still exact.
+    # Fewer distinct points than nodes show as a vanishing polynomial: the shorter rule is then exact.
     vanishing = np.flatnonzero(~(norms2[:n_nodes] > 1e-26 * norms2[0]))
     size = int(vanishing[0]) if len(vanishing) else n_nodes
     side = np.sqrt(norms2[1:size] / norms2[: size - 1])

@@ -2,71 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import pickle
 import warnings
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from formulaic import model_matrix
-
-from statkit.design.formula import FormulaDesign
-
-
-@dataclass(slots=True)
-class Rows:
-    """Raw rows as sources give them."""
-
-    first_row: int
-    n_rows: int
-    table: pa.Table | None
-    X: object = None
-    beside: dict = field(default_factory=dict)
-    where: str = "test.parquet, row group 0"
-
-
-def schema_of(table: pa.Table) -> dict:
-    return dict(zip(table.column_names, table.schema.types, strict=True))
-
-
-def split(table: pa.Table, cuts=(), **beside) -> list[Rows]:
-    ends = [0, *cuts, table.num_rows]
-    return [
-        Rows(a, b - a, table.slice(a, b - a), beside={k: v[a:b] for k, v in beside.items()})
-        for a, b in itertools.pairwise(ends)
-    ]
-
-
-def merge(a: dict, b: dict) -> dict:
-    assert a.keys() == b.keys()
-    return {k: a[k].merge(b[k]) if hasattr(a[k], "merge") else a[k] + b[k] for k in a}
-
-
-def freeze(design, parts: list[Rows]):
-    if design.profile_columns is None:
-        return design.freeze(None)
-    summaries = [pickle.loads(pickle.dumps(design.profile(p))) for p in parts]
-    total = summaries[0]
-    for s in summaries[1:]:
-        total = merge(total, s)
-    return design.freeze(total)
-
-
-def public(design, blocks) -> np.ndarray:
-    """Dense matrix in the order of the names; NaN for levels set aside."""
-    X = np.concatenate([b.to_dense() for b in blocks])
-    out = np.full((len(X), len(design.names)), np.nan)
-    out[:, design.position] = X
-    return out
-
-
-def encoded(formula: str, table: pa.Table, cuts=(), **options):
-    parts = split(table, cuts)
-    design = freeze(FormulaDesign(formula, schema_of(table), **options), parts)
-    return design, [design.encode(p) for p in parts]
 
 
 @pytest.fixture(scope="module")
@@ -152,13 +94,13 @@ FORMULAS = [
 
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("cuts", [(), (100, 130)])
-def test_equals_formulaic(frame, formula, cuts):
+def test_equals_formulaic(cases, frame, formula, cuts):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         oracle = model_matrix(formula, frame.astype({"k": "int64"})).rhs
-    design, blocks = encoded(formula, pa.Table.from_pandas(frame), cuts)
+    design, blocks = cases.encoded(formula, pa.Table.from_pandas(frame), cuts)
     assert list(design.names) == list(oracle.columns)
-    X = public(design, blocks)
+    X = cases.public(design, blocks)
     scale = np.maximum(np.abs(oracle.to_numpy(float)).max(axis=0), 1e-300)
     np.testing.assert_allclose(X / scale, oracle.to_numpy(float) / scale, atol=2e-12)
     np.testing.assert_array_equal(np.concatenate([b.y for b in blocks]), frame["y"])
