@@ -19,11 +19,7 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
     kind = problem.cov_type
     if kind == "nonrobust":
         return scale * factor.inverse()
-    bread = information
-    if factor.keep is not None:
-        bread = information.copy()
-        bread[~factor.keep] = np.nan
-        bread[:, ~factor.keep] = np.nan
+    bread = information if factor.keep is None else _without(information, ~factor.keep)
     if kind == "HC0":
         return hc0_covariance(bread, meat)
     if kind == "HC1":
@@ -49,31 +45,29 @@ def report(problem, plan, result, **known) -> Estimate:
     scale = 1.0
     if estimated:
         scale = sums["pearson"] / residual if residual > 0 else np.nan
-    inner = covariance_of(problem, result.factor, e.information, e.meat, scale, e.n)
-    values, covariance = problem.public(result.theta, inner)
-    aliased = np.isnan(result.theta)
-    notes, why = list(design.notes), {}
-    if aliased.any():
-        names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(aliased)]
+    covariance = covariance_of(problem, result.factor, e.information, e.meat, scale, e.n)
+    clusters = len(e.meat.labels) if problem.cov_type == "cluster" else None
+    left_out = np.isnan(result.theta)
+    why = {}
+    if left_out.any():
+        names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(left_out)]
         names = list(dict.fromkeys(names))
-        why = dict.fromkeys(names, "aliased: a linear combination of other columns")
+        why = dict.fromkeys(names, "aliased, a linear combination of other columns")
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        notes.append(f"Not identified, because they are linear combinations of other columns: {shown}.")
         warnings.warn(
             f"these columns are linear combinations of others and have no coefficient: {shown}",
             AliasedColumnsWarning,
             stacklevel=6,
         )
-    if problem.alpha:
-        notes.append(f"Ridge penalty alpha = {problem.alpha:g}: errors are conditional on it and ignore its bias.")
+    notes = list(design.notes)
     if result.separated.any():
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
-    for name, limit in design.limits.items():
-        why[name] = f"limit {limit:+}: the response is constant at this level"
+    for name in design.limits:
+        why[name] = "a limit, the response is constant at this level"
     return Estimate(
         names=design.names,
-        values=values,
-        covariance=covariance,
+        values=problem.public_values(result.theta),
+        covariance=problem.public_matrix(covariance),
         terms=design.terms,
         family=family.name,
         link=family.link_name,
@@ -88,11 +82,12 @@ def report(problem, plan, result, **known) -> Estimate:
         pearson_chi2=sums["pearson"],
         rank=rank,
         cov_type=problem.cov_type,
-        information=e.information,
-        meat=e.meat,
+        df_resid_inference=None if clusters is None else clusters - 1,
+        information=problem.public_matrix(_without(e.information, left_out), inverse=True),
+        meat=None if e.meat is None else problem.public_matrix(_matrix(e.meat), inverse=True),
         response=design.response_name,
         formula=design.formula,
-        classes=design.classes if family.predictors > 1 else None,
+        classes=design.classes,
         plan=repr(plan),
         engine=problem.engine_name,
         rows_read=session.n_rows,
@@ -106,5 +101,19 @@ def report(problem, plan, result, **known) -> Estimate:
         diagnostics=[],
         notes=notes,
         why_nan=why,
+        alpha=problem.alpha,
         **known,
     )
+
+
+def _matrix(meat):
+    return meat if isinstance(meat, np.ndarray) else meat.meat()
+
+
+def _without(H, left_out):
+    if not left_out.any():
+        return H
+    H = H.copy()
+    H[left_out] = np.nan
+    H[:, left_out] = np.nan
+    return H

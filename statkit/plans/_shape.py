@@ -13,7 +13,6 @@ __all__ = ["with_estimated_shape"]
 
 _START = 0.5
 _MOST = 30
-_SMALLEST = 1e-8
 
 
 def shape_sums(block, family, theta, shape, center, scale) -> dict:
@@ -25,36 +24,33 @@ def shape_sums(block, family, theta, shape, center, scale) -> dict:
 
 def with_estimated_shape(plan, problem):
     """Fit coefficients and shape of a family with one shape parameter."""
-    alpha = _START
-    problem.shape = np.array([alpha])
-    start = plan.start(problem)
-    null = start[1]
+    family = problem.family
+    problem.shape = np.array([_START])
+    theta, null = plan.start(problem)
+    alpha = family.shape_start(_sums(problem, theta, _START))
     for _ in range(_MOST):
         problem.shape = np.array([alpha])
-        result, null = plan.solve(problem, start)
+        result, null = plan.solve(problem, (theta, null))
         theta = np.where(np.isnan(result.theta), 0.0, result.theta)
-        step, information, alpha = _improve(problem, theta, alpha)
-        if step * step * information < plan.tol**2 or alpha <= _SMALLEST:
+        before, alpha, information = alpha, *_improve(problem, theta, alpha)
+        if np.log(alpha / before) ** 2 * information < plan.tol**2:
             break
-        start = (theta, null)
     problem.shape = np.array([alpha])
     result, null = plan.solve(problem, (theta, null))
-    error = alpha / np.sqrt(information) if information > 0 and alpha > _SMALLEST else np.nan
+    error = alpha / np.sqrt(information) if information > 0 else np.nan
     return plan.finish(problem, result, null, shape={"alpha": alpha}, shape_bse={"alpha": error})
 
 
+def _sums(problem, theta, alpha):
+    arguments = (problem.family, theta, np.array([alpha]), problem.center, problem.scale)
+    return problem.session.round(shape_sums, *arguments)
+
+
 def _improve(problem, theta, alpha):
-    """Newton steps on log α at fixed coefficients; the first step, the last information, and α."""
-    first = None
+    """Newton steps on log α at fixed coefficients; α and the information of log α."""
     for _ in range(_MOST):
-        sums = problem.session.round(
-            shape_sums, problem.family, theta, np.array([alpha]), problem.center, problem.scale
-        )
-        score, information = sums["score"], sums["information"]
-        step = score / information if information > 0 else np.sign(score)
-        step = float(np.clip(step, -2.0, 2.0))
-        first = step if first is None else first
-        alpha = max(alpha * np.exp(step), _SMALLEST)
-        if step * step * abs(information) < 1e-10 or alpha <= _SMALLEST:
+        sums = _sums(problem, theta, alpha)
+        before, alpha = alpha, problem.family.shape_step(alpha, sums)
+        if np.log(alpha / before) ** 2 * abs(sums["information"]) < 1e-10:
             break
-    return first, information, alpha
+    return alpha, sums["information"]

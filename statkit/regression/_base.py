@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines.engine import one_blas_thread
-from statkit.regression._data import Roles, as_vector, is_frame, is_matrix
+from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import freeze, open_problem, progress_bar, resolve
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster")
@@ -129,7 +129,9 @@ class RegressionBase(BaseEstimator):
         if roles.offset is not None:
             offset = as_vector(roles.offset, "offset", n)
         if roles.group is not None:
-            group = _codes(roles.group, n)
+            group = group_codes(roles.group)
+            if len(group) != n:
+                raise ValueError(f"groups has {len(group)} labels for {n} rows")
         if classes is not None:
             fitted["classes_"] = classes
         design = MatrixDesign(
@@ -199,7 +201,7 @@ class RegressionBase(BaseEstimator):
     def _eta(self, X, offset=None) -> np.ndarray:
         """Linear predictors (n,) or (n, K) of new rows; NaN for rows with missing values."""
         check_is_fitted(self, "estimate_")
-        if self._design.columns or not is_matrix(X):
+        if self._design.columns or not (is_matrix(X) or is_frame(X)):
             from statkit.regression._tabular import predicted_eta
 
             return predicted_eta(self, X, offset)
@@ -231,15 +233,3 @@ class RegressionBase(BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.na_action == "drop"
         return tags
-
-
-def _codes(groups, n):
-    groups = np.asarray(groups)
-    if groups.ndim != 1 or len(groups) != n:
-        raise ValueError(f"groups must hold one label a row: it has shape {groups.shape} for {n} rows")
-    if groups.dtype.kind in "iu":
-        return groups.astype(np.int64)
-    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
-
-
-__all__ = ["RegressionBase", "is_frame"]

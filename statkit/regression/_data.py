@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Roles", "as_vector", "is_frame", "is_matrix"]
+__all__ = ["Roles", "as_vector", "group_codes", "is_frame", "is_matrix"]
 
 
 @dataclass
@@ -68,3 +68,13 @@ def as_vector(values, name: str, n: int | None = None, positive: bool = False) -
         at = int(np.argmin(values))
         raise ValueError(f"{name} must not be negative: row {at} has {values[at]}")
     return values
+
+
+def group_codes(groups) -> np.ndarray:
+    """Labels of clusters as integers that identify them."""
+    groups = np.asarray(groups)
+    if groups.ndim != 1:
+        raise ValueError(f"groups must hold one label a row, it has shape {groups.shape}")
+    if groups.dtype.kind in "iu":
+        return groups.astype(np.int64)
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)

@@ -191,37 +191,38 @@ class Problem:
                 T[0, 1 : 1 + d] = -self.center * self.scale
         return T
 
-    def public(self, theta, covariance=None, meat_like=()):
-        """θ and matrices in the order and units of ``design.names`` (limits ±inf, errors NaN there).
+    def public_values(self, theta: np.ndarray) -> np.ndarray:
+        """θ in the order and units of ``design.names``, classes one after another.
 
-        Returns
-        -------
-        values : ndarray of shape (k,)
-            k = len(names) · predictors.
-        covariance : ndarray of shape (k, k) or None
+        NaN stays NaN (columns left out), and levels that were set aside get their limit, ±inf.
         """
-        K, q = self.family.predictors, self.width
-        names = len(self.design.names)
-        T = np.kron(np.eye(K), self.unscale()) if K > 1 else self.unscale()
-        position = self.design.position
-        where = np.concatenate([a * names + position for a in range(K)])
-        values = np.full(K * names, np.nan)
-        finite = np.where(np.isnan(theta), 0.0, theta)
-        values[where] = T @ finite
-        values[where[np.isnan(theta)]] = np.nan
+        K, names = self.family.predictors, len(self.design.names)
+        values = np.full((K, names), np.nan)
+        finite = np.where(np.isnan(theta), 0.0, theta).reshape(K, -1) @ self.unscale().T
+        values[:, self.design.position] = np.where(np.isnan(theta).reshape(K, -1), np.nan, finite)
         for name, limit in self.design.limits.items():
-            values[[a * names + self.design.names.index(name) for a in range(K)]] = limit
-        if covariance is None:
-            return values, None
-        aliased = np.isnan(np.diag(covariance))
-        inner = np.where(np.isnan(covariance), 0.0, covariance)
-        inner = T @ inner @ T.T
-        inner[aliased] = np.nan
-        inner[:, aliased] = np.nan
+            values[:, self.design.names.index(name)] = limit
+        return values.ravel()
+
+    def public_matrix(self, M: np.ndarray, *, inverse: bool = False) -> np.ndarray:
+        """A covariance of θ (or, with ``inverse``, an information or meat) in public order and units.
+
+        NaN in the rows and columns of columns left out and of levels set aside.
+        """
+        K, names = self.family.predictors, len(self.design.names)
+        left_out = np.isnan(np.diag(M))
+        M = np.where(np.isnan(M), 0.0, M)
+        if self.scale.size:
+            T = self.unscale()
+            T = np.linalg.inv(T).T if inverse else T
+            T = np.kron(np.eye(K), T) if K > 1 else T
+            M = T @ M @ T.T
+        M[left_out] = np.nan
+        M[:, left_out] = np.nan
+        where = (np.arange(K)[:, None] * names + self.design.position).ravel()
         full = np.full((K * names, K * names), np.nan)
-        full[np.ix_(where, where)] = inner
-        assert q * K == len(theta)
-        return values, full
+        full[np.ix_(where, where)] = M
+        return full
 
 
 def _pearson_dispersion(evaluation, rank):
