@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,25 +70,24 @@ def write_glm_parquet(
     simulation = glm_simulation(n_features, **options)
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    writer, waiting, n_waiting = None, [], 0
+    tables = _tables(simulation, n_samples)
+    first = next(tables)
+    waiting: list[pa.Table] = []
+    n_waiting = 0
     try:
-        for table in _tables(simulation, n_samples):
-            if writer is None:
-                writer = pq.ParquetWriter(unfinished, table.schema, compression=compression)
-            waiting.append(table)
-            n_waiting += len(table)
-            while n_waiting >= row_group_size:
-                joined = pa.concat_tables(waiting)
-                writer.write_table(joined.slice(0, row_group_size), row_group_size=row_group_size)
-                waiting = [joined.slice(row_group_size)]
-                n_waiting -= row_group_size
-        if n_waiting:
-            writer.write_table(pa.concat_tables(waiting), row_group_size=row_group_size)
-        writer.close()
+        with pq.ParquetWriter(unfinished, first.schema, compression=compression) as writer:
+            for table in itertools.chain([first], tables):
+                waiting.append(table)
+                n_waiting += len(table)
+                while n_waiting >= row_group_size:
+                    joined = pa.concat_tables(waiting)
+                    writer.write_table(joined.slice(0, row_group_size), row_group_size=row_group_size)
+                    waiting = [joined.slice(row_group_size)]
+                    n_waiting -= row_group_size
+            if n_waiting:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=row_group_size)
         os.replace(unfinished, path)
     finally:
-        if writer is not None:
-            writer.close()
         unfinished.unlink(missing_ok=True)
     return simulation.truth
 
