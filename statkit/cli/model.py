@@ -61,13 +61,20 @@ def _rebuilt(document: dict[str, Any]) -> GLMRegressor:
     return model
 
 
-def predicted_batches(model: GLMRegressor, data: str | list[str]) -> Iterator[np.ndarray]:
-    """Yield the expected responses of consecutive rows, one partition at a time."""
+def predicted_batches(model: GLMRegressor, data: str | list[str], show: bool) -> Iterator[np.ndarray]:
+    """Yield the expected responses of consecutive rows, a partition at a time; `show` draws a bar."""
+    from statkit.regression._fit import progress_bar
     from statkit.regression._tabular import mean_of_partition, open_for_prediction
 
     source = open_for_prediction(model, data)
+    progress = progress_bar(int(show))
     try:
-        for partition in source.partitions():
+        partitions = source.partitions()
+        done, total = 0, sum(partition.n_rows for partition in partitions)
+        for partition in partitions:
             yield mean_of_partition(source, model, partition)
+            done += partition.n_rows
+            if progress is not None:
+                progress(1, done, total)
     finally:
         source.close()

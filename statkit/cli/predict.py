@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,8 @@ def predict(
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            for mean in predicted_batches(fitted, files[0] if len(files) == 1 else files):
+            data = files[0] if len(files) == 1 else files
+            for mean in predicted_batches(fitted, data, show=sys.stderr.isatty()):
                 writer.write_table(pa.table([pa.array(mean, from_pandas=True)], schema=schema))
         os.replace(unfinished, output)
     finally:
