@@ -144,15 +144,19 @@ class Columns:
         self.table = table
         self.where = where
         self.n_rows = 0 if table is None else table.num_rows
-        self._kept: dict[str, object] = {}
+        self._kept: dict = {}
 
     def __getitem__(self, name: str):
         """Coded, Instants or a plain array."""
-        if name not in self._kept:
-            if self.table is None or name not in self.table.column_names:
-                raise ValueError(f"column {name!r} is not in {self.where}")
-            self._kept[name] = _convert(self.table.column(name), name)
-        return self._kept[name]
+        if self.table is None or name not in self.table.column_names:
+            raise ValueError(f"column {name!r} is not in {self.where}")
+        return self.once(name, lambda: _convert(self.table.column(name), name))
+
+    def once(self, key, make):
+        """What ``make()`` gave when this key was first asked for."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
 
 def _convert(column, name: str):

@@ -8,10 +8,12 @@ transforms are only read.
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 
@@ -19,7 +21,16 @@ from statkit.design.calendar import PARTS, calendar_part
 from statkit.design.columns import Coded, Columns, Instants, as_rows
 from statkit.design.transforms import STATEFUL, apply_transform, bind
 
-__all__ = ["Evaluator", "StatefulCall", "column_names", "literal", "parse", "stateful_calls", "top_call"]
+__all__ = [
+    "Evaluator",
+    "StatefulCall",
+    "column_names",
+    "literal",
+    "parse",
+    "quoted",
+    "stateful_calls",
+    "top_call",
+]
 
 
 FUNCTIONS: dict[str, Callable] = {
@@ -67,6 +78,13 @@ def parse(text: str) -> ast.expr:
         raise ValueError(f"cannot read {text!r} in the formula: {error.msg}") from None
 
 
+def quoted(name: str) -> str:
+    """A column's name as an expression, in backticks unless Python reads it as it is."""
+    # Python normalises identifiers: µ would become μ and no longer name the column.
+    plain = name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
+    return name if plain else f"`{name}`"
+
+
 def _column(identifier: str) -> str:
     if identifier.startswith(_BACKTICK):
         return bytes.fromhex(identifier[len(_BACKTICK) :]).decode()
@@ -105,7 +123,7 @@ def _value_nodes(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Call):
         name = _function_name(node)
         if name == "C" or name in STATEFUL:
-            children: list[ast.AST] = node.args[:1]
+            children: list[ast.AST] = list(node.args[:1])
         else:
             children = [*node.args, *(k.value for k in node.keywords)]
     elif isinstance(node, ast.Attribute):
@@ -138,14 +156,16 @@ class StatefulCall:
 
 @lru_cache(maxsize=512)
 def _stateful(text: str) -> StatefulCall:
-    node = parse(text)
+    node = cast(ast.Call, parse(text))
     name = _function_name(node)
     if not node.args:
         raise ValueError(f"{name}() needs a column")
-    options = bind(
-        name, [literal(a) for a in node.args[1:]], {k.arg: literal(k.value) for k in node.keywords}
-    )
+    options = bind(name, [literal(a) for a in node.args[1:]], _keywords(node))
     return StatefulCall(text, name, _unparse(node.args[0]), options)
+
+
+def _keywords(node: ast.Call) -> dict:
+    return {str(k.arg): literal(k.value) for k in node.keywords}
 
 
 def stateful_calls(text: str) -> list[StatefulCall]:
@@ -220,7 +240,7 @@ class Evaluator:
         if name not in FUNCTIONS:
             raise ValueError(f"unknown function {name}() in the formula; known are {_known()}")
         args = [self._visit(a) for a in node.args]
-        keywords = {k.arg: literal(k.value) for k in node.keywords}
+        keywords = _keywords(node)
         return _apply(lambda *a: FUNCTIONS[name](*map(_numbers, a), **keywords), args, _unparse(node))
 
     def _part(self, name: str, node: ast.Call):
@@ -229,11 +249,7 @@ class Evaluator:
         value = self._visit(node.args[0])
         if not isinstance(value, Instants):
             raise ValueError(f"{_unparse(node)} needs a timestamp or date column")
-        key = f"\0{ast.unparse(node)}"
-        kept = self.columns._kept
-        if key not in kept:
-            kept[key] = calendar_part(name, value)
-        return kept[key]
+        return self.columns.once(("part", ast.unparse(node)), lambda: calendar_part(name, value))
 
     def _transform(self, call: StatefulCall, node: ast.Call):
         argument = self._visit(node.args[0])

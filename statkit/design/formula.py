@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statkit.design.columns import Coded, Columns, Instants
-from statkit.design.expressions import Evaluator, column_names
+from statkit.design.expressions import Evaluator, column_names, quoted, top_call
 from statkit.design.formula_parse import parse_formula, plan_terms, read_factor
 from statkit.design.roles import ResponseSpec, survival_texts
 from statkit.design.terms_design import TermsDesign
@@ -95,7 +95,7 @@ class FormulaDesign(TermsDesign):
 def _role(name: str | None, schema: dict) -> str | None:
     if name is None or not isinstance(name, str):
         return name
-    return f"`{name}`" if name in schema and not name.isidentifier() else name
+    return quoted(name) if name in schema else name
 
 
 def _check_columns(texts: list[str], schema: dict) -> None:
@@ -115,8 +115,6 @@ def _empty_table(schema: dict, texts: list[str]):
 
 
 def _is_categorical(text: str, empty: Evaluator) -> bool:
-    from statkit.design.expressions import top_call
-
     value = empty.value(text)
     call = top_call(text)
     if call is not None and call[0] == "C":

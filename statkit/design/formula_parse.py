@@ -10,7 +10,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from statkit.design.expressions import STATEFUL, literal, parse, stateful_calls, top_call
+from statkit.design.expressions import STATEFUL, literal, parse, quoted, stateful_calls, top_call
 
 __all__ = ["FactorSpec", "ParsedFormula", "Scoped", "parse_formula", "plan_terms", "read_factor"]
 
@@ -88,7 +88,7 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
         raise ValueError(f"the left side of {text!r} must be one response: write an expression as I(…)")
     terms, offsets = [], []
     for term in right:
-        factors = tuple(f.expr if f.eval_method.value != "lookup" else _quoted(f.expr) for f in term.factors)
+        factors = tuple(f.expr if f.eval_method.value != "lookup" else quoted(f.expr) for f in term.factors)
         literals = tuple(f.expr for f in term.factors if f.eval_method.value == "literal")
         factors = tuple(f for f in factors if f not in literals)
         call = top_call(factors[0]) if len(factors) == 1 else None
@@ -101,12 +101,8 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
     response = None
     if left:
         factor = left[0].factors[0]
-        response = _quoted(factor.expr) if factor.eval_method.value == "lookup" else factor.expr
+        response = quoted(factor.expr) if factor.eval_method.value == "lookup" else factor.expr
     return ParsedFormula(response, tuple(terms), tuple(offsets))
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() else f"`{name}`"
 
 
 def _inside(text: str) -> str:
@@ -177,7 +173,7 @@ def read_contrasts(text: str):
             return known[name]()
         args = [literal(a) for a in node.args]
         try:
-            return known[name](*args, **{k.arg: literal(k.value) for k in node.keywords})
+            return known[name](*args, **{str(k.arg): literal(k.value) for k in node.keywords})
         except TypeError as error:
             raise ValueError(f"contrasts {text!r}: {error}") from None
     if isinstance(node, ast.Dict | ast.List | ast.Tuple) or name.endswith("array"):

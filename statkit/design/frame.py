@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statkit.design.columns import table_field
+from statkit.design.expressions import quoted
 from statkit.design.formula_parse import FactorSpec, Scoped
 from statkit.design.roles import ResponseSpec
 from statkit.design.terms_design import TermsDesign
@@ -67,7 +68,7 @@ class FrameDesign(TermsDesign):
         plan: list[tuple[str, tuple[Scoped, ...]]] = [("Intercept", (Scoped(()),))] if intercept else []
         spanned = intercept
         for name in columns:
-            text = _quoted(name)
+            text = quoted(name)
             categorical = _must_fit(name, schema[name]) in ("text", "categories")
             specs[text] = FactorSpec(text, categorical, categorical)
             plan.append((name, (Scoped(((text, categorical and spanned),)),)))
@@ -77,14 +78,10 @@ class FrameDesign(TermsDesign):
                 raise ValueError(f"column {name!r} has type {schema[name]}, it must be numeric")
         response, classes = _response(y, schema, classes)
         super().__init__(
-            plan=tuple(plan), specs=specs, response=response, weight=weight and _quoted(weight),
-            offsets=() if offset is None else (_quoted(offset),), group=group and _quoted(group),
+            plan=tuple(plan), specs=specs, response=response, weight=weight and quoted(weight),
+            offsets=() if offset is None else (quoted(offset),), group=group and quoted(group),
             classes=classes, na_action=na_action, limit_rule=limit_rule,
         )  # fmt: skip
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() else f"`{name}`"
 
 
 def _must_fit(name: str, kind) -> str:
@@ -102,7 +99,7 @@ def _response(y: str | None, schema: dict, classes) -> tuple[ResponseSpec, tuple
         return ResponseSpec("beside", (), "y"), None
     field = _must_fit(y, schema[y])
     if classes is not None or field in ("text", "categories"):
-        return ResponseSpec("classes", (_quoted(y),), y), classes
+        return ResponseSpec("classes", (quoted(y),), y), classes
     if field == "boolean":
-        return ResponseSpec("classes", (_quoted(y),), y), (False, True)
-    return ResponseSpec("numbers", (_quoted(y),), y), None
+        return ResponseSpec("classes", (quoted(y),), y), (False, True)
+    return ResponseSpec("numbers", (quoted(y),), y), None

@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 UNKNOWN = -2
+# The information matrix of more levels than this fits no memory; it is an identifier taken for a factor.
+MAX_LEVELS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class LevelCounts:
 
     Attributes
     ----------
+    name : str
+        Of the factor, for messages.
     kind : str
         "string", "boolean", "integer", "float", "date" or "timestamp[unit]".
     counts : dict
@@ -44,24 +48,24 @@ class LevelCounts:
         The order of the categories when all partitions agree on it, else None.
     """
 
+    name: str
     kind: str
     counts: dict
     order: tuple | None
 
+    def __post_init__(self):
+        if len(self.counts) > MAX_LEVELS:
+            raise ValueError(
+                f"{self.name} has more than {MAX_LEVELS:,} levels: it cannot be a factor of a model"
+            )
+
     def merge(self, other: LevelCounts) -> LevelCounts:
         """The counts of the rows of both."""
         merged = dict(self.counts)
-        for level, (n, low, high) in other.counts.items():
-            if level in merged:
-                n0, low0, high0 = merged[level]
-                if low0 is None or low is None:
-                    merged[level] = (n0 + n, None, None)
-                else:
-                    merged[level] = (n0 + n, min(low0, low), max(high0, high))
-            else:
-                merged[level] = (n, low, high)
+        for level, entry in other.counts.items():
+            merged[level] = _join(merged[level], entry) if level in merged else entry
         order = self.order if self.order == other.order else None
-        return LevelCounts(_common_kind(self, other), merged, order)
+        return LevelCounts(self.name, _common_kind(self, other), merged, order)
 
 
 def _common_kind(a: LevelCounts, b: LevelCounts) -> str:
@@ -97,6 +101,10 @@ def _kind_of(table: np.ndarray) -> str:
     return kinds[table.dtype.kind]
 
 
+def _unit(kind: str) -> str:
+    return "D" if kind == "date" else kind[len("timestamp[") : -1]
+
+
 def level_keys(table: np.ndarray) -> list:
     """Levels as Python values that compare, sort and write to JSON: numbers, booleans or text."""
     if table.dtype.kind == "M":
@@ -104,11 +112,14 @@ def level_keys(table: np.ndarray) -> list:
     return [v if isinstance(v, str) else str(v) for v in table] if table.dtype.kind == "O" else table.tolist()
 
 
-def count_levels(coded: Coded, response: ResponseCodes | None, keep: np.ndarray | None) -> LevelCounts:
+def count_levels(
+    name: str, coded: Coded, response: ResponseCodes | None, keep: np.ndarray | None
+) -> LevelCounts:
     """Levels of one partition with their rows and range of the response.
 
     Parameters
     ----------
+    name : str
     coded : Coded
         Without missing values in the rows kept.
     response : ResponseCodes or None
@@ -117,39 +128,43 @@ def count_levels(coded: Coded, response: ResponseCodes | None, keep: np.ndarray 
     """
     codes = coded.codes if keep is None else coded.codes[keep]
     size = len(coded.values)
-    low: list | None = None
-    high: list | None = None
     if response is None:
         n = np.bincount(codes, minlength=size)
+        low = high = [None] * size
     else:
         y = response.values if keep is None else response.values[keep]
-        if response.labels is not None:
-            k = max(len(response.labels), 1)
-            both = np.bincount(codes * np.int64(k) + y, minlength=size * k).reshape(size, k)
-            n = both.sum(axis=1)
-            found = both > 0
-            first, last = found.argmax(axis=1), k - 1 - found[:, ::-1].argmax(axis=1)
-            low = [response.labels[i] for i in first] if k and response.labels else []
-            high = [response.labels[i] for i in last] if k and response.labels else []
-        else:
-            n = np.bincount(codes, minlength=size)
-            smallest, largest = np.full(size, np.inf), np.full(size, -np.inf)
-            np.minimum.at(smallest, codes, y)
-            np.maximum.at(largest, codes, y)
-            low, high = smallest.tolist(), largest.tolist()
+        n, low, high = _ranges(codes, size, y, response.labels)
     keys = level_keys(coded.values)
     counts: dict = {}
     for i in np.flatnonzero(n).tolist():
-        entry = (int(n[i]), None, None) if low is None else (int(n[i]), low[i], high[i])
-        if keys[i] in counts:
-            n0, low0, high0 = counts[keys[i]]
-            entry = (
-                (n0 + entry[0], None, None)
-                if low is None
-                else (n0 + entry[0], min(low0, entry[1]), max(high0, entry[2]))
-            )
-        counts[keys[i]] = entry
-    return LevelCounts(_kind_of(coded.values), counts, tuple(keys) if coded.ordered else None)
+        entry = (int(n[i]), low[i], high[i])
+        # Different table values may be one level, as in C(k // 10).
+        counts[keys[i]] = _join(counts[keys[i]], entry) if keys[i] in counts else entry
+    return LevelCounts(name, _kind_of(coded.values), counts, tuple(keys) if coded.ordered else None)
+
+
+def _ranges(
+    codes: np.ndarray, size: int, y: np.ndarray, labels: list | None
+) -> tuple[np.ndarray, list, list]:
+    """Rows, smallest and largest response by table value."""
+    if labels is None:
+        smallest, largest = np.full(size, np.inf), np.full(size, -np.inf)
+        np.minimum.at(smallest, codes, y)
+        np.maximum.at(largest, codes, y)
+        return np.bincount(codes, minlength=size), smallest.tolist(), largest.tolist()
+    if not labels:
+        return np.zeros(size, np.int64), [None] * size, [None] * size
+    k = len(labels)
+    both = np.bincount(codes * np.int64(k) + y, minlength=size * k).reshape(size, k)
+    first, last = (both > 0).argmax(axis=1), k - 1 - (both[:, ::-1] > 0).argmax(axis=1)
+    return both.sum(axis=1), [labels[i] for i in first], [labels[i] for i in last]
+
+
+def _join(a: tuple, b: tuple) -> tuple:
+    """Rows and range of two sets of rows of one level."""
+    if a[1] is None or b[1] is None:
+        return a[0] + b[0], None, None
+    return a[0] + b[0], min(a[1], b[1]), max(a[2], b[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +195,9 @@ class Levels:
         if self.kind.startswith("timestamp"):
             import pandas as pd
 
-            return [str(pd.Timestamp(np.datetime64(k, self.kind[10:-1]))) for k in self.keys]
+            return [
+                str(pd.Timestamp(k)) for k in np.array(self.keys, dtype=f"datetime64[{_unit(self.kind)}]")
+            ]
         return [f"{float(k)}" if self.kind == "float" else f"{k}" for k in self.keys]
 
     @property
@@ -198,8 +215,7 @@ class Levels:
     def table_codes(self, table: np.ndarray) -> np.ndarray:
         """Position of each table value among the levels, −2 for a value that is none."""
         if self.kind.startswith(("timestamp", "date")) and table.dtype.kind == "M":
-            unit = "D" if self.kind == "date" else self.kind[10:-1]
-            table = table.astype(f"datetime64[{unit}]")
+            table = table.astype(f"datetime64[{_unit(self.kind)}]")
         if table.dtype.kind in "biuf" and self.kind in ("boolean", "integer", "float"):
             return _sorted_codes(np.asarray(self.keys), table)
         position = {key: i for i, key in enumerate(self.keys)}
@@ -234,8 +250,7 @@ def freeze_levels(counts: LevelCounts, given: list | None = None) -> Levels:
     if given is not None:
         keys = given
         if kind == "date" or kind.startswith("timestamp"):
-            unit = "D" if kind == "date" else kind[10:-1]
-            keys = [int(np.datetime64(v, unit).astype(np.int64)) for v in given]
+            keys = np.array(given, dtype=f"datetime64[{_unit(kind)}]").astype(np.int64).tolist()
     elif counts.order is not None:
         keys = [k for k in counts.order if k in counts.counts]
     else:

@@ -6,6 +6,7 @@ import numpy as np
 
 from statkit.design.columns import Coded, Instants, as_rows, bad_rows, missing_rows
 from statkit.design.expressions import Evaluator
+from statkit.design.levels import as_coded
 from statkit.design.roles import group_numbers, response_values
 
 __all__ = ["RowValues", "finite", "pick_rows", "shown"]
@@ -20,8 +21,11 @@ class RowValues:
         self._design, self._rows = design, rows
         self._n = rows.n_rows
         self._refuse = fitting and design.na_action == "raise"
-        self.values = {text: self._checked(text, evaluator.value(text)) for text in design._specs}
-        self.offset = None
+        self.values = {}
+        for text, spec in design._specs.items():
+            value = self._checked(text, evaluator.value(text))
+            self.values[text] = as_coded(value) if spec.categorical else value
+        self.offset: np.ndarray | None = None
         for text in design._offsets:
             self._add_offset(as_rows(self._checked(text, evaluator.value(text))))
         if beside.get("offset") is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
 from statkit.design.block import CodePart
-from statkit.design.coding import Categorical, CodedGroup, DenseGroup, Numeric
+from statkit.design.coding import Categorical, CodedGroup, Contrast, DenseGroup, Numeric
 from statkit.design.columns import Coded, Instants, as_rows
 from statkit.design.expressions import column_names
-from statkit.design.levels import UNKNOWN, as_coded
+from statkit.design.levels import UNKNOWN
 
 __all__ = ["RowWriter"]
 
@@ -46,17 +48,14 @@ class RowWriter:
 
     def part(self, group: CodedGroup) -> CodePart:
         """Codes and multiplier of one coded group."""
-        codes = None
-        stride = 1
         alone = len(group.factors) == 1 and not group.multipliers
-        for text, reduced in group.factors:
-            cells = self._cells(text, reduced, alone=alone)
-            if codes is None:
-                codes = cells
-            else:
-                below = (codes < 0) | (cells < 0)
-                codes = np.where(below, -1, codes.astype(np.int64) + stride * cells.astype(np.int64))
-            stride *= len(self._factors[text].kept(reduced))
+        codes = self._cells(*group.factors[0], alone=alone)
+        stride = 1
+        for before, (text, reduced) in itertools.pairwise(group.factors):
+            stride *= len(self._categorical(before[0]).kept(before[1]))
+            cells = self._cells(text, reduced, alone=False)
+            below = (codes < 0) | (cells < 0)
+            codes = np.where(below, -1, codes.astype(np.int64) + stride * cells.astype(np.int64))
         multiplier = None
         for text, reduced, column in group.multipliers:
             picked = self._column(self._numeric(text, reduced), column)
@@ -90,6 +89,9 @@ class RowWriter:
                 dense[rows, j] = column[rows]
         return dense
 
+    def _categorical(self, text: str) -> Categorical:
+        return cast(Categorical, self._factors[text])
+
     def _cells(self, text: str, reduced: bool, *, alone: bool) -> np.ndarray:
         """Indicator column of every row: −1 for the reference level and for missing values.
 
@@ -97,12 +99,13 @@ class RowWriter:
         """
         key = (text, reduced, alone)
         if key not in self._cells_of:
-            factor, value = self._factors[text], as_coded(self._values[text])
+            factor, value = self._categorical(text), cast(Coded, self._values[text])
             level = factor.row_lookup(value.values)
             kept = [i for i in factor.kept(reduced) if not (alone and i in factor.removed)]
             column = np.full(len(factor.levels.keys) + 1, -1)
             column[kept] = np.arange(len(kept))
-            lookup = np.where(level == UNKNOWN, UNKNOWN, column[level]).astype(_code_type(len(kept)))
+            column = column.astype(_code_type(len(kept)))
+            lookup = np.where(level == UNKNOWN, column.dtype.type(UNKNOWN), column[level])
             codes = np.take(lookup, value.codes, mode="wrap")
             if (level == UNKNOWN).any() and len(codes) and codes.min() == UNKNOWN:
                 self._unknown_level(factor, value, codes == UNKNOWN)
@@ -118,19 +121,20 @@ class RowWriter:
 
     def _numeric(self, text: str, reduced: bool):
         """Columns of a factor that is not written as codes: rows, or Coded with a table of columns."""
-        factor, value = self._factors[text], self._values[text]
+        factor = self._factors[text]
         if isinstance(factor, Numeric):
+            columns = cast(Coded | np.ndarray, self._values[text])
             if factor.fields is None or not reduced:
-                return value
-            if isinstance(value, Coded):
-                return Coded(value.values[:, 1:], value.codes, value.complete)
-            return value[:, 1:]
-        value = as_coded(value)
+                return columns
+            if isinstance(columns, Coded):
+                return Coded(columns.values[:, 1:], columns.codes, columns.complete)
+            return columns[:, 1:]
+        value = cast(Coded, self._values[text])
         level = factor.row_lookup(value.values)
         unknown = np.take(level == UNKNOWN, value.codes, mode="wrap")
         if unknown.any():
             self._unknown_level(factor, value, unknown)
-        matrix = factor.contrast(reduced).matrix
+        matrix = cast(Contrast, factor.contrast(reduced)).matrix
         matrix = np.vstack([matrix, np.zeros(matrix.shape[1])])
         return Coded(matrix[np.where(level == UNKNOWN, -1, level)], value.codes)
 

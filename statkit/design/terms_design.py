@@ -148,9 +148,12 @@ class TermsDesign(Design):
             counted = response_codes(spec, read.response, rows.beside.get("y"))
         for text, factor in self._specs.items():
             if factor.categorical:
-                summary["levels", text] = count_levels(as_coded(read.values[text]), counted, keep)
+                summary["levels", text] = count_levels(
+                    shown(text), as_coded(read.values[text]), counted, keep
+                )
         if spec is not None and spec.kind == "classes" and self._class_levels is None:
-            summary["levels", None] = count_levels(as_coded(read.response[0]), None, keep)
+            coded = as_coded(read.response[0])
+            summary["levels", None] = count_levels(spec.name, coded, None, keep)
 
     def _present(self, columns: Columns) -> np.ndarray:
         return np.array([_present(columns.table.column(name)) for name in self.profile_columns or ()])
@@ -325,7 +328,7 @@ class TermsDesign(Design):
             limit = np.where(read.missing, np.nan, 0.0)
         for text in self._with_removed():
             factor = self._factors[text]
-            value = as_coded(read.values[text])
+            value = read.values[text]
             signs = np.zeros(len(factor.levels.keys) + 1)
             for level, sign in factor.removed.items():
                 signs[level] = sign
@@ -373,7 +376,7 @@ class TermsDesign(Design):
         mask = None
         for text in self._with_removed():
             factor = self._factors[text]
-            value = as_coded(values[text])
+            value = values[text]
             lookup = np.isin(factor.row_lookup(value.values), list(factor.removed))
             gone = np.take(lookup, value.codes, mode="wrap")
             mask = gone if mask is None else mask | gone

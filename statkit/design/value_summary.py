@@ -102,21 +102,17 @@ def summarise_values(value, first_row: int, keep, n_nodes: int, sampled: bool) -
         counts = np.bincount(codes, minlength=len(value.values))
         present = np.flatnonzero(counts)
         table = value.values.astype(np.float64)
-        distinct = _sum_equal(table[present], counts[present])
-        values = None
+        points, weights = _sum_equal(table[present], counts[present])
+        distinct = (points, weights) if len(points) <= MAX_DISTINCT else None
     else:
-        values = value if keep is None else value[keep]
-        values = values.astype(np.float64, copy=False)
+        values = (value if keep is None else value[keep]).astype(np.float64, copy=False)
         distinct = _distinct(values)
-    if len(distinct[0] if distinct is not None else ()) > MAX_DISTINCT:
-        values, distinct = np.repeat(*distinct), None
-    points, weights = distinct if distinct is not None else (values, np.ones(len(values)))
+        points, weights = distinct if distinct is not None else (values, np.ones(len(values)))
     sample = None
     if sampled:
         hashes = _hash_rows(first_row + rows)
         few = np.argsort(hashes, kind="stable")[:SAMPLE_SIZE]
-        shown = value.values[codes[few]] if isinstance(value, Coded) else values[few]
-        sample = (hashes[few], shown.astype(np.float64))
+        sample = (hashes[few], table[codes[few]] if isinstance(value, Coded) else values[few])
     return ValueSummary(
         len(rows), float(points.min()), float(points.max()), distinct,
         {int(first_row): _gauss_rule(points, weights.astype(np.float64), n_nodes)}, sample,

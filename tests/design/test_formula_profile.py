@@ -52,7 +52,7 @@ def test_calendar(cases, unit, tz):
         oracle = getattr(local.dt, {"weekday": "day_of_week", "dayofyear": "day_of_year"}.get(part, part))
         np.testing.assert_array_equal(np.concatenate([b.to_dense()[:, 0] for b in blocks]), oracle)
     design, _ = cases.encoded("y ~ 0 + date(t)", table)
-    assert list(design.names) == [f"date(t)[{d}]" for d in sorted(local.dt.date.astype(str))]
+    assert list(design.names) == [f"date(t)[{d}]" for d in sorted(set(local.dt.date.astype(str)))]
 
 
 def test_calendar_of_dates_and_missing_times(cases):
