@@ -309,6 +309,21 @@ def test_datasets(run):
     assert code == 0 and "Bureau of Transportation Statistics" in out
 
 
+@pytest.mark.slow
+def test_flights_agree_with_statsmodels(run):
+    path = run("datasets", "path", "flights")[1].strip()
+    formula = "I(delay > 15) ~ distance"
+    code, out, _ = run("fit", formula, path, "--family", "binomial", "--output", "json")
+    table = pq.read_table(path, columns=["delay", "distance"])
+    late = (table["delay"].to_numpy() > 15).astype(float)
+    X = pd.DataFrame({"Intercept": 1.0, "distance": table["distance"].to_numpy().astype(float)})
+    fit = sm.GLM(late, X, family=sm.families.Binomial()).fit(tol=1e-12)
+    answer = json.loads(out)
+    assert code == 0 and answer["rows_used"] == 3_000_000
+    same(answer["params"], fit.params, 1e-6)
+    same(answer["bse"], fit.bse, 1e-6)
+
+
 def test_version_and_help(run):
     assert run("--version") == (0, f"statkit {statkit.__version__}\n", "")
     code, out, _ = run("fit", "--help")
