@@ -127,6 +127,8 @@ class Gaussian(Family):
         deviance / n, with another link at ``scale`` (statsmodels; R takes deviance / n there too)."""
         if self.quadratic:
             scale = sums["deviance"] / n
+        if not scale > 0:
+            return np.inf if scale == 0 else np.nan  # a perfect fit; no residual degree of freedom
         return -0.5 * (sums["deviance"] / scale + n * np.log(2 * np.pi * scale) - sums["log_weight"])
 
     def start(self, y, weight=None):

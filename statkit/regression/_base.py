@@ -206,8 +206,9 @@ class RegressionBase(BaseEstimator):
 
             return predicted_eta(self, X, offset)
         X = validate_data(
-            self, X, accept_sparse="csr", dtype="numeric", ensure_all_finite="allow-nan", reset=False
-        )
+            self, X, accept_sparse="csr", dtype="numeric", reset=False,
+            ensure_all_finite="allow-nan" if self.na_action == "drop" else True,
+        )  # fmt: skip
         eta = X @ self._slopes() + self._intercepts()
         if offset is not None:
             offset = as_vector(offset, "offset", X.shape[0])

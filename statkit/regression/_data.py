@@ -28,23 +28,21 @@ class Roles:
 
 
 def is_matrix(X) -> bool:
-    """Whether ``X`` is a plain matrix: an array, a sparse matrix or nested lists."""
-    if isinstance(X, np.ndarray) or hasattr(X, "indptr") or hasattr(X, "tocsr"):
+    """Whether ``X`` is a plain matrix: an array, a sparse matrix, nested lists, or a frame without named columns."""
+    if isinstance(X, np.ndarray) or hasattr(X, "tocsr"):
         return True
     if isinstance(X, (list, tuple)):
-        return not (X and isinstance(X[0], str)) and not _is_path(X[0] if X else None)
-    return not is_frame(X) and hasattr(X, "__array__") and getattr(X, "ndim", 0) > 0
+        return not X or not isinstance(X[0], str) and not hasattr(X[0], "__fspath__")
+    if is_frame(X):
+        return hasattr(X, "columns") and not any(isinstance(name, str) for name in X.columns)
+    return hasattr(X, "__array__") and not hasattr(X, "__arrow_c_stream__")
 
 
 def is_frame(X) -> bool:
-    """Whether ``X`` is a table with named columns in memory."""
+    """Whether ``X`` is a table in memory."""
     if hasattr(X, "dtypes") and hasattr(X, "columns"):
         return True
-    return hasattr(X, "schema") and hasattr(X, "column_names") and hasattr(X, "num_rows")
-
-
-def _is_path(X) -> bool:
-    return hasattr(X, "__fspath__")
+    return hasattr(X, "schema") and hasattr(X, "num_rows")
 
 
 def as_vector(values, name: str, n: int | None = None, positive: bool = False) -> np.ndarray:

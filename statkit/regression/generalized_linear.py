@@ -41,8 +41,8 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         is free.
     l1_ratio : float, default=0.0
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}, default="nonrobust"
-    na_action : {"drop", "raise"}, default="drop"
-        Rows with missing values are left out, with a count in the table, or refused.
+    na_action : {"raise", "drop"}, default="raise"
+        Rows with missing values are refused, as in scikit-learn, or left out with a count in the table, as in R.
     random_state : int, RandomState or None, default=None
         For plans that sample.
     verbose : int, default=0
@@ -91,7 +91,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         alpha=0.0,
         l1_ratio=0.0,
         cov_type="nonrobust",
-        na_action="drop",
+        na_action="raise",
         random_state=None,
         verbose=0,
     ):
@@ -254,7 +254,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         alpha=0.0,
         l1_ratio=0.0,
         cov_type="nonrobust",
-        na_action="drop",
+        na_action="raise",
         random_state=None,
         verbose=0,
     ):
@@ -414,7 +414,9 @@ def glm(
     link : str or None
     weights, offset, groups : str, array or None
         Columns' names, or arrays.
-    plan, engine, n_jobs, alpha, l1_ratio, cov_type, na_action, random_state, verbose
+    na_action : {"drop", "raise"}, default="drop"
+        Rows with missing values are left out with a count in the table, or refused.
+    plan, engine, n_jobs, alpha, l1_ratio, cov_type, random_state, verbose
         As in :class:`GLMRegressor`.
 
     Returns

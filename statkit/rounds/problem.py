@@ -134,6 +134,7 @@ class Problem:
         return self._penalised(theta, out)
 
     def _penalised(self, theta, out) -> Evaluation:
+        _must_have_rows(out["n"], out["n_read"], out["n_missing"])
         e = Evaluation(
             theta, out["loss"], out.get("gradient"), out.get("information"), out["n"], out["n_read"],
             out["n_missing"], out["weight"], out.get("pearson"), out.get("sums"), out.get("null"), out.get("meat"),
@@ -151,6 +152,8 @@ class Problem:
     def response(self) -> tuple[np.ndarray, float]:
         """Weighted sum(s) of the response and the sum of weights."""
         out = self.session.round(response_sums, self.family.predictors + 1)
+        if not out["weight"] > 0:
+            _must_have_rows(0, out["n_read"], out["n_missing"])
         return out["y"], out["weight"]
 
     def null_theta(self, y_sum: np.ndarray, weight: float) -> np.ndarray:
@@ -227,3 +230,10 @@ class Problem:
 
 def _pearson_dispersion(evaluation, rank):
     return evaluation.pearson / max(evaluation.n - rank, 1)
+
+
+def _must_have_rows(n, n_read, n_missing):
+    if n == 0 and n_missing == n_read:
+        raise ValueError(f"no row is left to fit: all {n_read:,} rows have missing values or were set aside")
+    if n == 0:
+        raise ValueError("every sample weight is zero: at least one row must have a positive weight")

@@ -204,8 +204,10 @@ def response_sums(block, n_classes: int = 0) -> dict:
     y, a = block.y, block.weight
     weight = float(len(y)) if a is None else float(a.sum())
     if n_classes > 2:
-        return {"weight": weight, "y": np.bincount(y.astype(np.intp), a, n_classes)}
-    return {"weight": weight, "y": np.array([y.sum() if a is None else y @ a])}
+        total = np.bincount(y.astype(np.intp), a, n_classes)
+    else:
+        total = np.array([y.sum() if a is None else y @ a])
+    return {"weight": weight, "y": total, "n_read": block.n_read, "n_missing": block.n_missing}
 
 
 def column_scaling(block) -> dict:
