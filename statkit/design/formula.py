@@ -86,10 +86,10 @@ class FormulaDesign(TermsDesign):
             _must_be_number(text, empty.value(text))
         response, classes = _response(parsed.response, surv, empty, y_beside, classes, formula)
         super().__init__(
-            plan=plan_terms(parsed, specs), specs=specs, response=response, weight=weight, offsets=offsets,
-            group=group, classes=classes, na_action=na_action, limit_rule=limit_rule,
+            formula=formula, plan=plan_terms(parsed, specs), specs=specs, response=response,
+            weight=weight, offsets=offsets, group=group, classes=classes, na_action=na_action,
+            limit_rule=limit_rule,
         )  # fmt: skip
-        self.formula = formula
 
 
 def _role(name: str | None, schema: dict) -> str | None:

@@ -78,7 +78,7 @@ class FrameDesign(TermsDesign):
                 raise ValueError(f"column {name!r} has type {schema[name]}, it must be numeric")
         response, classes = _response(y, schema, classes)
         super().__init__(
-            plan=tuple(plan), specs=specs, response=response, weight=weight and quoted(weight),
+            formula=None, plan=tuple(plan), specs=specs, response=response, weight=weight and quoted(weight),
             offsets=() if offset is None else (quoted(offset),), group=group and quoted(group),
             classes=classes, na_action=na_action, limit_rule=limit_rule,
         )  # fmt: skip

@@ -60,6 +60,7 @@ def setup_fields(kept: dict) -> dict:
     """Arguments of ``TermsDesign`` from what :func:`design_to_dict` wrote."""
     response = kept["response"]
     return {
+        "formula": kept["formula"],
         "plan": tuple(
             (name, tuple(Scoped(tuple((t, bool(r)) for t, r in fs), float(scale)) for fs, scale in scoped))
             for name, scoped in kept["plan"]

@@ -31,7 +31,7 @@ def set_aside_levels(
     classes : Levels or None
         Codes of the response's classes.
     """
-    if levels.low is None or factor.reduced is not None or factor.full is not None:
+    if levels.low is None or levels.high is None or factor.reduced is not None or factor.full is not None:
         return factor, []
     removed: dict[int, float] = {}
     constant: dict[int, float] = {}

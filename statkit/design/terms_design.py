@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from typing import cast
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from statkit.design.block import Block, CodePart, make_block
 from statkit.design.coding import Categorical, Numeric, compile_terms, freeze_categorical
 from statkit.design.columns import Columns, bad_rows, missing_rows
 from statkit.design.design import Design
-from statkit.design.expressions import Evaluator, column_names, stateful_calls
+from statkit.design.expressions import Evaluator, StatefulCall, column_names, stateful_calls
 from statkit.design.formula_parse import FactorSpec, Scoped
 from statkit.design.keeping import design_to_dict, frozen_fields, setup_fields
 from statkit.design.levels import UNKNOWN, LevelCounts, Levels, as_coded, count_levels, freeze_levels
@@ -36,6 +37,7 @@ class TermsDesign(Design):
     def __init__(
         self,
         *,
+        formula: str | None,
         plan: tuple[tuple[str, tuple[Scoped, ...]], ...],
         specs: dict[str, FactorSpec],
         response: ResponseSpec | None,
@@ -48,6 +50,7 @@ class TermsDesign(Design):
     ):
         if na_action not in ("drop", "raise"):
             raise ValueError(f"na_action must be 'drop' or 'raise', got {na_action!r}")
+        self.formula = formula
         self.na_action = na_action
         self._plan = plan
         self._specs = specs
@@ -65,6 +68,13 @@ class TermsDesign(Design):
         self.set_aside = {}
         self.terms = {}
         self.intercept = any(not s.factors for _, group in plan for s in group)
+        for call in self._stateful:
+            if stateful_calls(call.argument):
+                raise ValueError(f"{call.text}: a transform of a transform is not supported")
+        self.columns = _columns_of([*self._texts, *([] if group is None else [group])])
+        self.predictor_columns = _columns_of(self._predictor_texts)
+        self.profile_columns = self._columns_to_profile()
+        self._settle()
 
     # What is read.
 
@@ -73,20 +83,13 @@ class TermsDesign(Design):
         return list(dict.fromkeys([*self._specs, *self._offsets]))
 
     @property
-    def predictor_columns(self) -> tuple[str, ...]:
-        """Raw columns that ``encode_predictors`` reads."""
-        return _columns_of(self._predictor_texts)
+    def _texts(self) -> list[str]:
+        response = self._response.texts if self._response is not None else ()
+        return [*response, *self._predictor_texts, *([] if self._weight is None else [self._weight])]
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        response = list(self._response.texts) if self._response is not None else []
-        roles = [r for r in (self._weight, self._group) if r is not None]
-        return _columns_of([*response, *self._predictor_texts, *roles])
-
-    @property
-    def _stateful(self) -> list:
-        calls = [c for text in self._predictor_texts for c in stateful_calls(text)]
-        return [c for c in dict.fromkeys(calls) if needs(c.name, c.options)[0]]
+    def _stateful(self) -> list[StatefulCall]:
+        return list(dict.fromkeys(c for text in self._texts for c in stateful_calls(text)))
 
     @property
     def _counts_levels(self) -> bool:
@@ -95,15 +98,11 @@ class TermsDesign(Design):
         )
         return classes or any(s.categorical for s in self._specs.values())
 
-    @property
-    def profile_columns(self) -> tuple[str, ...] | None:
-        if self._factors is not None:
-            return None
+    def _columns_to_profile(self) -> tuple[str, ...] | None:
         if self._counts_levels:
             # Levels count on complete rows only, so every column that can be missing is read.
             return self.columns
-        stateful = self._stateful
-        return _columns_of([c.argument for c in stateful]) if stateful else None
+        return _columns_of([c.argument for c in self._stateful if needs(c.name, c.options)[0]]) or None
 
     # The profile round.
 
@@ -127,8 +126,9 @@ class TermsDesign(Design):
         wanted: dict[str, tuple[int, bool]] = {}
         for call in self._stateful:
             nodes, sampled = needs(call.name, call.options)
-            before = wanted.get(call.argument, (0, False))
-            wanted[call.argument] = (max(before[0], nodes), before[1] or sampled)
+            if nodes:
+                before = wanted.get(call.argument, (0, False))
+                wanted[call.argument] = (max(before[0], nodes), before[1] or sampled)
         for text, (nodes, sampled) in wanted.items():
             value = evaluator.value(text)
             self._refuse_infinite(text, value, rows, None)
@@ -184,30 +184,23 @@ class TermsDesign(Design):
         notes: list[str] = []
         if ("levels", None) in summary:
             frozen._class_levels = freeze_levels(summary["levels", None])
+        alone = {s.factors[0][0] for _, group in self._plan for s in group if len(s.factors) == 1}
         factors: dict[str, Numeric | Categorical] = {}
-        counts: dict[str, Levels] = {}
         for text, spec in self._specs.items():
-            if spec.categorical:
-                levels = _freeze(summary["levels", text], spec, shown(text))
-                counts[text] = levels
-                factors[text] = freeze_categorical(spec, shown(text), levels)
-            else:
+            if not spec.categorical:
                 factors[text] = Numeric(text, shown(text), self._fields(text, frozen._states))
-        if self._limit_rule is not None:
-            alone = {s.factors[0][0] for _, group in self._plan for s in group if len(s.factors) == 1}
-            for text in counts:
-                if text in alone:
-                    factors[text], more = set_aside_levels(
-                        factors[text], counts[text], self._limit_rule, frozen._class_levels
-                    )
-                    notes += more
-        for text in counts:
-            factor = factors[text]
-            if len(factor.levels.keys) == 1 and self._is_reduced(text):
-                notes.append(f"{factor.shown} has one level ({factor.levels.labels[0]}) and adds no column")
+                continue
+            levels = _freeze(summary["levels", text], spec, shown(text))
+            factor = freeze_categorical(spec, shown(text), levels)
+            if self._limit_rule is not None and text in alone:
+                factor, more = set_aside_levels(factor, levels, self._limit_rule, frozen._class_levels)
+                notes += more
+            if len(levels.keys) == 1 and self._is_reduced(text):
+                notes.append(f"{factor.shown} has one level ({levels.labels[0]}) and adds no column")
+            factors[text] = factor
         frozen._factors = factors
         frozen.notes = tuple(notes)
-        frozen._compile()
+        frozen._settle()
         return frozen
 
     def _is_reduced(self, text: str) -> bool:
@@ -215,12 +208,10 @@ class TermsDesign(Design):
 
     def _fit_states(self, summary: dict) -> dict[str, dict]:
         states: dict[str, dict] = {}
-        for call in (c for text in self._predictor_texts for c in stateful_calls(text)):
+        for call in self._stateful:
             if not needs(call.name, call.options)[0]:
                 states[call.text] = {}
                 continue
-            if stateful_calls(call.argument):
-                raise ValueError(f"{call.text}: a transform of a transform is not supported")
             values = summary["values", call.argument]
             if values.n == 0:
                 raise ValueError(f"{call.text}: no row has a value")
@@ -234,25 +225,25 @@ class TermsDesign(Design):
         fields = column_fields(calls[-1].name, states[calls[-1].text], calls[-1].options)
         return None if fields is None else tuple(fields)
 
-    def _compile(self) -> None:
-        made = compile_terms(self._plan, self._factors)
-        self._dense, self._coded = made.dense, made.coded
-        self.names, self.terms, self.intercept = made.names, made.terms, made.intercept
-        self.position, self.limits = made.position, made.limits
-        self.set_aside = {
-            name: self._factors[text].levels.n[level] for name, (text, level) in made.level_names.items()
-        }
+    def _settle(self) -> None:
+        """Names, classes and token, once the factors are known or before."""
+        self.classes = None if self._class_levels is None else tuple(self._class_levels.values)
+        if self._factors is not None:
+            made = compile_terms(self._plan, self._factors)
+            self._dense, self._coded = made.dense, made.coded
+            self.names, self.terms, self.intercept = made.names, made.terms, made.intercept
+            self.position, self.limits = made.position, made.limits
+            self.set_aside = {
+                name: self._categorical(text).levels.n[level]
+                for name, (text, level) in made.level_names.items()
+            }
+            self.profile_columns = None
+        text = json.dumps(self.to_dict(), default=_jsonable, sort_keys=True)
+        self.token = hashlib.sha1(text.encode()).hexdigest()
 
-    @property
-    def classes(self) -> tuple | None:
-        """Labels of the response's classes in the order of their codes, None for a number."""
-        return None if self._class_levels is None else tuple(self._class_levels.values)
-
-    @property
-    def token(self) -> str:
-        return hashlib.sha1(
-            json.dumps(self.to_dict(), default=_jsonable, sort_keys=True).encode()
-        ).hexdigest()
+    def _categorical(self, text: str) -> Categorical:
+        assert self._factors is not None
+        return cast(Categorical, self._factors[text])
 
     # Encoding.
 
@@ -327,7 +318,7 @@ class TermsDesign(Design):
         if read.missing is not None:
             limit = np.where(read.missing, np.nan, 0.0)
         for text in self._with_removed():
-            factor = self._factors[text]
+            factor = self._categorical(text)
             value = read.values[text]
             signs = np.zeros(len(factor.levels.keys) + 1)
             for level, sign in factor.removed.items():
@@ -370,12 +361,12 @@ class TermsDesign(Design):
             raise ValueError("the design is not frozen yet: call freeze() first")
 
     def _with_removed(self) -> list[str]:
-        return [t for t, f in self._factors.items() if isinstance(f, Categorical) and f.removed]
+        return [t for t, f in (self._factors or {}).items() if isinstance(f, Categorical) and f.removed]
 
     def _removed_rows(self, values: dict) -> np.ndarray | None:
         mask = None
         for text in self._with_removed():
-            factor = self._factors[text]
+            factor = self._categorical(text)
             value = values[text]
             lookup = np.isin(factor.row_lookup(value.values), list(factor.removed))
             gone = np.take(lookup, value.codes, mode="wrap")
@@ -391,7 +382,7 @@ class TermsDesign(Design):
         raise ValueError(f"{shown(text)} is infinite in row {row} ({rows.where})")
 
     def _write(self, values: dict, n: int, where) -> tuple[np.ndarray | None, list[CodePart]]:
-        writer = RowWriter(self._factors, values, n, where)
+        writer = RowWriter(self._factors or {}, values, n, where)
         return writer.dense(self._dense), [writer.part(group) for group in self._coded]
 
     # Keeping.
@@ -405,12 +396,10 @@ class TermsDesign(Design):
         """The design that ``to_dict`` wrote."""
         design = cls.__new__(cls)
         TermsDesign.__init__(design, **setup_fields(kept), classes=None, limit_rule=None)
-        design.formula = kept["formula"]
         design.notes = tuple(kept["notes"])
         design._states = kept["states"]
         design._factors, design._class_levels = frozen_fields(kept)
-        if design._factors is not None:
-            design._compile()
+        design._settle()
         return design
 
 

@@ -409,3 +409,14 @@ def test_empty_partitions(cases):
     whole, one = cases.encoded("y ~ a + poly(x, 2) + C(d) + I(x > 1)", table)
     assert whole.token == design.token
     np.testing.assert_array_equal(cases.public(design, blocks), cases.public(whole, one))
+
+
+def test_transformed_response(cases):
+    rng = np.random.default_rng(0)
+    y, x = rng.normal(5, 2, 50), rng.normal(size=50)
+    table = pa.table({"y": y, "x": x})
+    design, blocks = cases.encoded("scale(y) ~ x", table, (20,))
+    np.testing.assert_allclose(
+        np.concatenate([b.y for b in blocks]), (y - y.mean()) / y.std(ddof=1), atol=1e-13
+    )
+    assert design.response_name == "scale(y)"
