@@ -17,13 +17,15 @@ __all__ = ["set_aside_levels"]
 
 
 def set_aside_levels(
-    factor: Categorical, levels: Levels, rule, classes: Levels | None
+    factor: Categorical, reduced: bool, levels: Levels, rule, classes: Levels | None
 ) -> tuple[Categorical, list[str]]:
     """The factor with its constant levels set aside, and what to tell the user.
 
     Parameters
     ----------
     factor : Categorical
+    reduced : bool
+        Whether its own columns leave the reference level out.
     levels : Levels
         With the range of the response by level.
     rule : dict or callable
@@ -50,7 +52,7 @@ def set_aside_levels(
     labels = levels.labels
     notes = []
     base = factor.base
-    if base in removed:
+    if reduced and base in removed:
         base = live[0]
         notes.append(
             f"{factor.shown}: reference level {labels[factor.base]} has a constant response, "
@@ -62,7 +64,8 @@ def set_aside_levels(
         rows = "its 1 row has the same response" if n == 1 else f"its {n:,} rows have the same response"
         were = "was" if n == 1 else "were"
         sign = "+inf" if limit > 0 else "-inf"
-        notes.append(f"{factor.shown}[T.{labels[i]}]: {sign}, {rows} ({constant[i]:g}) and {were} set aside")
+        name = f"{factor.shown}[{'T.' if reduced else ''}{labels[i]}]"
+        notes.append(f"{name}: {sign}, {rows} ({constant[i]:g}) and {were} set aside")
     return frozen, notes
 
 

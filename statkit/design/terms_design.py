@@ -184,7 +184,8 @@ class TermsDesign(Design):
         notes: list[str] = []
         if ("levels", None) in summary:
             frozen._class_levels = freeze_levels(summary["levels", None])
-        alone = {s.factors[0][0] for _, group in self._plan for s in group if len(s.factors) == 1}
+        # Factors with columns of their own, and whether these leave the reference level out.
+        alone = dict(s.factors[0] for _, group in self._plan for s in group if len(s.factors) == 1)
         factors: dict[str, Numeric | Categorical] = {}
         for text, spec in self._specs.items():
             if not spec.categorical:
@@ -193,7 +194,9 @@ class TermsDesign(Design):
             levels = _freeze(summary["levels", text], spec, shown(text))
             factor = freeze_categorical(spec, shown(text), levels)
             if self._limit_rule is not None and text in alone:
-                factor, more = set_aside_levels(factor, levels, self._limit_rule, frozen._class_levels)
+                factor, more = set_aside_levels(
+                    factor, alone[text], levels, self._limit_rule, frozen._class_levels
+                )
                 notes += more
             if len(levels.keys) == 1 and self._is_reduced(text):
                 notes.append(f"{factor.shown} has one level ({levels.labels[0]}) and adds no column")

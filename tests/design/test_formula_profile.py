@@ -266,6 +266,7 @@ def test_constant_reference_level(cases):
 def test_limits_of_counts_numbers_and_full_coding(cases):
     table = pa.table({"y": [0.0, 0, 3, 0, 2, 2], "a": [1, 1, 2, 2, 3, 3]})
     design, _ = cases.encoded("y ~ 0 + C(a)", table, limit_rule={0: -INF})
+    assert design.notes == ("C(a)[1]: -inf, its 2 rows have the same response (0) and were set aside",)
     assert design.limits == {"C(a)[1]": -INF} and design.names == ("C(a)[1]", "C(a)[2]", "C(a)[3]")
     design, _ = cases.encoded("y ~ C(a, contr.sum)", table, limit_rule={0: -INF})
     assert design.limits == {}
