@@ -324,6 +324,38 @@ def test_flights_agree_with_statsmodels(run):
     same(answer["bse"], fit.bse, 1e-6)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of Unix")
+def test_progress_on_a_terminal(rows, model, tmp_path):
+    """Standard error is a terminal here: a bar with pass and rate is drawn there."""
+    import pty
+
+    commands = (
+        ["fit", FORMULA, str(rows[0]), "--family", "poisson"],
+        ["predict", str(model), str(rows[0]), "-o", str(tmp_path / "out.parquet")],
+    )
+    for command in commands:
+        master, terminal = pty.openpty()
+        environment = {**os.environ, "PYTHONPATH": str(Path(statkit.__file__).parents[1]), "TERM": "xterm"}
+        done = subprocess.run(
+            [sys.executable, "-m", "statkit", *command],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=environment,
+            text=True,
+        )
+        os.close(terminal)
+        shown = b""
+        try:
+            while chunk := os.read(master, 65_536):
+                shown += chunk
+        except OSError:  # Linux says so at the end of a terminal
+            pass
+        os.close(master)
+        assert done.returncode == 0, shown.decode()
+        assert b"pass" in shown and b"rows/s" in shown
+        assert ("Intercept" in done.stdout) == (command[0] == "fit")
+
+
 def test_version_and_help(run):
     assert run("--version") == (0, f"statkit {statkit.__version__}\n", "")
     code, out, _ = run("fit", "--help")
