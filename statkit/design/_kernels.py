@@ -89,34 +89,24 @@ def matrix_transpose_matvec(X, r, out):
 
 
 @njit(cache=True, nogil=True)
-def dense_sandwich(X, by_columns, center, scale, w, nonnegative, gram, border):
-    """Upper triangle of X'WX into ``gram`` and X'w into ``border``."""
+def narrow_sandwich(X, plain, by_columns, center, scale, w, gram, border):
+    """X'WX into ``gram`` and X'w into ``border`` for few columns, by general products of short tiles.
+
+    With few columns a symmetric product spends its time on bookkeeping; w may be negative. ``plain`` tells that
+    X is C-ordered float64 without scaling, so that BLAS can read it in place.
+    """
     n, d = X.shape
-    T = tile_rows(d)
-    tile = np.empty((min(T, n), d))
-    weighted = np.empty((0 if nonnegative else min(T, n), d))
-    root = np.empty(min(T, n))
+    T = 256
+    tile = np.empty((T, d))
+    weighted = np.empty((T, d))
     for start in range(0, n, T):
         m = min(T, n - start)
-        if nonnegative:
+        if plain:
             for i in range(m):
-                root[i] = np.sqrt(w[start + i])
-            if by_columns:
                 for j in range(d):
-                    shift = center[j] if center.size else 0.0
-                    factor = scale[j] if center.size else 1.0
-                    for i in range(m):
-                        tile[i, j] = (X[start + i, j] - shift) * factor * root[i]
-            elif center.size:
-                for i in range(m):
-                    for j in range(d):
-                        tile[i, j] = (X[start + i, j] - center[j]) * scale[j] * root[i]
-            else:
-                for i in range(m):
-                    for j in range(d):
-                        tile[i, j] = X[start + i, j] * root[i]
-            add_gram(tile, m, gram)
-            add_columns_dot(tile, m, root, border)
+                    weighted[i, j] = X[start + i, j] * w[start + i]
+                    border[j] += weighted[i, j]
+            add_cross(X[start:], weighted, m, gram)
         else:
             _fill(X, by_columns, start, m, center, scale, tile)
             for i in range(m):
@@ -124,6 +114,25 @@ def dense_sandwich(X, by_columns, center, scale, w, nonnegative, gram, border):
                     weighted[i, j] = tile[i, j] * w[start + i]
                     border[j] += weighted[i, j]
             add_cross(tile, weighted, m, gram)
+
+
+@njit(cache=True, nogil=True)
+def wide_sandwich(X, by_columns, center, scale, w, gram, border):
+    """Upper triangle of X'WX into ``gram`` and X'w into ``border`` for many columns and w >= 0."""
+    n, d = X.shape
+    T = 512
+    tile = np.empty((T, d))
+    root = np.empty(T)
+    for start in range(0, n, T):
+        m = min(T, n - start)
+        for i in range(m):
+            root[i] = np.sqrt(w[start + i])
+        _fill(X, by_columns, start, m, center, scale, tile)
+        for i in range(m):
+            for j in range(d):
+                tile[i, j] *= root[i]
+        add_gram(tile, m, gram)
+        add_columns_dot(tile, m, root, border)
 
 
 @njit(cache=True, nogil=True)
@@ -209,6 +218,14 @@ def csr_sandwich(data, indices, indptr, w, gram, border):
             border[ck] += wk
             for e in range(indptr[i], indptr[i + 1]):
                 gram[ck, indices[e]] += wk * data[e]
+
+
+@njit(cache=True, nogil=True)
+def mirror(A):
+    """Copy the upper triangle of a square matrix to the lower one."""
+    for i in range(A.shape[0]):
+        for j in range(i):
+            A[i, j] = A[j, i]
 
 
 @njit(cache=True, nogil=True)

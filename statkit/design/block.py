@@ -16,6 +16,8 @@ import numpy as np
 from statkit.design import _kernels as k
 
 _NONE = np.empty(0)
+# Columns up to which a general product of short tiles is faster than a symmetric one.
+_NARROW = 48
 
 
 @dataclass(slots=True)
@@ -188,9 +190,12 @@ class Block:
         if d:
             gram = np.zeros((d, d))
             border = np.zeros(d)
-            k.dense_sandwich(
-                self.dense, self._by_columns, self.center, self.scale, w, nonnegative, gram, border
-            )
+            if d <= _NARROW or not nonnegative:
+                k.narrow_sandwich(
+                    self.dense, self._plain, self._by_columns, self.center, self.scale, w, gram, border
+                )
+            else:
+                k.wide_sandwich(self.dense, self._by_columns, self.center, self.scale, w, gram, border)
             out[i : i + d, i : i + d] = gram
             if self.intercept:
                 out[0, 1 : 1 + d] = border
@@ -207,8 +212,7 @@ class Block:
             out[i:, i:] = gram
             if self.intercept:
                 out[0, 1:] = border
-        lower = np.tril_indices(q, -1)
-        out[lower] = out.T[lower]
+        k.mirror(out)
         return out
 
     def group_scores(self, r: np.ndarray, inverse: np.ndarray, n_groups: int) -> np.ndarray:

@@ -177,8 +177,14 @@ class Family:
         """
         raise NotImplementedError
 
-    def sums(self, eta, y, weight, shape=None):
+    def sums(self, eta, y, weight, shape=None, known=None):
         """Sums of the last pass: everything that deviance, dispersion and log-likelihood need.
+
+        Parameters
+        ----------
+        eta, y, weight, shape : as in `link`
+        known : tuple of (loss, r, w) or None
+            What `link` gave for these rows, where it was called already.
 
         Returns
         -------
@@ -186,6 +192,8 @@ class Family:
             ``loss``, ``deviance``, ``pearson`` (Σ a (y-μ)²/V), and the terms of the family's log-likelihood;
             sums of disjoint sets of rows add up.
         """
+        if known is not None:
+            return self._sums_of(eta, y, weight, shape, *known)
         n = len(y)
         rows = min(n, _ROWS)
         r, w = np.empty(rows), np.empty(rows)
@@ -195,12 +203,26 @@ class Family:
             m = len(y[part])
             a = None if weight is None else weight[part]
             loss = self.link(eta[part], y[part], a, shape, None, r[:m], w[:m])
-            term = {"loss": loss, "pearson": _kernels.pearson(r[:m], w[:m])}
-            term["deviance"] = self._deviance(eta[part], y[part], a, shape, loss)
-            term.update(self._likelihood_terms(y[part], NO_WEIGHT if a is None else a, shape))
+            term = self._sums_of(eta[part], y[part], a, shape, loss, r[:m], w[:m])
             for key, value in term.items():
                 sums[key] = sums[key] + value if key in sums else value
         return sums
+
+    def _sums_of(self, eta, y, weight, shape, loss, r, w):
+        sums = {"loss": loss, "pearson": _kernels.pearson(r, w)}
+        sums["deviance"] = self._deviance(eta, y, weight, shape, loss)
+        sums.update(self._likelihood_terms(y, NO_WEIGHT if weight is None else weight, shape))
+        return sums
+
+    def null_loss(self, sum_y, sum_w, shape=None):
+        """Loss of the model with an intercept only and no offset.
+
+        The loss is linear in the response at equal predictors, so that one row of the mean response and the
+        whole weight stands for all of them. (Not so for the gaussian family, which says so by NaN.)
+        """
+        eta = np.array([self.null_eta(sum_y, sum_w)])
+        out = np.empty(1), np.empty(1)
+        return self.link(eta, np.array([sum_y / sum_w]), np.array([float(sum_w)]), shape, None, *out)
 
     def unit_deviance(self, y, mu, shape=None):
         """Deviance of every row at weight 1: twice the log-likelihood that ``mu`` loses against ``y``.

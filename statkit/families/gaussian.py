@@ -1,5 +1,7 @@
 """Gaussian family: least squares, with identity, log and inverse link."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -130,6 +132,9 @@ class Gaussian(Family):
         if not scale > 0:
             return np.inf if scale == 0 else np.nan  # a perfect fit; no residual degree of freedom
         return -0.5 * (sums["deviance"] / scale + n * np.log(2 * np.pi * scale) - sums["log_weight"])
+
+    def null_loss(self, sum_y, sum_w, shape=None):
+        return math.nan
 
     def start(self, y, weight=None):
         if self.link_name == "identity":

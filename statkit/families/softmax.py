@@ -151,10 +151,13 @@ class Softmax(Family):
         codes = np.asarray(y).astype(np.int64)
         return -2.0 * np.log(np.take_along_axis(np.asarray(mu), codes[:, None], axis=1)[:, 0])
 
-    def sums(self, eta, y, weight, shape=None):
-        k = self.predictors
-        r, w = np.empty((len(y), k)), np.empty((len(y), k * (k + 1) // 2))
-        loss = self.link(eta, y, weight, shape, None, r, w)
+    def sums(self, eta, y, weight, shape=None, known=None):
+        if known is None:
+            k = self.predictors
+            r, w = np.empty((len(y), k)), np.empty((len(y), k * (k + 1) // 2))
+            loss = self.link(eta, y, weight, shape, None, r, w)
+        else:
+            loss = known[0]
         codes = np.asarray(y).astype(np.int64)
         own = np.take_along_axis(self.inverse_link(eta), codes[:, None], axis=1)[:, 0]
         unit = 1.0 / own - 1.0
@@ -171,6 +174,11 @@ class Softmax(Family):
         """Predictors (C-1,) of the model with intercepts only; ``sum_y`` (C,) is the weight of each class."""
         counts = np.asarray(sum_y, dtype=float)
         return self.link_function(counts + 0.5 if counts.min() <= 0.0 else counts)
+
+    def null_loss(self, sum_y, sum_w, shape=None):
+        counts = np.asarray(sum_y, dtype=float)
+        share = counts[counts > 0] / counts.sum()
+        return -float(counts[counts > 0] @ np.log(share))
 
     def _supports(self, y):
         return (y >= 0.0) & (y < self.n_classes) & (y == np.floor(y))

@@ -78,7 +78,7 @@ def report(problem, plan, result, **known) -> Estimate:
         df_model=rank - family.predictors * int(design.intercept),
         llf=family.loglik(sums, scale, e.n),
         deviance=sums["deviance"],
-        null_deviance=e.null["deviance"] if e.null is not None else np.nan,
+        null_deviance=_null_deviance(problem, e),
         pearson_chi2=sums["pearson"],
         rank=rank,
         cov_type=problem.cov_type,
@@ -104,6 +104,14 @@ def report(problem, plan, result, **known) -> Estimate:
         alpha=problem.alpha,
         **known,
     )
+
+
+def _null_deviance(problem, e) -> float:
+    """Deviance of the model with an intercept (and the offset) only."""
+    if e.null is not None:
+        return e.null["deviance"]
+    y = e.y if len(e.y) > 1 else e.y[0]
+    return e.sums["deviance"] + 2 * (problem.family.null_loss(y, e.weight, problem.shape) - e.sums["loss"])
 
 
 def _matrix(meat):

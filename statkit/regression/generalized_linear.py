@@ -300,7 +300,8 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             what = "infinity" if np.isinf(y).any() else "NaN"
             raise ValueError(f"Input y contains {what}")
-        check_classification_targets(y)
+        if y.dtype.kind not in "biuUS":  # whole numbers and text are labels whatever they hold
+            check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
