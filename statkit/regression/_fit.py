@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from statkit.engines import resolve_engine
@@ -69,18 +70,21 @@ def progress_bar(verbose: int):
         return None
     bar = Progress(
         TextColumn("pass {task.fields[number]}"), BarColumn(), TextColumn("{task.completed:,.0f} rows"),
-        TextColumn("{task.speed:,.0f} rows/s"), TimeElapsedColumn(), console=console, transient=True,
+        TextColumn("{task.fields[rate]:,.0f} rows/s"), TimeElapsedColumn(), console=console, transient=True,
     )  # fmt: skip
     state = {"number": 0, "task": None}
 
     def progress(number, done, total):
-        if number != state["number"]:
-            state["number"] = number
-            state["task"] = bar.add_task("", total=total, number=number)
+        if state["task"] is None:  # sessions count from one each: passes are counted here
+            state["number"] += 1
+            state["task"] = bar.add_task("", total=total, number=state["number"], rate=0.0)
+            state["started"] = time.perf_counter()
             bar.start()
-        bar.update(state["task"], completed=done)
+        elapsed = time.perf_counter() - state["started"]
+        bar.update(state["task"], completed=done, rate=done / max(elapsed, 1e-9))
         if done >= total:
             bar.remove_task(state["task"])
             bar.stop()
+            state["task"] = None
 
     return progress
