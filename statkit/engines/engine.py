@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
@@ -180,6 +181,6 @@ class Engine:
 _tokens = itertools.count()
 
 
-def fresh_token() -> str:
-    """A token that no earlier session of this process had."""
-    return f"session-{next(_tokens)}"
+def fresh_token(engine: str) -> str:
+    """A token that no other session has, in this process or another, of this run or an earlier one."""
+    return f"{engine}-{uuid.uuid4().hex[:12]}-{next(_tokens)}"
