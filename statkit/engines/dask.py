@@ -63,6 +63,7 @@ class DaskEngine(Engine):
         Encoded blocks that a worker keeps; None is 30 % of its memory limit.
     """
 
+    name = "dask"
     in_process = False
 
     def __init__(self, client, cache_bytes: int | None = None):
@@ -70,10 +71,6 @@ class DaskEngine(Engine):
             client = _connect(client)
         self._client = client
         self.cache_bytes = cache_bytes
-
-    @property
-    def name(self) -> str:
-        return "dask"
 
     def open(self, load, partitions, *, progress=None, cache=True):
         size = self.cache_bytes
