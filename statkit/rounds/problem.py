@@ -5,6 +5,7 @@ The same class serves the whole data, a pilot, a subsample and one machine's row
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ class Evaluation:
     meat: object = None
     null_step: np.ndarray | None = None
     y: np.ndarray | None = None
+    n_rows: int = 0
 
 
 class _Held:
@@ -149,7 +151,7 @@ class Problem:
         e = Evaluation(
             theta, out["loss"], out.get("gradient"), out.get("information"), out["n"], out["n_read"],
             out["n_missing"], out["weight"], out.get("pearson"), out.get("sums"), out.get("null"), out.get("meat"),
-            out.get("null_step"), out["y"],
+            out.get("null_step"), out["y"], out["n_rows"],
         )  # fmt: skip
         diagonal = self.penalty(e.weight)
         if diagonal is not None:
@@ -184,6 +186,16 @@ class Problem:
         if self.session.all_cached or self.in_memory:
             self.session.rows_visited -= read - block.n_rows  # nothing else was looked at
         return self.local(block)
+
+    def with_scaling(self, center: np.ndarray, scale: np.ndarray) -> Problem:
+        """The same problem with other centres and scales of the dense columns."""
+        other = copy.copy(self)
+        other.center, other.scale = center, scale
+        return other
+
+    def local_with(self, block, center: np.ndarray, scale: np.ndarray) -> Problem:
+        """The same model on one block in memory, with its own scaling."""
+        return self.with_scaling(center, scale).local(block)
 
     def local(self, block) -> Problem:
         """The same model on one block in memory."""
