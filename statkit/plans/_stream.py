@@ -119,7 +119,7 @@ def _start(plan, problem, state, block):
     local = problem.local_with(block, state.center, state.scale)
     sums = response_sums(block, family.predictors + 1)
     start = local.null_theta(sums["y"], sums["weight"])
-    prior = np.full(state.q, 1e-6)
+    prior = np.full(state.q, 0.0 if plan.newton == "full" or family.quadratic else 1e-6)
     fit = newton(
         lambda theta, _: local.evaluate(theta), start, tol=1e-12, max_rounds=50, prior=prior,
         dispersion=local.dispersion, may_separate=local.may_separate,
@@ -127,7 +127,7 @@ def _start(plan, problem, state, block):
     theta = np.where(np.isnan(fit.theta), 0.0, fit.theta)
     if fit.separated.any():
         _warn_separated()
-        prior = np.where(fit.separated, _PRIOR, 1e-6)
+        prior = np.where(fit.separated, _PRIOR, prior)
         fit = newton(lambda theta, _: local.evaluate(theta), start, tol=1e-12, max_rounds=50, prior=prior)
         theta = np.where(np.isnan(fit.theta), 0.0, fit.theta)
     state.theta = theta
@@ -157,7 +157,7 @@ def _absorb(plan, problem, state, block):
             state.meat = f * f * state.meat
     A, v = state.total()
     b0 = state.theta
-    first = out = _evaluate(problem, state, block, b0, problem.meat)
+    first = out = _evaluate(problem, state, block, b0)
     phi = _dispersion(problem, state)
     statistic, df, p = _drift(A, first, phi, block.n_rows)
     if plan.alarmed(state, statistic, df, p) and plan.on_drift == "skip":
@@ -166,7 +166,7 @@ def _absorb(plan, problem, state, block):
     theta, steps = b0, 0
     while True:
         H = A + out["information"]
-        P = _thin(problem, H) + _ridge(problem, state, first["weight"])
+        P = _thin(plan, problem, H) + _ridge(problem, state, first["weight"])
         gradient = out["gradient"] + v - A @ theta - P * theta
         factor = Factor(H + np.diag(P), tolerance=1e-13)
         step = factor.solve(gradient)
@@ -180,9 +180,9 @@ def _absorb(plan, problem, state, block):
             break
         new = _evaluate(problem, state, block, theta)
         halvings = 0
-        while not _objective(A, b0, new["loss"], theta, v) <= _objective(A, b0, out["loss"], theta - step, v) + 1e-9 * (
-            1 + abs(out["loss"])
-        ):
+        while not _objective(A, b0, new["loss"], theta, v) <= _objective(
+            A, b0, out["loss"], theta - step, v
+        ) + 1e-9 * (1 + abs(out["loss"])):
             step, halvings = step / 2, halvings + 1
             theta = theta - step
             new = _evaluate(problem, state, block, theta)
@@ -190,15 +190,16 @@ def _absorb(plan, problem, state, block):
                 break
         out = {**out, **{k: new[k] for k in ("loss", "gradient", "information")}}
     at = theta - step  # where `out` was evaluated
-    if plan.newton == "full":
-        out = {**out, **_evaluate(problem, state, block, theta)}
+    if plan.newton == "full" or problem.meat:
+        out = _evaluate(problem, state, block, theta, problem.meat)
+        first = {**first, "meat": out.get("meat")}
         at = theta
     state.A = state.A + out["information"]
     state.v = state.v + out["gradient"] + out["information"] @ at
     state.theta = theta
-    _account(state, first, drop=float(first["gradient"] @ step) if steps == 1 else 0.0)
+    _account(state, first, drop=float(first["gradient"] @ (theta - b0)))
     if state.buffer is not None and state.n > _REVISIT * state.visited:
-        _visit(problem, state)
+        _visit(plan, problem, state)
     _line(state, block.n_rows, statistic, df, p, first["loss"] / max(first["weight"], 1e-300), steps)
 
 
@@ -206,14 +207,14 @@ def _objective(A, b0, loss, theta, v):
     return loss + 0.5 * float(theta @ (A @ theta)) - float(v @ theta)
 
 
-def _visit(problem, state):
+def _visit(plan, problem, state):
     """Take the exact score of the retained rows at today's estimate, and solve again."""
     for _ in range(2):
         out = _evaluate(problem, state, state.buffer, state.theta)
         state.buffer_A = out["information"]
         state.buffer_v = out["gradient"] + out["information"] @ state.theta
         A, v = state.total()
-        P = _thin(problem, A) + _ridge(problem, state, 0.0)
+        P = _thin(plan, problem, A) + _ridge(problem, state, 0.0)
         before = state.theta
         state.theta = Factor(A + np.diag(P), tolerance=1e-13).solve(v)
         if np.abs(state.theta - before).max(initial=0.0) < 1e-8:
@@ -221,8 +222,8 @@ def _visit(problem, state):
     state.visited = state.n
 
 
-def _thin(problem, H):
-    if problem.family.quadratic:
+def _thin(plan, problem, H):
+    if problem.family.quadratic or plan.newton == "full":
         return np.zeros(len(H))
     thin = np.diag(H) < _THIN
     if problem.design.intercept:
@@ -296,7 +297,7 @@ def _warn_separated():
     )
 
 
-def merge_states(problem, a: StreamState, b: StreamState) -> StreamState:
+def merge_states(plan, problem, a: StreamState, b: StreamState) -> StreamState:
     """The state of two independent streams with the same scaling; retained rows of ``b`` become part of its summary."""
     if not (np.array_equal(a.center, b.center) and np.array_equal(a.scale, b.scale)):
         b = rescaled(problem, b, a.center, a.scale)
@@ -311,8 +312,12 @@ def merge_states(problem, a: StreamState, b: StreamState) -> StreamState:
     if a.theta is None and b.theta is None:
         return merged
     total, information = merged.total()
-    P = _thin(problem, total) + _ridge(problem, merged, 0.0)
+    P = _thin(plan, problem, total) + _ridge(problem, merged, 0.0)
     merged.theta = Factor(total + np.diag(P), tolerance=1e-13).solve(information)
+    for part in (a, b):  # what fitting both together costs each
+        if part.theta is not None:
+            move = merged.theta - part.theta
+            merged.pearson += float(move @ part.total()[0] @ move)
     return merged
 
 

@@ -94,16 +94,20 @@ class Renewable(Plan):
         state = None
         for block in problem.session.blocks():
             for start in range(0, max(block.n_rows, 1), self.batch_size):
-                part = block if block.n_rows <= self.batch_size else block.take(slice(start, start + self.batch_size))
+                part = (
+                    block
+                    if block.n_rows <= self.batch_size
+                    else block.take(slice(start, start + self.batch_size))
+                )
                 if start == 0 and part is not block:
                     part.n_read, part.n_missing = part.n_read + block.n_missing, block.n_missing
                 state = self.update(problem, state, part)
         problem.session.rows_visited += problem.session.n_rows
         problem.session.n_rounds += 1
         problem.center, problem.scale = state.center, state.scale
-        first = self.finish(problem, state)
+        problem.stream = state
         if passes == 1 or state.theta is None:
-            return first
+            return self.finish(problem, state)
         from statkit.plans.exact import Exact
 
         exact = Exact(max_rounds=passes - 1, certify=False)
@@ -120,8 +124,17 @@ class Renewable(Plan):
                 stacklevel=5,
             )
         result.history = state.history
+        theta, e = np.where(np.isnan(result.theta), 0.0, result.theta), result.at
+        v = e.gradient + e.information @ e.theta
+        pearson = e.sums["pearson"]
+        problem.stream = replace(
+            state, theta=theta, A=e.information, v=v, buffer=None, buffer_A=None, buffer_v=None, sums=e.sums,
+            meat=e.meat, loss=e.loss, pearson=pearson,
+        )  # fmt: skip
         estimate = report(problem, self, result)
-        estimate.notes.append(f"Passes after the first moved the estimate by {result.decrement:.2g} standard errors.")
+        estimate.notes.append(
+            f"Passes after the first moved the estimate by {result.decrement:.2g} standard errors."
+        )
         return estimate
 
     # -- streams ---------------------------------------------------------------------------------------------
@@ -139,7 +152,7 @@ class Renewable(Plan):
 
     def merge(self, problem, a: StreamState, b: StreamState) -> StreamState:
         """The state of both streams' rows."""
-        return merge_states(problem, a, b)
+        return merge_states(self, problem, a, b)
 
     def alarmed(self, state: StreamState, statistic: float, df: int, p: float) -> bool:
         """Compare the next batch's p-value with its share of the level; warn at the first alarm."""
@@ -182,9 +195,13 @@ class Renewable(Plan):
         )
         if state.pending:
             waiting = sum(b.n_rows for b in state.pending)
-            estimate.notes.append(f"Warming up: {waiting} rows wait for more; the estimate is a provisional ridge fit.")
+            estimate.notes.append(
+                f"Warming up: {waiting} rows wait for more; the estimate is a provisional ridge fit."
+            )
         if self.forgetting < 1.0:
-            estimate.notes.append(f"Forgetting {self.forgetting:g}: about {state.n_effective:,.0f} rows count.")
+            estimate.notes.append(
+                f"Forgetting {self.forgetting:g}: about {state.n_effective:,.0f} rows count."
+            )
         return estimate
 
     def provisional(self, problem, state: StreamState) -> StreamState:
@@ -213,8 +230,14 @@ class Renewable(Plan):
         if not 0 < self.forgetting <= 1:
             raise ValueError(f"Renewable(forgetting=…) must lie in (0, 1], not {self.forgetting!r}")
         if self.on_drift not in ("warn", "skip", "ignore"):
-            raise ValueError(f"Renewable(on_drift=…) must be 'warn', 'skip' or 'ignore', not {self.on_drift!r}")
+            raise ValueError(
+                f"Renewable(on_drift=…) must be 'warn', 'skip' or 'ignore', not {self.on_drift!r}"
+            )
         if self.newton not in ("auto", "full"):
             raise ValueError(f"Renewable(newton=…) must be 'auto' or 'full', not {self.newton!r}")
-        if self.n_passes != "auto" and not (isinstance(self.n_passes, (int, np.integer)) and self.n_passes >= 1):
-            raise ValueError(f"Renewable(n_passes=…) must be 'auto' or an integer >= 1, not {self.n_passes!r}")
+        if self.n_passes != "auto" and not (
+            isinstance(self.n_passes, (int, np.integer)) and self.n_passes >= 1
+        ):
+            raise ValueError(
+                f"Renewable(n_passes=…) must be 'auto' or an integer >= 1, not {self.n_passes!r}"
+            )

@@ -74,6 +74,10 @@ class RegressionBase(BaseEstimator):
         for name, value in fitted.items():
             setattr(self, name, value)
         vars(self).pop("_stream", None)
+        if problem.stream is not None:
+            from statkit.regression._streaming import Stream
+
+            self._stream = Stream(problem.without_rows(), problem.stream)
         self._design = design
         self._fitted_family = family
         self.estimate_ = estimate
@@ -197,7 +201,12 @@ class RegressionBase(BaseEstimator):
         """A later batch of a stream of plain matrices; checked in full only where it is not what came before."""
         from statkit.sources.arrays import ArraySource
 
-        if not (type(X) is np.ndarray and X.ndim == 2 and X.dtype == np.float64 and X.shape[1] == self.n_features_in_):
+        if not (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == np.float64
+            and X.shape[1] == self.n_features_in_
+        ):
             X = validate_data(
                 self, X, accept_sparse="csr", dtype="numeric", ensure_all_finite=False, reset=False
             )

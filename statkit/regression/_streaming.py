@@ -43,7 +43,9 @@ def partial_fit(model, X, y, sample_weight, offset, groups, classes=None):
             else:
                 problem = stream.problem
                 if classes is not None and not np.array_equal(np.unique(classes), model.classes_):
-                    raise ValueError(f"classes={list(classes)!r} is not the same as on last call: {model.classes_}")
+                    raise ValueError(
+                        f"classes={list(classes)!r} is not the same as on last call: {model.classes_}"
+                    )
                 block = _next(model, stream, X, Roles(y, sample_weight, offset, groups))
                 state = model.plan.update(problem, stream.state, block)
         except ValueError as error:
@@ -67,7 +69,9 @@ def _first(model, X, roles, classes):
     """Fitted attributes, problem and block of the first batch."""
     model._check_parameters()
     if model._categorical_response and classes is None:
-        raise ValueError("classes must be given on the first call to partial_fit: later batches may hold new ones")
+        raise ValueError(
+            "classes must be given on the first call to partial_fit: later batches may hold new ones"
+        )
     fitted = {}
     labels = None if classes is None else np.unique(classes)
     if labels is not None and len(labels) < 2:
@@ -115,7 +119,9 @@ def _encoded(problem, source, first_row):
         bad = problem.family.check_response(block.y)
         if bad is not None:
             index, reason = bad
-            raise ValueError(f"response {problem.design.response_name!r}: {reason} in row {block.row_numbers()[index]}")
+            raise ValueError(
+                f"response {problem.design.response_name!r}: {reason} in row {block.row_numbers()[index]}"
+            )
         blocks.append(block)
     if not blocks:
         raise ValueError("the batch has no rows")
@@ -127,7 +133,10 @@ def merge(model, other):
     mine, theirs = vars(model).get("_stream"), vars(other).get("_stream")
     if mine is None or theirs is None:
         raise ValueError("merge needs two models that were fitted by partial_fit")
-    if mine.problem.design.names != theirs.problem.design.names or mine.problem.family != theirs.problem.family:
+    if (
+        mine.problem.design.names != theirs.problem.design.names
+        or mine.problem.family != theirs.problem.family
+    ):
         raise ValueError("the two streams have other columns or families: they cannot be merged")
     with one_blas_thread():
         state = model.plan.merge(mine.problem, mine.state, theirs.state)

@@ -358,7 +358,9 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             unknown = labels[codes] != y
             if unknown.any():
                 at = int(np.argmax(unknown))
-                raise ValueError(f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}")
+                raise ValueError(
+                    f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}"
+                )
             return codes.astype(float), labels
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             what = "infinity" if np.isinf(y).any() else "NaN"

@@ -90,6 +90,7 @@ class Problem:
         self.seed = seed
         self.classes = None  # labels of the response, where they were coded before the design saw them
         self.engine_name = "serial"
+        self.stream = None  # state of a plan that can go on with more rows
         self.started = time.perf_counter()
         if scaling is None:
             scaling = session.round(column_scaling, partitions=session.partitions[:1])
@@ -191,6 +192,12 @@ class Problem:
         """The same problem with other centres and scales of the dense columns."""
         other = copy.copy(self)
         other.center, other.scale = center, scale
+        return other
+
+    def without_rows(self) -> Problem:
+        """The model alone, for rows that come later."""
+        other = copy.copy(self)
+        other.session = other.stream = None
         return other
 
     def local_with(self, block, center: np.ndarray, scale: np.ndarray) -> Problem:
