@@ -71,7 +71,7 @@ def as_source(
         if given:
             raise ValueError(f"{given[0]} beside a Source is not read: make the Source with it")
         return X
-    if isinstance(X, str | os.PathLike) or hasattr(X, "read"):
+    if isinstance(X, str | os.PathLike) or _is_open_file(X):
         return _from_path(X, beside, rows_per_partition)
     if isinstance(X, list | tuple):
         if X and isinstance(X[0], str | os.PathLike):
@@ -84,10 +84,14 @@ def as_source(
     return _from_object(X, beside, rows_per_partition)
 
 
+def _is_open_file(X: Any) -> bool:
+    return hasattr(X, "read") and hasattr(X, "readable")  # pandas' reader of chunks has the first alone
+
+
 def _from_path(X: Any, beside: dict[str, Any], rows_per_partition: int) -> Source:
     from statkit.sources.paths import find_files
 
-    if hasattr(X, "read") or X == "-":
+    if _is_open_file(X) or X == "-":
         from statkit.sources.open_file import spool_open_file
 
         return spool_open_file(X, beside)

@@ -19,15 +19,18 @@ _lock = threading.Lock()
 _idle: dict[tuple, list[Any]] = {}  # oldest first
 
 
-def open_parquet(filesystem: Any, path: str, text: tuple[str, ...] = (), metadata: Any = None) -> Any:
+def open_parquet(filesystem: Any, path: str, text: tuple[str, ...] = ()) -> Any:
     """Open a file whose columns ``text`` are read as dictionaries."""
     import pyarrow.parquet as pq
 
     # Read-ahead would keep the whole file in memory.
-    return pq.ParquetFile(
-        path, metadata=metadata, filesystem=filesystem, read_dictionary=list(text), pre_buffer=False,
-        memory_map=False,
-    )  # fmt: skip
+    options = {"filesystem": filesystem, "pre_buffer": False}
+    try:
+        return pq.ParquetFile(path, read_dictionary=list(text), **options)
+    except KeyError:  # a file of a data set that lacks some of the columns
+        with pq.ParquetFile(path, **options) as file:
+            names = set(file.schema_arrow.names)
+        return pq.ParquetFile(path, read_dictionary=[name for name in text if name in names], **options)
 
 
 @contextmanager

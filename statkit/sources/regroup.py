@@ -119,12 +119,13 @@ def _codes(source: Source, by: Any) -> tuple[np.ndarray, tuple, str]:
 
 def _column(source: Source, name: str) -> Iterator[tuple[np.ndarray, list]]:
     """Codes and distinct values of a column, partition by partition."""
+    if not source.schema:
+        raise ValueError(
+            f"by={name!r} names a column, but the data are a plain matrix: give an array of labels"
+        )
     for partition in source.partitions():
         rows = source.read(partition, [name])
-        if rows.table is None:
-            raise ValueError(
-                f"by={name!r} names a column, but the data are a plain matrix: give an array of labels"
-            )
+        assert rows.table is not None
         yield _encoded(rows.table.column(name), f"column {name!r}", rows.where)
 
 

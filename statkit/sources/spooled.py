@@ -118,10 +118,13 @@ def write_spool(tables: Iterable[pa.Table], spool: Spool, name: str) -> dict[str
     schema: dict[str, pa.DataType] | None = None
     held: list[pa.Table] = []
     n_held = 0
+    blank: set[str] = set()  # columns without a value so far: what type they had says nothing
     for number, table in enumerate(tables):
         if schema is None:
             check_distinct(table.column_names, name)
-        schema = _widened(schema, table, number, name)
+            blank = set(table.column_names)
+        schema = _widened(schema, table, number, name, blank)
+        blank = {c for c in blank if table.column(c).null_count == table.num_rows}
         held.append(table)
         n_held += table.num_rows
         while n_held >= SPOOLED_ROWS:
@@ -136,7 +139,7 @@ def write_spool(tables: Iterable[pa.Table], spool: Spool, name: str) -> dict[str
     return schema
 
 
-def _widened(schema: dict | None, table: pa.Table, number: int, name: str) -> dict:
+def _widened(schema: dict | None, table: pa.Table, number: int, name: str, blank: set[str]) -> dict:
     kinds = dict(zip(table.column_names, table.schema.types, strict=True))
     if schema is None or kinds == schema:
         return kinds if schema is None else schema
@@ -148,6 +151,10 @@ def _widened(schema: dict | None, table: pa.Table, number: int, name: str) -> di
     wider = {}
     for column, before in schema.items():
         common = common_type(before, kinds[column])
+        if common is None and table.column(column).null_count == table.num_rows:
+            common = before
+        if common is None and column in blank:
+            common = kinds[column]
         if common is None:
             raise ValueError(
                 f"{name}: column {column!r} is {kinds[column]} in batch {number}, but was {before} before"
