@@ -104,7 +104,7 @@ def _file_system(path: str) -> tuple[Any, str]:
         except (ImportError, ValueError, OSError):
             raise ValueError(
                 f"cannot open {path}: {error}. pyarrow opens file, s3, gs, abfs and hdfs URLs; "
-                "for others install fsspec and the package it asks for"
+                "pip install 'statkit-methods[remote]' adds others"
             ) from None
     return (None if isinstance(filesystem, fs.LocalFileSystem) else filesystem), inner
 

@@ -122,7 +122,7 @@ class Source:
         >>> from statkit.sources import as_source
         >>> machines = as_source(np.arange(10.0).reshape(5, 2)).regroup(2)
         >>> [p.n_rows for p in machines.partitions()]
-        [3, 2]
+        [2, 3]
         """
         from statkit.sources.regroup import regroup
 

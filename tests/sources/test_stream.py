@@ -100,8 +100,8 @@ def test_streams_that_do_not_fit_together(spools):
         as_source(frames({"a": [1], "b": [1]}, {"a": [1]}))
     with pytest.raises(ValueError, match=r"batch 1 has another column 'b'"):
         as_source(frames({"a": [1]}, {"a": [1], "b": [1]}))
-    source = as_source(frames({"a": ["x"]}, {"a": [float("nan")]}))
-    assert source.n_rows == 2
+    with as_source(frames({"a": ["x"]}, {"a": [float("nan")]})) as source:
+        assert source.n_rows == 2
     with pytest.raises(ValueError, match=r"column 'a' is large_string in batch 1, but was int64 before"):
         as_source(frames({"a": [1]}, {"a": ["x"]}))
     with pytest.raises(TypeError, match="item 1 is int"):
