@@ -304,7 +304,8 @@ def merge_states(plan, problem, a: StreamState, b: StreamState) -> StreamState:
     A, v = b.total()
     merged = replace(
         a, A=a.A + A, v=a.v + v, pending=a.pending + b.pending, n=a.n + b.n,
-        n_effective=a.n_effective + b.n_effective, n_rows=a.n_rows + b.n_rows, weight=a.weight + b.weight, n_read=a.n_read + b.n_read,
+        n_effective=a.n_effective + b.n_effective, n_rows=a.n_rows + b.n_rows, weight=a.weight + b.weight,
+        n_read=a.n_read + b.n_read,
         n_missing=a.n_missing + b.n_missing, y=_plus(a.y, b.y), loss=a.loss + b.loss, pearson=a.pearson + b.pearson,
         sums=_added(a.sums, b.sums), meat=_plus(a.meat, b.meat), n_batches=a.n_batches + b.n_batches,
         history=a.history + b.history, drifted=a.drifted + b.drifted,

@@ -216,8 +216,9 @@ class Renewable(Plan):
         out = evaluate(block, local.family, theta, local.shape, local.center, local.scale, None, want)
         A = out["information"]
         ridge = 1e-6 * np.trace(A) / state.q + 1e-12
+        theta = theta + np.linalg.solve(A + ridge * np.eye(state.q), out["gradient"])
         return replace(
-            state, theta=theta + np.linalg.solve(A + ridge * np.eye(state.q), out["gradient"]), A=A, meat=out.get("meat"),
+            state, theta=theta, A=A, meat=out.get("meat"),
             n=out["n"], n_rows=out["n_rows"], weight=out["weight"], y=out["y"], loss=out["loss"],
             pearson=out["sums"]["pearson"], sums=out["sums"],
         )  # fmt: skip

@@ -199,7 +199,7 @@ class RegressionBase(BaseEstimator):
 
     def _batch_source(self, X, roles):
         """A later batch of a stream of plain matrices; checked in full only where it is not what came before."""
-        from statkit.sources.arrays import ArraySource
+        from statkit.sources import ArraySource
 
         if not (
             type(X) is np.ndarray
@@ -221,7 +221,7 @@ class RegressionBase(BaseEstimator):
             offset = as_vector(roles.offset, "offset", n)
         if roles.group is not None:
             group = group_codes(roles.group)
-        return ArraySource(X, {"y": y, "weight": weight, "offset": offset, "group": group}, max(n, 1))
+        return ArraySource(X, y, weight, offset, group, rows_per_partition=max(n, 1))
 
     def _set_coefficients(self, values):
         """``coef_`` and ``intercept_`` from the public parameters."""
