@@ -7,6 +7,7 @@ v = S + Aθ with their score S there, so that the estimate solves Aθ = v. Summa
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class StreamState:
     center: np.ndarray
     scale: np.ndarray
     q: int
-    theta: np.ndarray | None = None
+    theta: Any = None
     A: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     v: np.ndarray = field(default_factory=lambda: np.zeros(0))
     buffer: object = None
@@ -65,7 +66,7 @@ class StreamState:
     n_rows: int = 0
     n_read: int = 0
     n_missing: int = 0
-    y: np.ndarray | None = None
+    y: Any = None
     loss: float = 0.0
     pearson: float = 0.0
     sums: dict = field(default_factory=dict)
