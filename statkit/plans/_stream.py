@@ -160,16 +160,17 @@ def _absorb(plan, problem, state, block):
     b0 = state.theta
     first = out = _evaluate(problem, state, block, b0)
     phi = _dispersion(problem, state)
-    statistic, df, p = _drift(A, first, phi, block.n_rows)
+    penalty = _thin(plan, problem, A + first["information"]) + _ridge(problem, state, first["weight"])
+    factor = Factor(A + first["information"] + np.diag(penalty), tolerance=1e-13)
+    statistic, df, p = _drift(factor, first, phi, block.n_rows)
     if plan.alarmed(state, statistic, df, p) and plan.on_drift == "skip":
         _line(state, block.n_rows, statistic, df, p, first["loss"] / max(first["weight"], 1e-300), 0)
         return
     theta, steps = b0, 0
     while True:
-        H = A + out["information"]
-        P = _thin(plan, problem, H) + _ridge(problem, state, first["weight"])
-        gradient = out["gradient"] + v - A @ theta - P * theta
-        factor = Factor(H + np.diag(P), tolerance=1e-13)
+        if steps:
+            factor = Factor(A + out["information"] + np.diag(penalty), tolerance=1e-13)
+        gradient = out["gradient"] + v - A @ theta - penalty * theta
         step = factor.solve(gradient)
         theta = theta + step
         steps += 1
@@ -237,12 +238,12 @@ def _ridge(problem, state, weight):
     return 0.0 if diagonal is None else diagonal
 
 
-def _drift(A, out, phi, n_rows):
+def _drift(both, out, phi, n_rows):
     """Score test of the batch against everything before: s ~ N(0, H + H A⁻¹ H) if nothing changed."""
     s, H = out["gradient"], out["information"]
     if n_rows < 2 * len(s):
         return np.nan, 0, np.nan
-    own, both = Factor(H), Factor(A + H, tolerance=1e-13)
+    own = Factor(H)
     statistic = float(s @ own.solve(s) - s @ both.solve(s)) / phi
     from scipy.special import chdtrc
 

@@ -211,7 +211,7 @@ class RegressionBase(BaseEstimator):
                 self, X, accept_sparse="csr", dtype="numeric", ensure_all_finite=False, reset=False
             )
         n = X.shape[0]
-        y, _ = self._response(np.asarray(roles.y), getattr(self, "classes_", None))
+        y, _ = self._response(np.asarray(roles.y), vars(self).get("classes_"))
         if len(y) != n:
             raise ValueError(f"y has {len(y)} values for {n} rows")
         weight = offset = group = None

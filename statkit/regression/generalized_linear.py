@@ -351,7 +351,8 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         return Softmax(len(classes))
 
     def _response(self, y, labels=None):
-        y = column_or_1d(y, warn=True)
+        if not (type(y) is np.ndarray and y.ndim == 1):
+            y = column_or_1d(y, warn=True)
         if labels is not None:
             codes = np.searchsorted(labels, y) if y.dtype.kind == labels.dtype.kind else _looked_up(y, labels)
             codes = np.minimum(codes, len(labels) - 1)

@@ -233,8 +233,10 @@ class Problem:
         """
         K, names = self.family.predictors, len(self.design.names)
         values = np.full((K, names), np.nan)
-        finite = np.where(np.isnan(theta), 0.0, theta).reshape(K, -1) @ self.unscale().T
-        values[:, self.design.position] = np.where(np.isnan(theta).reshape(K, -1), np.nan, finite)
+        raw = theta.reshape(K, -1)
+        if self.scale.size:
+            raw = np.where(np.isnan(raw), np.nan, np.where(np.isnan(raw), 0.0, raw) @ self.unscale().T)
+        values[:, self.design.position] = raw
         for name, limit in self.design.limits.items():
             values[:, self.design.names.index(name)] = limit
         return values.ravel()
