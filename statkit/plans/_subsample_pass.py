@@ -12,7 +12,7 @@ import numpy as np
 from statkit.design.block import concatenate
 from statkit.rounds.tasks import _Sums, linear_predictor, response_sums
 from statkit.sampling.priority import above_next_key, largest_keys, priority_keys
-from statkit.sampling.uniforms import uniforms_of_rows
+from statkit.sampling.uniforms import SALT, uniforms_of_rows
 
 __all__ = [
     "KeptRows",
@@ -199,7 +199,7 @@ class ReplacementDraw:
         return np.arange(len(p)), p, p
 
     def gather(self, block, index, keys, p):
-        points = np.sort(np.random.default_rng([self.seed, SAMPLE_STREAM]).random(self.n))
+        points = np.sort(np.random.default_rng([self.seed, SAMPLE_STREAM, SALT]).random(self.n))
         start, stop = self.between[int(block.row_numbers()[0])] if block.n_rows else (0.0, 0.0)
         reached = start + np.cumsum(p)
         mine = points[(points >= start) & (points < stop)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +115,13 @@ def fit_pilot(problem, pilot: Pilot) -> Pilot:
 
     with np.errstate(over="ignore", invalid="ignore"):
         result = fit(None)
+    if result.separated.any():
+        warnings.warn(
+            "the response is separated in the pilot: look for a column that tells the classes apart, or raise "
+            "pilot_size",
+            SeparationWarning,
+            stacklevel=6,
+        )
     wrong = result.separated.any() or not result.converged or np.isnan(result.theta).any()
     notes = ()
     if wrong or result.factor.keep is not None:

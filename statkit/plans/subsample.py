@@ -419,7 +419,9 @@ class Subsample(Plan):
             return problem.family.sums(eta, rows.y, rows.weight, problem.shape, (loss, r, w))
 
         here, there = sums(theta), sums(drawn.get("at", pilot.theta))
-        total = {name: value + here[name] - there[name] for name, value in drawn["sums"].items()}
+        total = dict(drawn["sums"])
+        for name in ("loss", "pearson", "deviance"):  # the others do not depend on the coefficients
+            total[name] += here[name] - there[name]
         for name in ("pearson", "deviance"):
             if not total[name] > 0:
                 total[name] = here[name]

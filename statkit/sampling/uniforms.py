@@ -10,11 +10,16 @@ import numpy as np
 __all__ = ["row_uniforms", "uniforms_of_rows"]
 
 
+#: Seed sequences are padded with zeros, so that [seed, 0] alone would be ``default_rng(seed)``: a simulation and
+#: the sample from it, both with seed 0, would then use the same numbers.
+SALT = 0x7374_6174
+
+
 def row_uniforms(seed: int, stream: int, start: int, stop: int) -> np.ndarray:
     """Uniform numbers of rows ``start`` to ``stop − 1``.
 
-    Row i of a stream has the i-th double of ``PCG64(SeedSequence([seed, stream]))``, which is reached by a jump:
-    any range of rows costs the same.
+    Row i of a stream has the i-th double of ``PCG64(SeedSequence([seed, stream, SALT]))``, which is reached by
+    a jump: any range of rows costs the same.
 
     Parameters
     ----------
@@ -42,7 +47,7 @@ def row_uniforms(seed: int, stream: int, start: int, stop: int) -> np.ndarray:
     """
     if not 0 <= start <= stop:
         raise ValueError(f"rows {start} to {stop} are not a range of row numbers")
-    generator = np.random.PCG64(np.random.SeedSequence([seed, stream]))
+    generator = np.random.PCG64(np.random.SeedSequence([seed, stream, SALT]))
     generator.advance(int(start))
     return np.random.Generator(generator).random(int(stop - start))
 
