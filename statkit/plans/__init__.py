@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_HOME = {"Exact": "exact", "Plan": "plan", "Subsample": "subsample"}
+_HOME = {"Exact": "exact", "Plan": "plan", "RareEvents": "rare_events", "Subsample": "subsample"}
 
 __all__ = sorted(_HOME)
 

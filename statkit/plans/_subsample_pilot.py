@@ -173,6 +173,41 @@ def scoring_of(problem, pilot: Pilot, criterion, contrast):
     return make_scoring(criterion, information, predictors=K, curvature=curvature, contrast=contrast)
 
 
+# Columns of zeros and ones that fewer rows have than this are rare.
+_RARE_FEATURE = 0.05
+
+
+def rare_features(problem, pilot, which) -> tuple[np.ndarray | None, list[str]]:
+    """Map that weighs rows by their rare features: Σ_j |Z_ij − Z̄_j| / Z̄_j, linear in zeros and ones.
+
+    Parameters
+    ----------
+    which : "auto" or sequence of str
+    """
+    X, w = pilot.block.to_dense(), 1.0 / pilot.pi
+    mean = np.maximum(np.average(X, axis=0, weights=w), 0.5 / len(w))
+    names = [problem.design.names[j] for j in problem.design.position]
+    i = int(problem.design.intercept)
+    rare = np.zeros(len(names), bool)
+    if isinstance(which, str):
+        rare[i:] = np.isin(X[:, i:], (0.0, 1.0)).all(axis=0) & (mean[i:] < _RARE_FEATURE)
+    else:
+        unknown = [name for name in which if name not in names]
+        if unknown:
+            raise ValueError(f"rare_features: {unknown[0]!r} is not a column of the model: {names[:8]}")
+        rare = np.isin(names, list(which))
+        wrong = [names[j] for j in np.flatnonzero(rare) if not np.isin(X[:, j], (0.0, 1.0)).all()]
+        if wrong:
+            raise ValueError(f"rare_features: {wrong[0]!r} has values other than 0 and 1")
+    if not rare.any():
+        return None, []
+    if not i:
+        raise ValueError("rare_features needs a model with an intercept")
+    balance = np.where(rare, (1.0 - 2.0 * mean) / mean, 0.0)
+    balance[0] = rare.sum()
+    return balance, [name for name, hit in zip(names, rare, strict=True) if hit]
+
+
 def _contrast(problem, contrast):
     """A contrast over public coefficients, by internal position."""
     names, K, position = list(problem.design.names), problem.family.predictors, problem.design.position

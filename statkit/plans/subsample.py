@@ -21,7 +21,7 @@ from statkit.plans._subsample_pass import (
     pilot_probability,
     score_rows,
 )
-from statkit.plans._subsample_pilot import draw_pilot, fit_pilot, pilot_level, scoring_of
+from statkit.plans._subsample_pilot import draw_pilot, fit_pilot, pilot_level, rare_features, scoring_of
 from statkit.plans.plan import Plan
 from statkit.rounds.problem import Evaluation
 from statkit.rounds.tasks import Want
@@ -95,6 +95,9 @@ class Subsample(Plan):
         Rows from everywhere, half from each class, or from eight windows of rows (reads little of a file;
         these rows do not enter the final fit). "auto" takes case-control for a class below 20 %, and windows
         where the data are too large to be kept encoded.
+    rare_features : "auto", list of str or None, default=None
+        Columns of zeros and ones that few rows have: rows with such a feature are preferred, so that no
+        coefficient gets lost. "auto" takes those that fewer than 5 % of the pilot have.
     cov_correction : bool, default=True
         Multiply the sampling covariance by n/(n − p).
 
@@ -131,6 +134,7 @@ class Subsample(Plan):
         contrast=None,
         threshold="exact",
         pilot="auto",
+        rare_features=None,
         cov_correction=True,
     ):
         self.size = size
@@ -145,6 +149,7 @@ class Subsample(Plan):
         self.contrast = contrast
         self.threshold = threshold
         self.pilot = pilot
+        self.rare_features = rare_features
         self.cov_correction = cov_correction
 
     def estimate(self, problem):
@@ -226,6 +231,8 @@ class Subsample(Plan):
         """Gradient and sums of all rows at the pilot, the drawn rows and how they were drawn."""
         model = Model(problem.family, pilot.theta, problem.shape, problem.center, problem.scale)
         scoring = scoring_of(problem, pilot, self.criterion, self.contrast)
+        if self.rare_features is not None:
+            scoring = replace(scoring, balance=rare_features(problem, pilot, self.rare_features)[0])
         m = self._pilot_scores(pilot, model, scoring)
         if not m.any():
             scoring = Scoring("uniform")

@@ -26,14 +26,21 @@ class Scoring:
         Map of a row's columns (K predictors: of its score, classes one after another).
     root : ndarray of shape (q, q) or None
         For "cv": ``L⁻¹`` of the information's Cholesky factor.
+    balance : ndarray of shape (q,) or None
+        Scores are multiplied by its product with the row: rows with rare features count for more.
     """
 
     criterion: str
     T: np.ndarray | None = None
     root: np.ndarray | None = None
+    balance: np.ndarray | None = None
 
     def scores(self, block, family, eta, r, w, y) -> np.ndarray:
-        """Scores of a block's rows, from linear predictors, residual factors ``r`` and Fisher weights ``w``."""
+        """Scores of a block's rows, from linear predictors, residual factors and Fisher weights."""
+        m = self._plain(block, r, w)
+        return m if self.balance is None else m * block.matvec(self.balance, offset=False)
+
+    def _plain(self, block, r, w):
         if self.criterion == "uniform":
             m = np.ones(block.n_rows)
             return m if block.weight is None else np.where(block.weight > 0, m, 0.0)
