@@ -11,6 +11,8 @@ import typer
 Output = Literal["table", "json", "csv", "latex"]
 CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
 NaAction = Literal["drop", "raise"]
+PlanName = Literal["exact", "subsample"]
+Refine = Literal["calibrated", "one_step", "newton", "none"]
 
 
 def fit(
@@ -42,6 +44,17 @@ def fit(
     engine: Annotated[str, typer.Option(help="Who computes: threads, serial or processes.")] = "threads",
     n_jobs: Annotated[int | None, typer.Option(help="Workers; one for each processor by default.")] = None,
     na_action: Annotated[NaAction, typer.Option(help="What to do with rows that lack a value.")] = "drop",
+    plan: Annotated[PlanName, typer.Option(help="All rows, or a sample of them in one pass.")] = "exact",
+    size: Annotated[int | None, typer.Option(help="Rows to draw, for --plan subsample.")] = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Which rows to prefer: optLs, optA, cv, uniform, … (subsample).")
+    ] = None,
+    refine: Annotated[Refine | None, typer.Option(help="How to refine a sample's estimate.")] = None,
+    target: Annotated[
+        Literal["population", "full_data"] | None,
+        typer.Option(help="What the sample's errors refer to; the population by default."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of plans that sample.")] = None,
     output: Annotated[Output, typer.Option(help="What to print.")] = "table",
     save: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="File to save the fitted model to, for predict.")
@@ -49,8 +62,9 @@ def fit(
 ) -> None:
     """Fit a generalized linear model to files and print its table.
 
-    The fit is exact; the files are read in a few passes and bounded memory.
+    The fit is exact, in a few passes and bounded memory; --plan subsample takes one pass and a sample.
     """
+    plan_object = _plan(plan, size=size, criterion=criterion, refine=refine, target=target)
     if cluster is not None and cov_type not in (None, "cluster"):
         raise typer.BadParameter(f"--cluster wants --cov-type cluster, not {cov_type}")
     if save is not None and not save.absolute().parent.is_dir():
@@ -72,6 +86,8 @@ def fit(
         alpha=alpha,
         cov_type=cov_type or ("nonrobust" if cluster is None else "cluster"),
         na_action=na_action,
+        plan=plan_object,
+        random_state=seed,
         verbose=int(sys.stderr.isatty()),
     )
     if save is not None:
@@ -79,6 +95,20 @@ def fit(
 
         save_model(model, save)
     typer.echo(_printed(model, output))
+
+
+def _plan(name: str, **options):
+    """The plan that the options describe; options of another plan are refused."""
+    given = {option: value for option, value in options.items() if value is not None}
+    if name == "exact":
+        if given:
+            raise typer.BadParameter(f"--{next(iter(given))} is for --plan subsample")
+        return None
+    from statkit.plans import Subsample
+
+    if given.get("refine") == "none":
+        given["refine"] = None
+    return Subsample(**given)
 
 
 def _printed(model, output: Output) -> str:

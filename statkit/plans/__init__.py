@@ -2,7 +2,13 @@
 
 from importlib import import_module
 
-_HOME = {"Exact": "exact", "Plan": "plan", "Renewable": "renewable"}
+_HOME = {
+    "Exact": "exact",
+    "Plan": "plan",
+    "RareEvents": "rare_events",
+    "Renewable": "renewable",
+    "Subsample": "subsample",
+}
 
 __all__ = sorted(_HOME)
 

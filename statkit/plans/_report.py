@@ -27,15 +27,22 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
     return cluster_covariance(bread, meat.meat(), nobs, len(meat.labels))
 
 
-def report(problem, plan, result, **known) -> Estimate:
+def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), **known) -> Estimate:
     """The Estimate of a Newton (or least squares) result on ``problem``.
 
     Parameters
     ----------
     result : NewtonResult
         With sums, null sums and meat in ``result.at``.
+    covariance : ndarray or None
+        Of the internal coefficients, where the plan has its own; None is that of the problem's ``cov_type``.
+    kind : type
+        Estimate or a subclass.
+    notes : sequence of str
+        Added to the design's.
     **known
-        Further arguments of Estimate (``shape``, ``shape_bse``), or others than these here.
+        Further arguments of Estimate (``shape``, ``shape_bse``, ``target``, ``extra``), or other values of
+        those that are filled in here (``rows_used``, ``cov_type``).
     """
     family, design, session, e = problem.family, problem.design, problem.session, result.at
     rank = result.factor.rank
@@ -45,7 +52,8 @@ def report(problem, plan, result, **known) -> Estimate:
     scale = 1.0
     if estimated:
         scale = sums["pearson"] / residual if residual > 0 else np.nan
-    covariance = covariance_of(problem, result.factor, e.information, e.meat, scale, e.n)
+    if covariance is None:
+        covariance = covariance_of(problem, result.factor, e.information, e.meat, scale, e.n)
     clusters = len(e.meat.labels) if problem.cov_type == "cluster" else None
     left_out = np.isnan(result.theta)
     why = {}
@@ -59,12 +67,12 @@ def report(problem, plan, result, **known) -> Estimate:
             AliasedColumnsWarning,
             stacklevel=6,
         )
-    notes = list(design.notes)
+    notes = [*design.notes, *notes]
     if result.separated.any():
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
     for name in design.limits:
         why[name] = "a limit, the response is constant at this level"
-    facts = dict(
+    arguments = dict(
         names=design.names,
         values=problem.public_values(result.theta),
         covariance=problem.public_matrix(covariance),
@@ -103,7 +111,7 @@ def report(problem, plan, result, **known) -> Estimate:
         why_nan=why,
         alpha=problem.alpha,
     )
-    return Estimate(**{**facts, **known})
+    return kind(**{**arguments, **known})
 
 
 def _null_deviance(problem, e) -> float:

@@ -1,0 +1,164 @@
+"""Fits on few weighted rows, corrected by the full gradient, and what their errors are.
+
+Everything is on the scale of sums over all rows: a row of inclusion probability π has weight 1/π.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from statkit.exceptions import SeparationWarning
+from statkit.plans._subsample_pass import Model, link_rows, weighted
+from statkit.rounds.tasks import _information, _row_meat
+from statkit.solvers.cholesky import Factor
+from statkit.solvers.newton import newton
+
+__all__ = ["Solution", "fit_rows", "score_covariance", "solve_weighted"]
+
+# A subsample's fit must not add to its error: this many of the full data's standard errors are nothing.
+_TOL = 1e-10
+_MOST_ROUNDS = 60
+# Ridge in units of the mean information where a fit has no maximum.
+_RESCUE = 1e-4
+
+
+@dataclass
+class Solution:
+    """A weighted fit and its first and second moments.
+
+    Attributes
+    ----------
+    theta : ndarray
+        NaN where a column has no information among the rows.
+    information : ndarray
+        M, with the penalty.
+    meat_full, meat_population : ndarray
+        Covariances of the estimating function, given all rows and given the population.
+    """
+
+    theta: np.ndarray
+    factor: Factor
+    information: np.ndarray
+    meat_full: np.ndarray
+    meat_population: np.ndarray
+    sums: dict
+    result: object
+
+    def covariances(self) -> tuple[np.ndarray, np.ndarray]:
+        """Covariance about the fit of all rows, and about the population's parameter."""
+        inverse = self.factor.inverse()
+        keep = ~np.isnan(np.diag(inverse))
+        filled = np.where(np.isnan(inverse), 0.0, inverse)
+        out = []
+        for meat in (self.meat_full, self.meat_full + self.meat_population):
+            V = filled @ meat @ filled
+            V[~keep] = np.nan
+            V[:, ~keep] = np.nan
+            out.append(V)
+        return out[0], out[1]
+
+
+def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
+    """Newton's result of a fit on a block whose weights are in place.
+
+    Parameters
+    ----------
+    shift : ndarray or None
+        Subtracted from the score: Σ w s(θ₀) − g(θ₀) makes the estimate a calibrated one.
+    penalty : ndarray or None
+        Diagonal, on the scale of the weights.
+    """
+    local = problem.local(block)
+    local.alpha = 0.0
+
+    def fit(diagonal):
+        def evaluate(theta, _):
+            e = local.evaluate(theta)
+            if shift is not None:
+                e.loss += float(shift @ theta)
+                e.gradient = e.gradient - shift
+            if diagonal is not None:
+                e.loss += 0.5 * float(diagonal @ (theta * theta))
+                e.gradient = e.gradient - diagonal * theta
+                e.information = e.information + np.diag(diagonal)
+            return e
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            return newton(
+                evaluate, theta, tol=_TOL, max_rounds=_MOST_ROUNDS, may_separate=problem.may_separate,
+            )  # fmt: skip
+
+    result = fit(penalty)
+    if result.separated.any() or not np.isfinite(np.where(np.isnan(result.theta), 0, result.theta)).all():
+        warnings.warn(
+            "the drawn rows are separated: no finite estimate exists on them, and a small ridge penalty was "
+            "used; draw more rows, or leave out rare levels",
+            SeparationWarning,
+            stacklevel=7,
+        )
+        null = local.evaluate(np.zeros(len(theta))).information
+        ridge = np.full(len(theta), _RESCUE * np.trace(null) / len(theta))
+        if problem.design.intercept:
+            ridge[:: problem.width] = 0.0
+        result = fit(ridge if penalty is None else penalty + ridge)
+    return result
+
+
+def score_covariance(problem, block, r) -> np.ndarray:
+    """Σ r r' ⊗ x x' of a block in internal coordinates."""
+    return _row_meat(block.scaled(problem.center, problem.scale), r, problem.family.predictors)
+
+
+def fit_rows(
+    problem, block, pi, theta0, *, gradient=None, penalty=None, replacement=False, start=None, correct=True
+):
+    """Weighted, or calibrated (with ``gradient``), estimate on rows of inclusion probability ``pi``.
+
+    Parameters
+    ----------
+    pi : ndarray of shape (n,)
+        With replacement: n times the probability of a draw.
+    theta0 : ndarray
+        Pilot estimate.
+    gradient : ndarray or None
+        Score of all rows at ``theta0``; None is the plain weighted estimate.
+    correct : bool
+        Whether the covariance gets the factor n/(n − d).
+    """
+    rows = weighted(block, 1.0 / pi)
+
+    def model(theta):
+        return Model(problem.family, theta, problem.shape, problem.center, problem.scale)
+
+    _, r0, _, _ = link_rows(rows, model(theta0))
+    shift = None
+    if gradient is not None:
+        scaled = rows.scaled(problem.center, problem.scale)
+        columns = [r0] if r0.ndim == 1 else [np.ascontiguousarray(c) for c in r0.T]
+        shift = np.concatenate([scaled.transpose_matvec(c) for c in columns]) - gradient
+    result = solve_weighted(problem, rows, theta0 if start is None else start, shift=shift, penalty=penalty)
+    theta = np.where(np.isnan(result.theta), 0.0, result.theta)
+    eta, r, w, loss = link_rows(rows, model(theta))
+    K = problem.family.predictors
+    M = _information(rows.scaled(problem.center, problem.scale), w, K)
+    if penalty is not None:
+        M = M + np.diag(penalty)
+    residual = r - r0 if gradient is not None else r
+    spread = np.ones_like(pi) if replacement else np.sqrt(np.maximum(1.0 - pi, 0.0))
+    each = spread if K == 1 else spread[:, None]
+    root = np.sqrt(pi) if K == 1 else np.sqrt(pi)[:, None]
+    n = block.n_rows
+    factor = n / (n - len(theta)) if correct and n > len(theta) else 1.0
+    sums = problem.family.sums(eta, rows.y, rows.weight, problem.shape, (loss, r, w))
+    return Solution(
+        result.theta,
+        Factor(M, keep=None if result.factor.keep is None else result.factor.keep),
+        M,
+        factor * score_covariance(problem, block, each * residual),
+        score_covariance(problem, block, root * r),
+        sums,
+        result,
+    )

@@ -1,0 +1,314 @@
+"""Subsampling plans: worked numbers, what must not change the draw, agreement with exact fits, wrong input."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.base import clone
+
+from statkit.datasets import make_glm
+from statkit.design.block import make_block
+from statkit.design.matrix import MatrixDesign
+from statkit.engines import SerialEngine
+from statkit.exceptions import BiasWarning, SeparationWarning
+from statkit.families import resolve_family
+from statkit.plans import Exact, Subsample
+from statkit.plans._subsample_fit import fit_rows
+from statkit.regression import GLMClassifier, GLMRegressor, glm
+from statkit.rounds.problem import Problem, _Held
+from statkit.sampling import inclusion_probabilities, subsampling_scores
+from statkit.sources.partition import Partition
+
+
+def make_problem(X, y, family):
+    design = MatrixDesign([f"x{j}" for j in range(X.shape[1])])
+    block = make_block(X, n_rows=len(X), y=y, owned=False)
+    session = SerialEngine(0).open(_Held(block), [Partition(0, None, None, 0, len(X), None)])
+    return Problem(resolve_family(family, None), design, session), block
+
+
+@pytest.fixture(scope="module")
+def worked():
+    rng = np.random.default_rng(2024)
+    Z = rng.standard_normal((2000, 2))
+    X = np.column_stack([np.ones(2000), Z])
+    y = (rng.random(2000) < expit(X @ [-0.5, 1, -1])).astype(float)
+    problem, block = make_problem(Z, y, "binomial")
+    rows = np.arange(0, 2000, 10)
+    one = np.full(200, 0.1)
+    b0 = fit_rows(problem, block.take(rows), one, np.zeros(3), correct=False).theta
+    m = subsampling_scores(
+        X, y, b0, family="binomial", criterion="optA",
+        information=[[0.1782952, 0.0224904, -0.0177343], [0.0224904, 0.1420943, 0.0463811],
+                     [-0.0177343, 0.0463811, 0.161022]],
+    )  # fmt: skip
+    pi, _ = inclusion_probabilities(m, 300, mixture=0.1)
+    S = np.flatnonzero(np.random.default_rng(99).random(2000) < pi)
+    gradient = X.T @ (y - expit(X @ b0))
+    return problem, block, b0, pi, S, rows, gradient
+
+
+def test_weighted_fit(worked):
+    problem, block, b0, pi, S, _, _ = worked
+    np.testing.assert_allclose(b0, [-0.5515926, 1.1101381, -0.8237682], atol=1e-7)
+    fit = fit_rows(problem, block.take(S), pi[S], b0, correct=False)
+    np.testing.assert_allclose(fit.theta, [-0.3699752, 1.1545237, -0.7011746], atol=2e-6)
+    full, population = (np.sqrt(np.diag(V)) for V in fit.covariances())
+    np.testing.assert_allclose(full, [0.118338, 0.1163982, 0.1133581], rtol=1e-5)
+    np.testing.assert_allclose(population, [0.131009, 0.1350593, 0.1298636], rtol=1e-5)
+
+
+def test_union_and_calibration(worked):
+    problem, block, b0, pi, S, rows, gradient = worked
+    np.testing.assert_allclose(gradient / 2000, [0.0127401, -0.007105, -0.0102315], atol=1e-7)
+    both = np.union1d(S, rows)
+    assert len(both) == 449
+    either = 0.1 + pi[both] - 0.1 * pi[both]
+    plain = fit_rows(problem, block.take(both), either, b0, correct=False)
+    np.testing.assert_allclose(plain.theta, [-0.4201983, 1.1428023, -0.7353938], atol=2e-6)
+    calibrated = fit_rows(problem, block.take(both), either, b0, gradient=gradient, correct=False)
+    np.testing.assert_allclose(calibrated.theta, [-0.4694895, 1.0506904, -0.87912], atol=2e-6)
+    full = np.sqrt(np.diag(calibrated.covariances()[0]))
+    np.testing.assert_allclose(full, [0.0050778, 0.0055249, 0.0056557], rtol=2e-4)
+    e = problem.evaluate(plain.theta)
+    step = plain.factor.solve(e.gradient)
+    np.testing.assert_allclose(plain.theta + step, [-0.4671826, 1.0501068, -0.870979], atol=2e-6)
+
+
+def test_population_covariance_of_poisson_draws_is_one_sandwich(worked):
+    problem, block, b0, pi, S, _, _ = worked
+    fit = fit_rows(problem, block.take(S), pi[S], b0, correct=False)
+    X = block.take(S).to_dense()
+    r = (block.y[S] - expit(X @ fit.theta)) / pi[S]
+    bread = np.linalg.inv(fit.information)
+    np.testing.assert_allclose(fit.covariances()[1], bread @ (X.T * r**2) @ X @ bread, rtol=1e-12)
+
+
+def test_all_rows_calibrated_are_the_full_fit(worked):
+    problem, block, b0, _, _, _, gradient = worked
+    everything = fit_rows(problem, block, np.ones(2000), b0, gradient=gradient)
+    np.testing.assert_allclose(everything.theta, [-0.4788133, 1.055601, -0.8710488], atol=1e-7)
+    assert np.abs(everything.covariances()[0]).max() < 1e-20
+    some = np.arange(0, 2000, 7)
+    at_full = fit_rows(problem, block.take(some), np.full(len(some), 1 / 7), everything.theta, gradient=np.zeros(3))
+    np.testing.assert_allclose(at_full.theta, everything.theta, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_glm(30_000, 4, family="binomial", random_state=0)[:2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"sampling": "poisson"}, {"refine": None}, {"refine": "one_step"}, {"criterion": "cv"},
+        {"criterion": "optA"}, {"criterion": "optV"}, {"criterion": "optL"}, {"criterion": "LCC"},
+        {"criterion": "uniform"}, {"criterion": "response_free"}, {"criterion": "optC", "contrast": "x1"},
+        {"sampling": "replacement", "combine": "none"}, {"sampling": "replacement", "refine": None, "combine": "pooled"},
+        {"sampling": "poisson", "threshold": "pilot"}, {"pilot": "windows"}, {"pilot": "case_control"},
+        {"combine": "none", "refine": None}, {"combine": "inverse_variance", "refine": None},
+        {"combine": "information", "refine": None}, {"combine": "pooled", "refine": None},
+        {"likelihood": "conditional", "refine": None}, {"likelihood": "conditional", "refine": None, "combine": "none"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_variant_lies_within_its_errors(data, options):
+    X, y = data
+    exact = GLMClassifier().fit(X, y).estimate_
+    plan = Subsample(2_000, **options)
+    estimate = GLMClassifier(plan=plan, random_state=3).fit(X, y).estimate_
+    error = estimate.covariance_population.to_numpy() if options.get("likelihood") else (
+        estimate.covariance_full_data.to_numpy()
+    )  # fmt: skip
+    d = estimate.values - exact.values
+    assert d @ np.linalg.solve(error, d) < 25  # chi-squared of 5: one in ten thousand
+    assert estimate.rows_used < 5_000 and estimate.rows_read == 30_000
+    assert estimate.plan == repr(plan) and estimate.converged
+    assert len(estimate.sample_indices) == len(estimate.inclusion_prob) == len(estimate.sample_weights)
+    if "likelihood" not in options:
+        assert (np.diag(estimate.covariance_population) > np.diag(estimate.covariance_full_data)).all()
+
+
+def test_newton_refinement_is_exact(data):
+    X, y = data
+    exact = GLMClassifier(plan=Exact(tol=1e-8)).fit(X, y).estimate_
+    newton = GLMClassifier(plan=Subsample(2_000, refine="newton"), random_state=0).fit(X, y).estimate_
+    np.testing.assert_allclose(newton.values, exact.values, rtol=1e-7)
+    np.testing.assert_allclose(newton.bse, exact.bse, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["poisson", "gamma", "gaussian", "negative_binomial", "inverse_gaussian", "tweedie"])
+def test_families(family):
+    X, y, _ = make_glm(30_000, 3, family=family, random_state=1)
+    exact = GLMRegressor(family).fit(X, y).estimate_
+    estimate = GLMRegressor(family, plan=Subsample(1_500), random_state=1).fit(X, y).estimate_
+    d = estimate.values - exact.values
+    assert d @ np.linalg.solve(estimate.covariance_full_data.to_numpy(), d) < 23
+    assert estimate.bse.to_numpy() == pytest.approx(exact.bse.to_numpy(), rel=0.35)
+    assert estimate.scale == pytest.approx(exact.scale, rel=0.2)
+    assert estimate.null_deviance == pytest.approx(exact.null_deviance, rel=0.2)
+
+
+def test_softmax():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((30_000, 2))
+    eta = np.column_stack([np.zeros(30_000), X @ [1, -1], 0.5 + X @ [0.2, 0.7]])
+    y = np.array(["a", "b", "c"])[(eta + rng.gumbel(size=eta.shape)).argmax(axis=1)]
+    exact = GLMClassifier().fit(X, y).estimate_
+    for options in ({}, {"criterion": "optA"}, {"criterion": "LCC", "refine": None}, {"refine": "one_step"},
+                    {"criterion": "optV"}, {"likelihood": "conditional", "refine": None}):  # fmt: skip
+        estimate = GLMClassifier(plan=Subsample(1_500, **options), random_state=0).fit(X, y).estimate_
+        V = estimate.covariance_full_data if "likelihood" not in options else estimate.covariance_population
+        d = estimate.values - exact.values
+        assert d @ np.linalg.solve(V.to_numpy(), d) < 28
+        assert list(estimate.params.index.names) == ["class", "name"]
+
+
+def test_rows_do_not_depend_on_who_computes_or_on_pieces(data):
+    X, y = data
+    plan = Subsample(1_000)
+    fits = [GLMClassifier(plan=plan, random_state=5, engine=e).fit(X, y).estimate_ for e in ("serial", "threads")]
+    assert (fits[0].values == fits[1].values).all() and (fits[0].covariance == fits[1].covariance).all()
+    from statkit.sources import as_source
+
+    def with_partitions(rows):
+        source = as_source(X, y=y.astype(float), rows_per_partition=rows)
+        design = MatrixDesign([f"x{j}" for j in range(4)])
+        from statkit.regression._fit import open_problem
+
+        problem = open_problem(
+            source, design, resolve_family("binomial", None), SerialEngine(), alpha=0.0, cov_type="nonrobust", seed=5
+        )
+        return plan.estimate(problem)
+
+    for rows in (10_007, 25_000, 777):
+        other = with_partitions(rows)
+        assert (other.sample_indices == fits[0].sample_indices).all()
+        np.testing.assert_allclose(other.values, fits[0].values, rtol=1e-11, atol=1e-12)
+    for sampling, options in (("poisson", {}), ("replacement", {"combine": "none"})):
+        variant = clone(plan).set_params(sampling=sampling, **options)
+        plan = variant
+        rows = [with_partitions(k).sample_indices for k in (10_007, 30_000)]
+        assert (rows[0] == rows[1]).all()
+
+
+def test_badly_scaled_columns_give_the_same_rows(data):
+    X, y = data
+    moved = X * [1.0, 1e4, 1e-3, 1.0]
+    one = GLMClassifier(plan=Subsample(1_000), random_state=0).fit(X, y)
+    two = GLMClassifier(plan=Subsample(1_000), random_state=0).fit(moved, y)
+    assert (one.estimate_.sample_indices == two.estimate_.sample_indices).all()
+    np.testing.assert_allclose(two.coef_ * [1.0, 1e4, 1e-3, 1.0], one.coef_, rtol=1e-6)
+
+
+def test_few_rows_are_fitted_exactly(data):
+    X, y = data[0][:500], data[1][:500]
+    exact = GLMClassifier().fit(X, y).estimate_
+    estimate = GLMClassifier(plan=Subsample(400)).fit(X, y).estimate_
+    assert (estimate.values == exact.values).all() and (estimate.inclusion_prob == 1).all()
+    full = GLMClassifier(plan=Subsample(400, target="full_data")).fit(X, y).estimate_
+    assert (full.bse == 0).all() and full.rows_used == 500
+    assert "There are no more" in str(full.summary())
+
+
+def test_weights_offset_sparse_and_penalty(data):
+    from scipy.sparse import csr_array
+
+    X, y = data
+    rng = np.random.default_rng(0)
+    weight = rng.integers(0, 3, len(y)).astype(float)
+    offset = rng.normal(size=len(y))
+    for design in (X, csr_array(X)):
+        model = GLMClassifier(alpha=0.05, random_state=0)
+        exact = clone(model).fit(design, y, sample_weight=weight, offset=offset).estimate_
+        estimate = model.set_params(plan=Subsample(2_000)).fit(design, y, sample_weight=weight, offset=offset).estimate_
+        d = estimate.values - exact.values
+        assert d @ np.linalg.solve(estimate.covariance_full_data.to_numpy(), d) < 25
+        assert (weight[estimate.sample_indices] > 0).all()
+
+
+def test_files_and_levels(tmp_path):
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    n = 40_000
+    frame = pd.DataFrame({"g": rng.choice(list("abcd"), n, p=[0.6, 0.3, 0.0995, 0.0005]), "x": rng.normal(size=n)})
+    frame["y"] = rng.poisson(np.exp(0.3 * frame.x + (frame.g == "b")))
+    frame.loc[3, "x"] = np.nan
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=7_000)
+    exact = glm("y ~ x + C(g)", tmp_path / "t.parquet", family="poisson").estimate_
+    estimate = glm(
+        "y ~ x + C(g)", tmp_path / "t.parquet", family="poisson", plan=Subsample(4_000), random_state=0
+    ).estimate_
+    d = estimate.values - exact.values
+    assert d @ np.linalg.solve(estimate.covariance_full_data.to_numpy(), d) < 25
+    assert estimate.rows_missing == 1 and 3 not in estimate.sample_indices
+    text = str(estimate.summary())
+    assert "Rows used" in text and "population parameter" in text
+    with pytest.warns(BiasWarning, match=r"C\(g\)\[T.d\] \(.* expected\)"):
+        thin = glm(
+            "y ~ x + C(g)", tmp_path / "t.parquet", family="poisson", random_state=1,
+            plan=Subsample(60, criterion="LCC", pilot="uniform"),
+        ).estimate_  # fmt: skip
+    assert np.isnan(thin.params.iloc[-1])
+
+
+def test_subsample_gives_rows_and_weights(data):
+    X, y = data
+    estimate = GLMClassifier(plan=Subsample(1_000), random_state=0).fit(X, y).estimate_
+    rows, weights = estimate.subsample(X)
+    assert rows.shape == (len(weights), 4) and weights.sum() == pytest.approx(30_000, rel=0.1)
+    assert (estimate.design_effect() < 1).all()
+    with pytest.raises(ValueError, match="drawn from 30,000"):
+        estimate.subsample(X[:10])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 0}, "size"), ({"size": 2.5}, "size"), ({"pilot_size": -1}, "pilot_size"),
+        ({"criterion": "best"}, "criterion"), ({"mixture": 2}, "mixture"), ({"size": 3}, "raise size"),
+        ({"criterion": "optC"}, "contrast"), ({"criterion": "optC", "contrast": "q"}, "not a coefficient"),
+        ({"sampling": "replacement"}, "union"), ({"combine": "information"}, "combine"),
+        ({"likelihood": "conditional"}, "refine"),
+        ({"likelihood": "conditional", "refine": None, "target": "full_data"}, "target"),
+        ({"likelihood": "conditional", "refine": None, "sampling": "replacement", "combine": "none"}, "sampling"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wrong_parameters(data, options, message):
+    X, y = data
+    model = GLMClassifier(plan=Subsample(**{"size": 1_000, **options}))
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    assert not hasattr(model, "estimate_")
+
+
+def test_what_a_family_lacks_is_named():
+    X, y, _ = make_glm(5_000, 2, family="gamma", random_state=0)
+    with pytest.raises(ValueError, match="gamma"):
+        GLMRegressor("gamma", plan=Subsample(100, likelihood="conditional", refine=None)).fit(X, y)
+    with pytest.raises(ValueError, match="case_control"):
+        GLMRegressor("gamma", plan=Subsample(100, pilot="case_control")).fit(X, y)
+    with pytest.raises(ValueError, match="clustered"):
+        GLMRegressor("gamma", plan=Subsample(100), cov_type="cluster").fit(X, y, groups=np.arange(5_000) % 9)
+
+
+def test_separated_data_end_with_a_warning_and_numbers():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5_000, 2))
+    y = X[:, 0] > 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimate = GLMClassifier(plan=Subsample(200), random_state=0).fit(X, y).estimate_
+    assert np.isfinite(estimate.values).all()
+    assert any(issubclass(w.category, SeparationWarning) for w in caught)
+
+
+def test_perfect_fit_has_no_scores_to_follow():
+    X = np.random.default_rng(0).standard_normal((5_000, 2))
+    y = 1 + X @ [2.0, 3.0]
+    fit = GLMRegressor(plan=Subsample(100), random_state=0).fit(X, y)
+    np.testing.assert_allclose(fit.coef_, [2, 3], rtol=1e-9)
