@@ -9,13 +9,14 @@ from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
     from statkit.regression import glm as glm
+    from statkit.regression import quantreg as quantreg
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "glm"]
+__all__ = ["__version__", "glm", "quantreg"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    {"glm": "statkit.regression"},
-    ("datasets", "exceptions", "families", "plans", "regression"),
+    {"glm": "statkit.regression", "quantreg": "statkit.regression"},
+    ("datasets", "exceptions", "families", "inference", "plans", "regression", "sampling"),
 )

@@ -10,6 +10,7 @@ _WHERE = {
     "InverseGaussian": "inverse_gaussian",
     "NegativeBinomial": "negative_binomial",
     "Poisson": "poisson",
+    "Quantile": "quantile",
     "QuasiBinomial": "binomial",
     "QuasiPoisson": "poisson",
     "Softmax": "softmax",

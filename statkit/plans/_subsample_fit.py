@@ -14,7 +14,7 @@ from statkit.exceptions import SeparationWarning
 from statkit.plans._subsample_pass import Model, link_rows, weighted
 from statkit.rounds.tasks import _information, _row_meat
 from statkit.solvers.cholesky import Factor
-from statkit.solvers.newton import newton
+from statkit.solvers.newton import NewtonResult, newton
 
 __all__ = ["Solution", "fit_rows", "score_covariance", "solve_weighted"]
 
@@ -73,6 +73,8 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
     """
     local = problem.local(block)
     local.alpha = 0.0
+    if not problem.family.curved:
+        return _linear_program(problem, local, block, shift)
 
     def fit(diagonal):
         def evaluate(theta, _):
@@ -105,6 +107,18 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
             ridge[:: problem.width] = 0.0
         result = fit(ridge if penalty is None else penalty + ridge)
     return result
+
+
+def _linear_program(problem, local, block, shift):
+    """The check loss has no Newton steps: its minimum is that of a linear program."""
+    from statkit.plans._quantile import solve_block
+
+    scaled = block.scaled(problem.center, problem.scale)
+    theta = solve_block(scaled, problem.family.tau, linear=None if shift is None else -shift)
+    e = local.evaluate(theta)
+    keep = Factor(scaled.sandwich(np.ones(block.n_rows))).keep
+    theta = theta if keep is None else np.where(keep, theta, np.nan)
+    return NewtonResult(theta, e, Factor(e.information, keep=keep), 0.0, True, np.zeros(len(theta), bool))
 
 
 def score_covariance(problem, block, r) -> np.ndarray:

@@ -98,11 +98,13 @@ def _windows(problem, size):
     return windows, chosen
 
 
-def fit_pilot(problem, pilot: Pilot) -> Pilot:
+def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
     """Fit the model on the pilot's rows; a prior steps in where they do not determine it."""
     if problem.family.n_shape and not len(problem.shape):
         problem.shape = _shape(problem, pilot)
     rows = weighted(pilot.block, 1.0 / pilot.pi)
+    if not problem.family.curved:
+        return _quantile_pilot(problem, pilot, rows, n_drawn)
     local = problem.local(rows)
     start = problem.null_theta(*local.response())
     mass = float(np.sum(rows.weight))
@@ -139,6 +141,19 @@ def fit_pilot(problem, pilot: Pilot) -> Pilot:
     _, _, w, _ = link_rows(rows, model)
     information = _information(rows.scaled(problem.center, problem.scale), w, problem.family.predictors)
     pilot.theta, pilot.information, pilot.notes = theta, information, notes
+    return pilot
+
+
+def _quantile_pilot(problem, pilot, rows, n_drawn):
+    """Pilot of a quantile regression; its residuals give the bandwidth for the rows that will be drawn."""
+    from statkit.plans._quantile import bandwidth, solve_block
+
+    scaled = rows.scaled(problem.center, problem.scale)
+    theta = solve_block(scaled, problem.family.tau)
+    e = rows.y - scaled.matvec(theta)
+    problem.shape = np.array([bandwidth(e, rows.weight, problem.family.tau, len(e) + n_drawn)])
+    model = Model(problem.family, theta, problem.shape, problem.center, problem.scale)
+    pilot.theta, pilot.information = theta, _information(scaled, link_rows(rows, model)[2], 1)
     return pilot
 
 

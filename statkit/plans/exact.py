@@ -69,6 +69,10 @@ class Exact(Plan):
             from statkit.plans._linear import least_squares
 
             return least_squares(self, problem)
+        if family.name == "quantile":
+            from statkit.plans._quantile import exact_quantile
+
+            return exact_quantile(self, problem)
         if family.n_shape and not len(problem.shape):
             from statkit.plans._shape import with_estimated_shape
 

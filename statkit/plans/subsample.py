@@ -171,7 +171,7 @@ class Subsample(Plan):
             return self._everything(problem)
         if self.size < p + 2:
             raise ValueError(f"size={self.size} rows cannot determine {p} coefficients: raise size to {20 * p}")
-        pilot = fit_pilot(problem, draw_pilot(problem, pilot_size, self.pilot))
+        pilot = fit_pilot(problem, draw_pilot(problem, pilot_size, self.pilot), int(self.size))
         return self._finish(problem, pilot, self._drawn(problem, pilot))
 
     # -- checks -----------------------------------------------------------------------------------------------
@@ -190,8 +190,10 @@ class Subsample(Plan):
         if not 0 <= self.mixture <= 1:
             raise ValueError(f"Subsample(mixture=…) must lie between 0 and 1, not {self.mixture!r}")
         family = problem.family
-        if not family.curved:
-            raise ValueError(f"Subsample needs a curved loss, which the {family.name} family has not")
+        if not family.curved and self.refine == "newton":
+            raise ValueError(
+                f"refine='newton' needs a curved loss, which the {family.name} family has not: choose 'one_step'"
+            )
         if problem.cov_type == "cluster":
             raise ValueError("Subsample has no clustered covariance: its errors are those of drawing rows")
         if self.sampling == "replacement" and self.combine == "union":
@@ -343,6 +345,8 @@ class Subsample(Plan):
         theta = np.where(np.isnan(solution.theta), 0.0, solution.theta)
         M, factor = solution.information, solution.factor
         n = len(np.unique(block.row_numbers()))
+        if not problem.family.curved:  # only rows near the fit tell its density
+            n = max(int((link_rows(block, replace(drawn["model"], theta=theta))[2] > 0).sum()), 1)
         effective = float((1 / pi).sum() ** 2 / (1 / pi**2).sum())
         for count in range(1, _MOST_STEPS + 1):
             e = problem.evaluate(theta, Want(information=False, sums=True))

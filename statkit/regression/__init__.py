@@ -5,7 +5,9 @@ from importlib import import_module
 _HOME = {
     "GLMClassifier": "generalized_linear",
     "GLMRegressor": "generalized_linear",
+    "QuantileRegressor": "quantile",
     "glm": "generalized_linear",
+    "quantreg": "quantile",
 }
 
 __all__ = sorted(_HOME)

@@ -18,6 +18,7 @@ _TITLES = {
     ("poisson", "log"): "Poisson regression",
     ("gamma", "log"): "Gamma regression",
     ("negative_binomial", "log"): "Negative binomial regression",
+    ("quantile", "identity"): "Quantile regression",
     ("softmax", "logit"): "Multinomial logistic regression",
 }
 

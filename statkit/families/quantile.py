@@ -1,0 +1,80 @@
+"""The check loss: the quantile of a response given its columns. It has a score but no curvature of its own."""
+
+import math
+
+import numpy as np
+
+from .base import Family
+
+# A residual this small relative to the response is one of a row that the fit interpolates: its sign is rounding.
+_INTERPOLATED = 1e-9
+
+
+class Quantile(Family):
+    """The τ-quantile, linear in the columns.
+
+    Parameters
+    ----------
+    tau : float, default=0.5
+        In (0, 1).
+    link : {"identity"} or None, default=None
+
+    Notes
+    -----
+    `link` fills the score τ − 1[y < η] and, given a bandwidth h as ``shape``, the kernel density 1[|y − η| < h]/(2h)
+    in place of a Fisher weight: its weighted cross products estimate the sparsity matrix of the sandwich.
+
+    Examples
+    --------
+    >>> from statkit.families import Quantile
+    >>> Quantile(0.9)
+    Quantile(tau=0.9)
+    """
+
+    name = "quantile"
+    links = ("identity",)
+    curved = False
+    support = "finite values"
+
+    def __init__(self, tau=0.5, link=None):
+        self._set(tau=tau, link=link)
+
+    def _set(self, **parameters):
+        tau = parameters["tau"]
+        if not (isinstance(tau, (int, float, np.floating)) and 0 < tau < 1):
+            raise ValueError(f"a quantile lies strictly between 0 and 1, got {tau!r}")
+        super()._set(**parameters)
+        self.tau = float(tau)
+
+    def link(self, eta, y, weight, shape, context, r, w):
+        e = y - eta
+        e[np.abs(e) < _INTERPOLATED * (1 + np.abs(y))] = 0.0
+        np.subtract(self.tau, e < 0, out=r)
+        loss = r * e
+        if shape is not None and len(shape):
+            h = float(shape[0])
+            w[:] = (np.abs(e) < h) / (2 * h)
+        else:
+            w[:] = 1.0
+        if weight is not None:
+            loss *= weight
+            r *= weight
+            w *= weight
+        return float(loss.sum())
+
+    def variance(self, mu, shape=None):
+        return np.ones_like(mu)
+
+    def _sums_of(self, eta, y, weight, shape, loss, r, w):
+        return {"loss": loss, "pearson": math.nan, "deviance": math.nan}
+
+    def loglik(self, sums, scale=1.0, n=None, shape=None):
+        """NaN: the check loss is no likelihood."""
+        return math.nan
+
+    def null_loss(self, sum_y, sum_w, shape=None):
+        return math.nan
+
+    def null_eta(self, sum_y, sum_w):
+        """The mean: a start, not the model with an intercept only."""
+        return sum_y / sum_w

@@ -1,0 +1,163 @@
+"""Quantile regression with standard errors on data of any size: ``QuantileRegressor`` and ``quantreg``."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from statkit.regression._base import RegressionBase
+from statkit.regression.generalized_linear import GLMRegressor
+
+__all__ = ["QuantileRegressor", "quantreg"]
+
+
+class QuantileRegressor(RegressorMixin, RegressionBase):
+    """Linear model of a quantile of the response, exact and with standard errors, on data of any size.
+
+    The fit solves the linear program of the check loss on the rows near the fit only, and a last pass certifies
+    that it is optimal for all rows. With ``plan=Subsample(...)`` a few rows serve.
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        In (0, 1).
+    formula, plan, engine, n_jobs, fit_intercept, na_action, random_state, verbose
+        As in :class:`GLMRegressor`.
+    cov_type : {"robust", "nonrobust"}, default="robust"
+        Powell's kernel sandwich, or errors of the same distribution in all rows.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (p,)
+    intercept_ : float
+    estimate_ : statkit.results.Estimate
+        With ``objective`` (the check loss), ``bandwidth`` and ``quantile``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statkit.regression import QuantileRegressor
+    >>> X = np.arange(9.0)[:, None]
+    >>> QuantileRegressor(0.5).fit(X, 1 + 2 * X[:, 0]).coef_.round(9)
+    array([2.])
+
+    References
+    ----------
+    R. Koenker and G. Bassett (1978), Regression Quantiles. S. Portnoy and R. Koenker (1997), The Gaussian Hare
+    and the Laplacian Tortoise. H. Wang and Y. Ma (2021), Optimal Subsampling for Quantile Regression in Big Data.
+    """
+
+    alpha = 0.0
+    l1_ratio = 0.0
+
+    def __init__(
+        self,
+        quantile=0.5,
+        *,
+        formula=None,
+        plan=None,
+        engine="threads",
+        n_jobs=None,
+        fit_intercept=True,
+        cov_type="robust",
+        na_action="raise",
+        random_state=None,
+        verbose=0,
+    ):
+        self.quantile = quantile
+        self.formula = formula
+        self.plan = plan
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.cov_type = cov_type
+        self.na_action = na_action
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None, offset=None):
+        """Fit the model; parameters as in :meth:`GLMRegressor.fit`.
+
+        Returns
+        -------
+        self : QuantileRegressor
+        """
+        return self._fit(X, y, sample_weight, offset, None)
+
+    def _check_parameters(self):
+        if self.cov_type not in ("robust", "nonrobust"):
+            raise ValueError(f"cov_type must be 'robust' or 'nonrobust', not {self.cov_type!r}")
+        if self.na_action not in ("drop", "raise"):
+            raise ValueError(f"na_action must be 'drop' or 'raise', not {self.na_action!r}")
+
+    def _family(self, classes):
+        from statkit.families import Quantile
+
+        return Quantile(self.quantile)
+
+    _response = GLMRegressor._response
+
+    def predict(self, X, offset=None):
+        """The quantile of new rows.
+
+        Returns
+        -------
+        quantile : ndarray of shape (n,)
+            NaN for rows with missing values.
+        """
+        return self._eta(X, offset)
+
+    def score(self, X, y, sample_weight=None):
+        """Share of the check loss explained: 1 − loss / loss of the empirical quantile.
+
+        Returns
+        -------
+        score : float
+        """
+        from sklearn.metrics import d2_pinball_score
+
+        return float(d2_pinball_score(y, self.predict(X), sample_weight=sample_weight, alpha=self.quantile))
+
+
+def quantreg(
+    formula,
+    data,
+    quantile=0.5,
+    *,
+    weights=None,
+    offset=None,
+    plan=None,
+    engine="threads",
+    n_jobs=None,
+    cov_type="robust",
+    na_action="drop",
+    random_state=None,
+    verbose=0,
+):
+    """Fit a quantile regression by formula, as R's ``rq``: on a frame, a file, or files of any size.
+
+    Parameters
+    ----------
+    formula : str
+    data : frame, dataset, path, URL, glob, list of paths, or Source
+    quantile : float, default=0.5
+    weights, offset : str, array or None
+    plan, engine, n_jobs, cov_type, na_action, random_state, verbose
+        As in :class:`QuantileRegressor`.
+
+    Returns
+    -------
+    fit : QuantileRegressor
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from statkit import quantreg
+    >>> quantreg("y ~ x", pd.DataFrame({"x": [0.0, 1, 2, 3], "y": [1.0, 3, 5, 7]})).estimate_.params.round(6).tolist()
+    [1.0, 2.0]
+    """
+    model = QuantileRegressor(
+        quantile, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, cov_type=cov_type,
+        na_action=na_action, random_state=random_state, verbose=verbose,
+    )  # fmt: skip
+    return model.fit(data, sample_weight=weights, offset=offset)

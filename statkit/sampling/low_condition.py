@@ -1,0 +1,74 @@
+"""Low condition number pursuit: the rows nearest to a space-filling design."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.stats import qmc
+
+from statkit.sampling._selector import Selector
+
+__all__ = ["LowConSampler"]
+
+
+class LowConSampler(Selector):
+    """Rows nearest to the points of a Latin hypercube: robust when the linear model is not quite true.
+
+    Parameters
+    ----------
+    size : int, default=1000
+    trim : float, default=1.0
+        The design fills the box between these percentiles of each column and their complements.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    indices_ : ndarray of int, ascending
+    weights_ : ndarray of ones
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statkit.sampling import LowConSampler
+    >>> X = np.random.default_rng(0).standard_normal((500, 2))
+    >>> len(LowConSampler(20, random_state=0).fit(X).indices_)
+    20
+
+    References
+    ----------
+    C. Meng, R. Xie, A. Mandal, X. Zhang, W. Zhong and P. Ma (2021), LowCon: A Design-Based Subsampling Approach
+    in a Misspecified Linear Model.
+    """
+
+    def __init__(self, size=1000, *, trim=1.0, random_state=None):
+        self.size = size
+        self.trim = trim
+        self.random_state = random_state
+
+    def _select(self, X, y, size):
+        if not 0 <= self.trim < 50:
+            raise ValueError(f"trim is a percentage below 50, not {self.trim!r}")
+        from sklearn.utils import check_random_state
+
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        low, high = X.min(axis=0), X.max(axis=0)
+        Z = 2 * (X - low) / np.where(high > low, high - low, 1.0) - 1
+        box = np.percentile(Z, [self.trim, 100 - self.trim], axis=0)
+        points = box[0] + qmc.LatinHypercube(X.shape[1], rng=np.random.default_rng(seed)).random(size) * (
+            box[1] - box[0]
+        )
+        tree = cKDTree(Z)
+        taken = np.zeros(len(Z), bool)
+        chosen = []
+        for point, first in zip(points, tree.query(points)[1], strict=True):
+            k = 1
+            row = int(first)
+            while taken[row]:  # the nearest that no earlier point took
+                k = min(2 * k, len(Z))
+                near = np.atleast_1d(tree.query(point, k)[1])
+                free = near[~taken[near]]
+                row = int(free[0]) if len(free) else row
+            taken[row] = True
+            chosen.append(row)
+        index = np.sort(chosen)
+        return index, np.ones(size)

@@ -1,0 +1,125 @@
+"""Selectors by chance: leverage, and scores of a pilot fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statkit.sampling._selector import Selector
+from statkit.sampling.draws import priority_sample, replacement_sample
+from statkit.sampling.leverage import leverage_scores
+
+__all__ = ["LeverageSampler", "OptimalSampler"]
+
+
+def _generator(random_state):
+    from sklearn.utils import check_random_state
+
+    return check_random_state(random_state)
+
+
+class LeverageSampler(Selector):
+    """Rows with chances that follow their leverage.
+
+    Parameters
+    ----------
+    size : int, default=1000
+    shrinkage : float, default=0.9
+        Share λ of leverage in the probabilities: ``λ h/p + (1 − λ)/n``.
+    replacement : bool, default=False
+        Draw with replacement as in the literature, or exactly ``size`` different rows (priority sampling).
+    fit_intercept : bool, default=True
+        Whether leverage counts a column of ones.
+    random_state : int, RandomState or None, default=None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statkit.sampling import LeverageSampler
+    >>> X = np.random.default_rng(0).standard_normal((500, 2))
+    >>> LeverageSampler(50, random_state=0).fit(X).indices_.shape
+    (50,)
+
+    References
+    ----------
+    P. Ma, M. W. Mahoney and B. Yu (2015), A Statistical Perspective on Algorithmic Leveraging.
+    """
+
+    def __init__(self, size=1000, *, shrinkage=0.9, replacement=False, fit_intercept=True, random_state=None):
+        self.size = size
+        self.shrinkage = shrinkage
+        self.replacement = replacement
+        self.fit_intercept = fit_intercept
+        self.random_state = random_state
+
+    def _select(self, X, y, size):
+        if not 0 <= self.shrinkage <= 1:
+            raise ValueError(f"shrinkage must lie between 0 and 1, not {self.shrinkage!r}")
+        if self.fit_intercept:
+            X = np.column_stack([np.ones(len(X)), X])
+        h = leverage_scores(X, random_state=self.random_state)
+        p = self.shrinkage * h / h.sum() + (1 - self.shrinkage) / len(X)
+        rng = _generator(self.random_state)
+        if self.replacement:
+            index, drawn = replacement_sample(p, size, random_state=rng)
+            return index, 1.0 / (size * drawn)
+        index, pi, _ = priority_sample(p, size, u=rng.random_sample(len(p)))
+        return index, 1.0 / pi
+
+
+class OptimalSampler(Selector):
+    """Rows that a weighted fit of a generalized linear model wants, by scores from a pilot fit.
+
+    Parameters
+    ----------
+    size : int, default=1000
+    family : str, default="binomial"
+        Classes are coded in sorted order.
+    criterion : str, default="optLs"
+        See :func:`subsampling_scores`.
+    mixture : float, default=0.1
+        Share of equal probabilities.
+    pilot_size : int or None, default=None
+        Rows of the pilot; None is ``max(20 p, size / 5)``.
+    random_state : int, RandomState or None, default=None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statkit.sampling import OptimalSampler
+    >>> X = np.random.default_rng(0).standard_normal((5000, 2))
+    >>> y = X[:, 0] > np.random.default_rng(1).standard_normal(5000)
+    >>> OptimalSampler(100, random_state=0).fit(X, y).weights_.min() >= 1
+    np.True_
+
+    References
+    ----------
+    H. Wang, R. Zhu and P. Ma (2018), Optimal Subsampling for Large Sample Logistic Regression.
+    """
+
+    _needs_y = True
+
+    def __init__(
+        self, size=1000, *, family="binomial", criterion="optLs", mixture=0.1, pilot_size=None, random_state=None
+    ):
+        self.size = size
+        self.family = family
+        self.criterion = criterion
+        self.mixture = mixture
+        self.pilot_size = pilot_size
+        self.random_state = random_state
+
+    def _select(self, X, y, size):
+        # The plan does the same on any source; here its draw is all that is wanted.
+        from statkit.plans import Subsample
+        from statkit.regression import GLMClassifier, GLMRegressor
+
+        seed = int(_generator(self.random_state).randint(2**31 - 1))
+        plan = Subsample(
+            size, pilot_size=self.pilot_size, criterion=self.criterion, mixture=self.mixture, refine=None, combine="none"
+        )
+        classes = self.family in ("binomial", "softmax")
+        model = GLMClassifier(plan=plan, random_state=seed) if classes else GLMRegressor(
+            self.family, plan=plan, random_state=seed
+        )  # fmt: skip
+        estimate = model.fit(X, y).estimate_
+        return estimate.sample_indices, estimate.sample_weights
