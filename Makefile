@@ -11,7 +11,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 
-.PHONY: demo test test-slow lint bench wheel clean
+.PHONY: demo test test-slow test-engines lint bench wheel clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/.installed
@@ -23,6 +23,10 @@ test: lint
 
 test-slow: .venv/.installed-test
 	$(BIN)/python -m pytest -n 2 -m slow
+
+test-engines: .venv/.installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[dask,ray,spark]'
+	$(BIN)/python -m pytest tests/engines -m engines
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

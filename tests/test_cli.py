@@ -214,7 +214,7 @@ def test_every_family_saves(run, tmp_path, family):
 
 
 def test_saved_model_holds_the_estimate(model, rows):
-    from statkit.cli.model import load_model
+    from statkit.regression.model_document import load_model
 
     fit = load_model(model)
     expected = oracle(rows[1])

@@ -75,7 +75,7 @@ def fit(
         verbose=int(sys.stderr.isatty()),
     )
     if save is not None:
-        from statkit.cli.model import save_model
+        from statkit.regression.model_document import save_model
 
         save_model(model, save)
     typer.echo(_printed(model, output))

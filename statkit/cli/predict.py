@@ -30,7 +30,7 @@ def predict(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from statkit.cli.model import load_model, predicted_batches
+    from statkit.regression.model_document import load_model, predicted_batches
 
     fitted = load_model(model)
     schema = pa.schema([("prediction", pa.float64())])

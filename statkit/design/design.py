@@ -45,7 +45,7 @@ class Design:
     response_name: str = "y"
     formula: str | None = None
     token: str = ""
-    classes = None
+    classes: tuple | None = None
 
     def profile(self, rows: Rows) -> dict:
         """Summary of the raw rows that freezing needs (levels, states of transforms)."""

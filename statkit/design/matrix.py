@@ -35,9 +35,27 @@ class MatrixDesign(Design):
         self.response_name = response_name
         self.classes = classes
 
+    predictor_columns = ()
+
     @property
     def token(self) -> str:
         return hashlib.sha1(repr((self.names, self.na_action)).encode()).hexdigest()
+
+    def to_dict(self) -> dict:
+        """Everything that predictions need, as plain values."""
+        return {
+            "kind": "MatrixDesign",
+            "names": list(self.names[int(self.intercept) :]),
+            "intercept": self.intercept,
+            "na_action": self.na_action,
+            "response_name": self.response_name,
+        }
+
+    @classmethod
+    def from_dict(cls, kept: dict):
+        """The design that `to_dict` described."""
+        options = {name: kept[name] for name in ("intercept", "na_action", "response_name")}
+        return cls(kept["names"], **options)
 
     def encode(self, rows):
         beside = rows.beside
@@ -67,7 +85,9 @@ class MatrixDesign(Design):
             limit = np.where(missing, np.nan, 0.0)
             X = X.copy()
             X[np.flatnonzero(missing)] = 0
-        return self._block(X, None, None, rows.beside.get("offset"), None, rows.first_row, rows.n_rows, 0), limit
+        return self._block(
+            X, None, None, rows.beside.get("offset"), None, rows.first_row, rows.n_rows, 0
+        ), limit
 
     def _block(self, X, y, weight, offset, group, numbers, n_read, n_missing):
         dense = csr = None

@@ -18,18 +18,22 @@ __all__ = [
 
 
 def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
-    """The engine that a parameter ``engine`` names.
+    """The engine that a parameter ``engine`` stands for.
 
     Parameters
     ----------
-    engine : {"threads", "serial", "processes"} or Engine
+    engine : str, client or Engine
+        "threads", "serial", "processes"; a ``distributed.Client``, ``"dask://host:port"``; the initialised module
+        ``ray`` or ``"ray"``; a ``SparkSession`` or ``"spark"``; the name of a joblib backend.
     n_jobs : int or None
-        Workers of a named engine; None is one for each processor.
+        Workers of a named engine on this machine; None is one for each processor.
 
     Raises
     ------
+    ImportError
+        If the engine's package is not installed; the message names the extra that installs it.
     ValueError
-        For any other name.
+        For anything else.
     """
     if isinstance(engine, Engine):
         return engine
@@ -41,4 +45,52 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
         from statkit.engines.processes import ProcessesEngine
 
         return ProcessesEngine(n_jobs)
-    raise ValueError(f"engine must be 'threads', 'serial', 'processes' or an Engine object, not {engine!r}")
+    cluster = _cluster(engine)
+    if cluster is not None:
+        return cluster
+    if isinstance(engine, str):
+        from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+
+        if engine in BACKENDS or engine in EXTERNAL_BACKENDS:
+            from statkit.engines.joblib import JoblibEngine
+
+            return JoblibEngine(engine, n_jobs)
+    raise ValueError(
+        "engine must be 'threads', 'serial', 'processes', a distributed.Client or 'dask://host:port', ray, a "
+        f"SparkSession, a joblib backend's name or an Engine object, not {engine!r}"
+    )
+
+
+def _cluster(engine) -> Engine | None:
+    """The adapter of a cluster's client, told by its type's name so that nothing is imported in vain."""
+    home = type(engine).__module__.split(".")[0]
+    if home == "distributed" or (
+        isinstance(engine, str) and engine.startswith(("dask://", "tcp://", "tls://"))
+    ):
+        from statkit.engines.dask import DaskEngine
+
+        return DaskEngine(engine)
+    if engine == "ray" or getattr(engine, "__name__", None) == "ray":
+        from statkit.engines.ray import RayEngine
+
+        return RayEngine(_imported("ray", "ray"))
+    if home == "pyspark":
+        from statkit.engines.spark import SparkEngine
+
+        return SparkEngine(engine)
+    if engine == "spark":
+        from statkit.engines.spark import SparkEngine
+
+        return SparkEngine(_imported("pyspark.sql", "spark").SparkSession.builder.getOrCreate())
+    return None
+
+
+def _imported(module: str, extra: str):
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ImportError(
+            f"engine {extra!r} needs a package: pip install 'statkit-methods[{extra}]'"
+        ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
@@ -26,7 +27,7 @@ def _blas_controller():
     return ThreadpoolController().select(user_api="blas")
 
 
-class one_blas_thread:  # noqa: N801 - used as a function
+class one_blas_thread:
     """Context in which BLAS uses one thread: sums repeat bit for bit and workers do not compete.
 
     The limit belongs to the process: the first to enter sets it, the last to leave lifts it.
@@ -180,6 +181,6 @@ class Engine:
 _tokens = itertools.count()
 
 
-def fresh_token() -> str:
-    """A token that no earlier session of this process had."""
-    return f"session-{next(_tokens)}"
+def fresh_token(engine: str) -> str:
+    """A token that no other session has, in this process or another, of this run or an earlier one."""
+    return f"{engine}-{uuid.uuid4().hex[:12]}-{next(_tokens)}"

@@ -10,32 +10,14 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 
-from statkit.engines.engine import CACHE_BYTES, BlockCache, Engine, Session, fresh_token, one_blas_thread
+from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
 from statkit.engines.local import n_workers
+from statkit.engines.worker import forget, work
 
 __all__ = ["ProcessesEngine"]
 
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 _ATTEMPTS = 3
-
-# In a worker: the caches of the sessions that are open. A new session of the same parent replaces old ones.
-_caches: dict[str, BlockCache] = {}
-
-
-def _work(token, cache_bytes, load, partition, task, args):
-    cache = _caches.get(token)
-    if cache is None:
-        cache = _caches[token] = BlockCache(cache_bytes)
-    with one_blas_thread():
-        block = cache.get(partition.key)
-        if block is None:
-            block = load(partition)
-            cache.offer(partition.key, block)
-        return task(block, *args)
-
-
-def _forget(token):
-    _caches.pop(token, None)
 
 
 @lru_cache(maxsize=64)
@@ -62,7 +44,7 @@ class ProcessesSession(Session):
     def __init__(self, load, partitions, cache_bytes, progress, n_jobs):
         super().__init__(load, partitions, cache_bytes, progress)
         self.n_jobs = n_jobs
-        self.token = fresh_token()
+        self.token = fresh_token("processes")
         self._home = {p.key: i % n_jobs for i, p in enumerate(self.partitions)}
 
     def _answers(self, task, args, chosen):
@@ -70,10 +52,10 @@ class ProcessesSession(Session):
             home = self._home[partition.key]
             share = self.cache_bytes // self.n_jobs
             try:
-                return _executor(home).submit(_work, self.token, share, self.load, partition, task, args)
+                return _executor(home).submit(work, self.token, share, self.load, partition, task, args)
             except BrokenProcessPool:
                 _replace(home)
-                return _executor(home).submit(_work, self.token, share, self.load, partition, task, args)
+                return _executor(home).submit(work, self.token, share, self.load, partition, task, args)
 
         running = {submit(p): (index, 1) for index, p in enumerate(chosen)}
         try:
@@ -94,7 +76,7 @@ class ProcessesSession(Session):
     def close(self):
         for number in range(self.n_jobs):
             try:
-                _executor(number).submit(_forget, self.token)
+                _executor(number).submit(forget, self.token)
             except BrokenProcessPool:
                 _replace(number)
 

@@ -27,6 +27,11 @@ _ALIASED = 1e-11
 _CANCELLATION = 1e-6
 
 
+def _r(A: np.ndarray) -> np.ndarray:
+    """Triangular factor R of A."""
+    return np.asarray(np.linalg.qr(A, mode="r"))
+
+
 class Triangle:
     """R of the rows seen so far, mergeable: [R₁; R₂] is factored again."""
 
@@ -34,7 +39,7 @@ class Triangle:
         self.R = R
 
     def merge(self, other):
-        return Triangle(np.linalg.qr(np.vstack([self.R, other.R]), mode="r"))
+        return Triangle(_r(np.vstack([self.R, other.R])))
 
 
 def triangle(block, center, scale) -> dict:
@@ -43,7 +48,7 @@ def triangle(block, center, scale) -> dict:
     X = block.to_dense()
     if block.weight is not None:
         X *= np.sqrt(block.weight)[:, None]
-    return {"R": Triangle(np.linalg.qr(X, mode="r"))}
+    return {"R": Triangle(_r(X))}
 
 
 class QRFactor:
@@ -52,7 +57,7 @@ class QRFactor:
     def __init__(self, R: np.ndarray, penalty: np.ndarray | None):
         q = R.shape[1]
         if penalty is not None:
-            R = np.linalg.qr(np.vstack([R, np.diag(np.sqrt(penalty))]), mode="r")
+            R = _r(np.vstack([R, np.diag(np.sqrt(penalty))]))
         length = np.linalg.norm(R, axis=0)
         keep = np.zeros(q, bool)
         basis = np.zeros((0, R.shape[0]))
@@ -66,7 +71,7 @@ class QRFactor:
         self.size = q
         self.keep = None if keep.all() else keep
         self._kept = keep
-        self._R = np.linalg.qr(R[:, keep], mode="r")
+        self._R = _r(R[:, keep])
 
     @property
     def rank(self) -> int:

@@ -87,7 +87,7 @@ def report(problem, plan, result, **known) -> Estimate:
         meat=None if e.meat is None else problem.public_matrix(_matrix(e.meat), inverse=True),
         response=design.response_name,
         formula=design.formula,
-        classes=design.classes,
+        classes=design.classes if problem.classes is None else problem.classes,
         plan=repr(plan),
         engine=problem.engine_name,
         rows_read=session.n_rows,

@@ -32,7 +32,8 @@ def with_estimated_shape(plan, problem):
         problem.shape = np.array([alpha])
         result, null = plan.solve(problem, (theta, null))
         theta = np.where(np.isnan(result.theta), 0.0, result.theta)
-        before, alpha, information = alpha, *_improve(problem, theta, alpha)
+        before = alpha
+        alpha, information = _improve(problem, theta, alpha)
         if np.log(alpha / before) ** 2 * information < plan.tol**2:
             break
     problem.shape = np.array([alpha])

@@ -56,6 +56,7 @@ class RegressionBase(BaseEstimator):
                 seed=self._seed(), progress=progress,
             )  # fmt: skip
             problem.started = started
+            problem.classes = fitted.get("classes_")
             problem.session.n_rounds += n_profile
             plan = self._plan()
             with one_blas_thread():
@@ -106,7 +107,9 @@ class RegressionBase(BaseEstimator):
                 f"l1_ratio = {self.l1_ratio!r}: this plan fits ridge penalties only; set l1_ratio=0"
             )
         if self.cov_type not in COV_TYPES:
-            raise ValueError(f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}")
+            raise ValueError(
+                f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}"
+            )
         if self.na_action not in ("drop", "raise"):
             raise ValueError(f"na_action must be 'drop' or 'raise', not {self.na_action!r}")
 
@@ -118,7 +121,9 @@ class RegressionBase(BaseEstimator):
         names = roles.names()
         if names:
             role, name = next(iter(names.items()))
-            raise ValueError(f"{role} = {name!r} names a column, but X is a plain matrix without column names")
+            raise ValueError(
+                f"{role} = {name!r} names a column, but X is a plain matrix without column names"
+            )
         # `reset` would change the estimator before anything can fail.
         X, y = self._validated(X, roles.y, fitted)
         y, classes = self._response(y)
@@ -135,7 +140,10 @@ class RegressionBase(BaseEstimator):
         if classes is not None:
             fitted["classes_"] = classes
         design = MatrixDesign(
-            [f"x{j}" for j in range(p)], intercept=self.fit_intercept, na_action=self.na_action, classes=classes
+            [f"x{j}" for j in range(p)],
+            intercept=self.fit_intercept,
+            na_action=self.na_action,
+            classes=classes,
         )
         return as_source(X, y=y, weight=weight, offset=offset, group=group), design, self._family(classes)
 
@@ -202,18 +210,32 @@ class RegressionBase(BaseEstimator):
         """Linear predictors (n,) or (n, K) of new rows; NaN for rows with missing values."""
         check_is_fitted(self, "estimate_")
         if self._design.columns or not (is_matrix(X) or is_frame(X)):
-            from statkit.regression._tabular import predicted_eta
+            from statkit.regression._tabular import eta_of_partition, predicted
 
-            return predicted_eta(self, X, offset)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype="numeric", reset=False,
-            ensure_all_finite="allow-nan" if self.na_action == "drop" else True,
-        )  # fmt: skip
+            return predicted(eta_of_partition, self, X, offset)
+        X = self._checked(X)
         eta = X @ self._slopes() + self._intercepts()
         if offset is not None:
             offset = as_vector(offset, "offset", X.shape[0])
             eta = eta + (offset if eta.ndim == 1 else offset[:, None])
         return np.asarray(eta)
+
+    def _eta_and_error(self, X, offset=None) -> tuple[np.ndarray, np.ndarray]:
+        """Linear predictors of new rows and their standard errors, (n,) each."""
+        check_is_fitted(self, "estimate_")
+        from statkit.regression._tabular import eta_and_error, predicted
+
+        if is_frame(X) and not self._design.columns:
+            X = self._checked(X)
+        both = predicted(eta_and_error, self, X, offset)
+        return both[:, 0], both[:, 1]
+
+    def _checked(self, X):
+        """New rows of a plain matrix."""
+        return validate_data(
+            self, X, accept_sparse="csr", dtype="numeric", reset=False,
+            ensure_all_finite="allow-nan" if self.na_action == "drop" else True,
+        )  # fmt: skip
 
     def _slopes(self):
         """Slopes for η: (p,), or (p, K) with several predictors."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from statkit.engines import ThreadsEngine
 from statkit.regression._data import as_vector, group_codes, is_frame, is_matrix
 
-__all__ = ["mean_of_partition", "predicted_eta", "tabular"]
+__all__ = [
+    "eta_and_error",
+    "eta_of_partition",
+    "mean_of_partition",
+    "open_for_prediction",
+    "predicted",
+    "tabular",
+]
 
 #: Most classes that a response in a file may have: more is a number that was taken for a label.
 _MOST_CLASSES = 1_000
@@ -33,7 +41,9 @@ def tabular(model, X, roles, fitted):
         beside["group"] = group_codes(arrays["group"])
     if isinstance(X, Source):
         if any(v is not None for v in beside.values()):
-            raise ValueError("arrays beside a Source are not read: give columns' names, or make the Source with them")
+            raise ValueError(
+                "arrays beside a Source are not read: give columns' names, or make the Source with them"
+            )
         source = X
     else:
         source = as_source(X, **beside)
@@ -111,6 +121,7 @@ def _classes_in(model, source, named, X) -> np.ndarray:
     """Classes of a response that is a column or an expression, from one pass over it."""
     from statkit.regression._fit import freeze
 
+    design: Any
     if model.formula is None:
         from statkit.design.frame import FrameDesign
 
@@ -127,7 +138,7 @@ def _classes_in(model, source, named, X) -> np.ndarray:
     engine = ThreadsEngine(1)
     design, _ = freeze(design, source, engine)
     if design.classes is not None:
-        classes = list(design.classes)
+        classes = np.asarray(design.classes)
     else:
         with engine.open(partial(_distinct, source, design), source.partitions(), cache=False) as session:
             values = session.round(_itself)["values"].values
@@ -137,9 +148,10 @@ def _classes_in(model, source, named, X) -> np.ndarray:
                 "class; use GLMRegressor"
             )
         classes = values.astype(int) if (values == np.floor(values)).all() else values
-    classes = np.asarray(classes)
     if len(classes) < 2:
-        raise ValueError(f"Classifier can't train when only one class is present: every label is {classes[0]!r}")
+        raise ValueError(
+            f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
+        )
     return classes
 
 
@@ -167,8 +179,18 @@ def eta_of_partition(source, model, partition) -> np.ndarray:
     return eta
 
 
-def _eta_summary(source, model, partition):
-    return {"eta": Pieces([eta_of_partition(source, model, partition)])}
+def eta_and_error(source, model, partition) -> np.ndarray:
+    """Linear predictor and its standard error for the rows of a partition, (n, 2)."""
+    design = model._design
+    block, _ = design.encode_predictors(source.read(partition, design.predictor_columns))
+    V = model.estimate_.covariance[np.ix_(design.position, design.position)]
+    values, vectors = np.linalg.eigh(np.where(np.isnan(V), 0.0, V))
+    error = block.row_norms(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
+    return np.column_stack([eta_of_partition(source, model, partition), error])
+
+
+def _summary(answer, source, model, partition):
+    return {"rows": Pieces([answer(source, model, partition)])}
 
 
 class Pieces:
@@ -188,7 +210,7 @@ def open_for_prediction(model, X, offset=None):
     if isinstance(X, Source):
         return X
     if is_matrix(X):
-        X = _named(model, X)
+        X = _named(model, X) if model._design.columns else model._checked(X)
     elif is_frame(X) and model.formula is None:
         from sklearn.utils.validation import _check_feature_names
 
@@ -218,17 +240,16 @@ def _named(model, X):
     return pd.DataFrame(X, columns=names)
 
 
-def predicted_eta(model, X, offset=None) -> np.ndarray:
-    """Linear predictors of all rows of ``X``."""
+def predicted(answer, model, X, offset=None) -> np.ndarray:
+    """``answer(source, model, partition)`` for all rows of ``X``, in order."""
     source = open_for_prediction(model, X, offset)
-    partitions = source.partitions()
-    K = model._fitted_family.predictors
-    if not partitions:
-        return np.empty(0) if K == 1 else np.empty((0, K))
     try:
+        partitions = source.partitions()
+        if not partitions:
+            raise ValueError("there are no rows to predict")
         engine = ThreadsEngine(model.n_jobs)
-        with engine.open(partial(_eta_summary, source, model), partitions, cache=False) as session:
-            return np.concatenate(session.round(_itself)["eta"].arrays)
+        with engine.open(partial(_summary, answer, source, model), partitions, cache=False) as session:
+            return np.concatenate(session.round(_itself)["rows"].arrays)
     finally:
         if source is not X:
             source.close()

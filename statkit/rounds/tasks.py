@@ -128,7 +128,9 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
             out["pearson"] = float(np.sum(np.divide(r * r, w, out=np.zeros_like(w), where=w > 0)))
     if want.sums:
         out["sums"] = _Sums(family.sums(eta, y, a, shape, (loss, r, w)))
-        if null is not None and (block.offset is not None or not block.intercept or family.name == "gaussian"):
+        if null is not None and (
+            block.offset is not None or not block.intercept or family.name == "gaussian"
+        ):
             flat = np.broadcast_to(null if K > 1 else null[0], eta.shape)
             eta0 = np.ascontiguousarray(flat if block.offset is None else _add(flat, block.offset))
             out["null"] = _Sums(family.sums(eta0, y, a, shape))

@@ -52,7 +52,9 @@ class _MappedMatrix(Source):
         self._beside = source._beside.portable(self._folder)
         X = source._X
         if hasattr(X, "indptr"):
-            self._arrays = [MappedArray(self._folder, n, getattr(X, n)) for n in ("data", "indices", "indptr")]
+            self._arrays = [
+                MappedArray(self._folder, n, getattr(X, n)) for n in ("data", "indices", "indptr")
+            ]
         else:
             self._arrays = [MappedArray(self._folder, "X", X)]
 

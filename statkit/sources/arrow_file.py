@@ -29,7 +29,11 @@ def open_arrow(path: str, beside=None):
         with pa.OSFile(path) as file, pa.ipc.open_stream(file) as reader:
             return spool(reader, reader.schema, beside, name=os.path.basename(path))
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is not a readable Arrow file (truncated, or of another format): {error}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error) -> ValueError:
+    return ValueError(f"{path} is not a readable Arrow file (truncated, or of another format): {error}")
 
 
 class ArrowFileSource(Source):
@@ -44,7 +48,7 @@ class ArrowFileSource(Source):
             schema = reader.schema
             sizes = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
         except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{path} is not a readable Arrow file (truncated, or of another format): {error}") from None
+            raise _unreadable(path, error) from None
         self.schema = dict(zip(schema.names, schema.types, strict=True))
         partitions: list[Partition] = []
         first = 0
@@ -63,7 +67,9 @@ class ArrowFileSource(Source):
             if column not in self.schema:
                 raise column_not_found(column, self.schema)
         if file_stamp(partition.path, None) != partition.stamp:
-            raise ValueError(f"{partition.path} changed between passes over it: its size or time is not what it was")
+            raise ValueError(
+                f"{partition.path} changed between passes over it: its size or time is not what it was"
+            )
         batch = _reader(partition.path, partition.stamp).get_batch(partition.unit)
         table = pa.Table.from_batches([batch]).select(list(columns))
         where = f"{os.path.basename(partition.path)}, record batch {partition.unit}"

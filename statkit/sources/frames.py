@@ -105,8 +105,14 @@ def _columns_of(frame) -> list[str]:
     names = list(frame.schema.names if hasattr(frame, "num_rows") else frame.columns)
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"column names must be strings, {name!r} is {type(name).__name__}: rename the columns")
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1] if len(set(names)) < len(names) else []
+            raise TypeError(
+                f"column names must be strings, {name!r} is {type(name).__name__}: rename the columns"
+            )
+    twice = (
+        [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if len(set(names)) < len(names)
+        else []
+    )
     if twice:
         raise ValueError(f"the data have more than one column named {twice[0]!r}: rename them")
     return names
@@ -136,7 +142,9 @@ def _as_arrow(frame, name):
         try:
             column = pa.array(frame[name], from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-            raise ValueError(f"column {name!r} holds values of several types or an unknown type: {error}") from None
+            raise ValueError(
+                f"column {name!r} holds values of several types or an unknown type: {error}"
+            ) from None
     kind = column.type
     if pa.types.is_string_view(kind):
         column = column.cast(pa.large_string())

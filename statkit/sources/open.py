@@ -23,9 +23,7 @@ _ARROW = re.compile(r"\.(arrow|feather|ipc|arrows)$", re.IGNORECASE)
 _PARQUET = re.compile(r"\.(parquet|pq|parq)$", re.IGNORECASE)
 
 
-def as_source(
-    X, y=None, weight=None, offset=None, group=None, *, rows_per_partition: int = 65_536
-) -> Source:
+def as_source(X, y=None, weight=None, offset=None, group=None, *, rows_per_partition: int = 65_536) -> Source:
     """A source on the rows of ``X``.
 
     Parameters
@@ -190,6 +188,10 @@ def _from_url(url: str):
 
             inner, path = fsspec.core.url_to_fs(url)
             filesystem = fs.PyFileSystem(fs.FSSpecHandler(inner))
+        except ImportError:
+            raise ValueError(
+                f"{url} cannot be opened: {first}; pip install 'statkit-methods[remote]' adds file systems"
+            ) from None
         except Exception:
             raise ValueError(f"{url} cannot be opened: {first}") from None
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -214,6 +216,5 @@ def _sniff(path: str) -> str:
         return "parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
-    if head and b"\0" not in head and (b"," in head or b"\t" in head) and b"\n" in head and "." not in os.path.basename(path):
-        return "csv"
-    return ""
+    text = head and b"\0" not in head and b"\n" in head and (b"," in head or b"\t" in head)
+    return "csv" if text and "." not in os.path.basename(path) else ""

@@ -96,7 +96,7 @@ class MappedArray:
     def __init__(self, folder, name: str, array: np.ndarray):
         self.path = os.path.join(folder.path, f"{name}.npy")
         np.save(self.path, array)
-        self._array = None
+        self._array: np.ndarray | None = None
 
     @property
     def array(self) -> np.ndarray:

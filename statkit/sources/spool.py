@@ -52,19 +52,22 @@ def spool(batches, schema, beside=None, name: str = "stream") -> SpooledSource:
 
     folder = TemporaryFolder()
     path = os.path.join(folder.path, "spool.parquet")
-    writer, waiting, rows = None, [], 0
+    writer, plain, waiting, rows = None, None, [], 0
     try:
         for batch in batches:
             table = pa.table(batch) if not isinstance(batch, pa.Table) else batch
             schema = table.schema if schema is None else schema
-            plain = plain_schema(schema, pa) if writer is None else plain
+            plain = plain or plain_schema(schema, pa)
             if set(table.column_names) != set(plain.names):
                 odd = sorted(set(table.column_names) ^ set(plain.names))
-                raise ValueError(f"a batch of the {name} has other columns than the first one: {', '.join(odd)}")
+                raise ValueError(
+                    f"a batch of the {name} has other columns than the first one: {', '.join(odd)}"
+                )
             try:
                 table = table.select(plain.names).cast(plain)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                raise ValueError(f"a batch of the {name} has other column types than the first one: {error}") from None
+                what = f"a batch of the {name} has other column types than the first one"
+                raise ValueError(f"{what}: {error}") from None
             writer = writer or pq.ParquetWriter(path, plain, compression="lz4")
             waiting.append(table)
             rows += table.num_rows

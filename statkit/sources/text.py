@@ -73,7 +73,9 @@ def _batches(paths, types, csv):
             _raise(error, path, None, pa)
         schema = seen = seen or reader.schema
         if reader.schema.names != seen.names:
-            raise ValueError(f"{path} has other columns than the first file: {', '.join(reader.schema.names)}")
+            raise ValueError(
+                f"{path} has other columns than the first file: {', '.join(reader.schema.names)}"
+            )
         for mine, first in zip(reader.schema, seen, strict=True):
             if mine.type != first.type:
                 raise _Contradiction(mine.name, _common(first.type, mine.type, pa))

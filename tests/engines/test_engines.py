@@ -154,7 +154,7 @@ def test_progress_counts_rows():
     assert seen[-1] == (1, 130, 130) and len(seen) == 13
 
 
-@pytest.mark.parametrize("bad", ["dask", 3, None])
+@pytest.mark.parametrize("bad", ["dusk", 3, None])
 def test_unknown_engines_are_refused(bad):
     with pytest.raises(ValueError, match="engine must be"):
         resolve_engine(bad)

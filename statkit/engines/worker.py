@@ -1,0 +1,35 @@
+"""What runs in a worker process of any engine: load or find the block, do the task, answer.
+
+Blocks are kept in the worker's module, where the next round's task finds them: an engine's own store would
+move them or hold them twice.
+"""
+
+from __future__ import annotations
+
+from statkit.engines.engine import BlockCache, one_blas_thread
+
+__all__ = ["forget", "work"]
+
+_caches: dict[str, BlockCache] = {}
+# Sessions of which a worker keeps blocks: one that was never closed must not keep its memory for good.
+_MOST_SESSIONS = 4
+
+
+def work(token: str, cache_bytes: int, load, partition, task, args):
+    """Answer of ``task`` for a partition; the block is kept for the session's next round if it fits."""
+    cache = _caches.get(token)
+    if cache is None:
+        while len(_caches) >= _MOST_SESSIONS:
+            _caches.pop(next(iter(_caches)), None)
+        cache = _caches.setdefault(token, BlockCache(cache_bytes))
+    with one_blas_thread():
+        block = cache.get(partition.key)
+        if block is None:
+            block = load(partition)
+            cache.offer(partition.key, block)
+        return task(block, *args)
+
+
+def forget(token: str) -> None:
+    """Drop a session's blocks."""
+    _caches.pop(token, None)

@@ -1,0 +1,134 @@
+"""Real Dask, Ray and Spark on this machine: the bits of the serial engine, errors as they were raised, lost workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from statkit.datasets import write_glm_parquet
+from statkit.engines import resolve_engine
+from statkit.regression import GLMRegressor, glm
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("rows") / "rows.parquet")
+    write_glm_parquet(path, 40_000, 3, family="binomial", random_state=0, row_group_size=5_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exact(path):
+    return glm("y ~ x0 + x1 + x2", path, "binomial", engine="serial").estimate_
+
+
+@pytest.fixture(scope="module")
+def dask_client():
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp"
+    )
+    with cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ray_module():
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def spark_session():
+    sql = pytest.importorskip("pyspark.sql")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    options = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+    builder = sql.SparkSession.builder.master("local[2]")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(params=["dask_client", "ray_module", "spark_session"])
+def cluster(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_same_bits_as_serial(cluster, path, exact):
+    far = glm("y ~ x0 + x1 + x2", path, "binomial", engine=cluster).estimate_
+    assert (far.params == exact.params).all() and (far.bse == exact.bse).all() and far.llf == exact.llf
+
+
+def test_data_in_memory(cluster):
+    X = np.random.default_rng(0).normal(size=(100_000, 2))
+    y = X @ [1.0, 2.0] + np.random.default_rng(1).normal(size=100_000)
+    here, far = GLMRegressor(engine="serial").fit(X, y), GLMRegressor(engine=cluster).fit(X, y)
+    assert (here.coef_ == far.coef_).all()
+    assert "client" not in str(vars(far.estimate_)).lower()
+
+
+def test_errors_come_back_as_they_were_raised(cluster, path):
+    with pytest.raises(ValueError, match=r"poisson needs y >= 0.*row \d+"):
+        glm("I(x0) ~ x1", path, "poisson", engine=cluster)
+
+
+def test_fitted_estimators_carry_no_client(dask_client, path):
+    import pickle
+
+    fit = glm("y ~ x0", path, "binomial", engine=dask_client)
+    fit.set_params(engine="serial")
+    assert b"distributed" not in pickle.dumps(fit)
+
+
+def slow_sum(block, seconds):
+    time.sleep(seconds)
+    return {"sum": float(block.y.sum())}
+
+
+def test_a_killed_dask_worker_changes_nothing(dask_client, path):
+    from functools import partial
+
+    from statkit.design import FormulaDesign
+    from statkit.families import resolve_family
+    from statkit.regression._fit import load_block
+    from statkit.sources import as_source
+
+    source = as_source(path)
+    design = FormulaDesign("y ~ x0", source.schema).freeze(None)
+    load = partial(load_block, source, design, resolve_family("binomial"))
+    with resolve_engine(dask_client).open(load, source.partitions()) as session:
+        before = session.round(slow_sum, 0.0)
+        victim = next(iter(dask_client.run(os.getpid).values()))
+        killer = subprocess.Popen(
+            [sys.executable, "-c", f"import time,os; time.sleep(.4); os.kill({victim}, {signal.SIGKILL:d})"]
+        )
+        assert session.round(slow_sum, 0.3) == before
+        killer.wait()
+        dask_client.wait_for_workers(2, timeout=60)
+        assert session.round(slow_sum, 0.0) == before
+
+
+@pytest.mark.parametrize("name", ["loky", "threading"])
+def test_joblib_backends(name, path, exact):
+    far = glm("y ~ x0 + x1 + x2", path, "binomial", engine=name, n_jobs=2).estimate_
+    assert (far.params == exact.params).all()
+
+
+@pytest.mark.parametrize(
+    ("engine", "extra"), [("ray", "ray"), ("spark", "spark"), ("dask://127.0.0.1:1", "dask")]
+)
+def test_a_missing_package_names_its_extra(engine, extra, monkeypatch):
+    for module in ("ray", "pyspark", "pyspark.sql", "distributed"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"statkit-methods\[{extra}\]"):
+        resolve_engine(engine)
