@@ -103,11 +103,23 @@ def machine() -> dict:
     processor = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        models = [
+            line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
         processor = models[0] if models else processor
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = {}
-    for name in ("numpy", "scipy", "numba", "pandas", "pyarrow", "scikit-learn", "statsmodels", "glum", "tabmat"):
+    for name in (
+        "numpy",
+        "scipy",
+        "numba",
+        "pandas",
+        "pyarrow",
+        "scikit-learn",
+        "statsmodels",
+        "glum",
+        "tabmat",
+    ):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
@@ -127,7 +139,9 @@ def arguments(lines: dict) -> argparse.Namespace:
     """``--size``, ``--only LINE …`` and, for the script itself, ``--child``."""
     parser = argparse.ArgumentParser(description="Lines: " + ", ".join(lines))
     parser.add_argument("--size", choices=("small", "full"), default="full")
-    parser.add_argument("--only", nargs="+", choices=list(lines), metavar="LINE", help="measure these lines only")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(lines), metavar="LINE", help="measure these lines only"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -148,7 +162,9 @@ def show(path: Path, order: list[str]) -> None:
     """Print the table of a results file."""
     known = json.loads(path.read_text())
     m = known["machine"]
-    print(f"\n{m['processor']}, {m['cores']} cores, {m['memory_gb']} GB; Python {m['python']}; size {known['size']}")
+    print(
+        f"\n{m['processor']}, {m['cores']} cores, {m['memory_gb']} GB; Python {m['python']}; size {known['size']}"
+    )
     rows = [(line["work"], line["target"], line["measured"], "yes" if line["met"] else "NO")
             for key in order if (line := known["lines"].get(key))]  # fmt: skip
     rows.insert(0, ("work", "target", "measured", "met"))

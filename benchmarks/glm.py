@@ -7,10 +7,10 @@ thread too. Loading compiled kernels (about a second in a new process) and impor
 few rows first. Distances are root mean squares over coefficients, in standard errors.
 """
 
-# ruff: noqa: E402 - the harness sets the number of BLAS threads before numpy is imported
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 import tempfile
@@ -31,6 +31,10 @@ N_MEMORY = {"small": 100_000, "full": 1_000_000}
 N_PARQUET = {"small": 1_000_000, "full": 10_000_000}
 
 
+# A folder in which simulated files stay for the next run (1.7 GB each at full size).
+KEEP = os.environ.get("STATKIT_BENCHMARK_FILES")
+
+
 # -- in memory ------------------------------------------------------------------------------------------------------
 
 
@@ -47,7 +51,9 @@ def _maximum(X, y, family, link):
 
     kind = resolve_family(family, link)
     Z = np.column_stack([np.ones(len(X)), X])
-    beta = np.linalg.lstsq(Z, kind.link_function(np.clip(0.8 * y + 0.2 * y.mean(), 1e-3, None)), rcond=None)[0]
+    beta = np.linalg.lstsq(Z, kind.link_function(np.clip(0.8 * y + 0.2 * y.mean(), 1e-3, None)), rcond=None)[
+        0
+    ]
     r, w = np.empty(len(y)), np.empty(len(y))
     for _ in range(12):
         kind.link(Z @ beta, y, None, np.empty(0), None, r, w)
@@ -82,7 +88,9 @@ def logistic(size):
     works = {
         "statkit": lambda: _of(GLMClassifier(n_jobs=1).fit(X, y)),
         "scikit-learn lbfgs": lambda: _of(LogisticRegression(C=np.inf).fit(X, y)),
-        "scikit-learn newton-cholesky": lambda: _of(LogisticRegression(C=np.inf, solver="newton-cholesky").fit(X, y)),
+        "scikit-learn newton-cholesky": lambda: _of(
+            LogisticRegression(C=np.inf, solver="newton-cholesky").fit(X, y)
+        ),
         "glum": lambda: _of(GeneralizedLinearRegressor(family="binomial", alpha=0).fit(X, y)),
     }
     GLMClassifier(n_jobs=1).fit(X[:30_000], y[:30_000])
@@ -213,7 +221,11 @@ def threads(size):
     )
     gain = run["figures"]["one"]["wall"] / run["figures"]["two"]["wall"]
     return h.Line(
-        f"2 threads against 1, logistic {n:,} x 21", ">= 1.6 x", f"{gain:.2f} x (wall)", gain >= 1.6, run["figures"]
+        f"2 threads against 1, logistic {n:,} x 21",
+        ">= 1.6 x",
+        f"{gain:.2f} x (wall)",
+        gain >= 1.6,
+        run["figures"],
     )
 
 
@@ -277,14 +289,17 @@ def _with_file(size, family, measure):
     from statkit.datasets import write_glm_parquet
 
     with tempfile.TemporaryDirectory(prefix="statkit-benchmark-") as folder:
-        path = Path(folder) / "simulated.parquet"
-        write_glm_parquet(path, N_PARQUET[size], 20, family=family, random_state=0)
+        path = Path(KEEP or folder) / f"{family}_{size}.parquet"
+        if not path.exists():
+            write_glm_parquet(path, N_PARQUET[size], 20, family=family, random_state=0)
         return measure(path)
 
 
 def parquet(size):
     figures = _with_file(
-        size, "binomial", lambda path: h.children(__file__, 1, "parquet_statkit", "parquet_irls", arguments=[path])
+        size,
+        "binomial",
+        lambda path: h.children(__file__, 1, "parquet_statkit", "parquet_irls", arguments=[path]),
     )
     ours, theirs = figures["parquet_statkit"], figures["parquet_irls"]
     cpu = ours["cpu"] / theirs["cpu"]
@@ -322,7 +337,9 @@ def child_parquet_irls(path):
 
 def linear(size):
     figures = _with_file(
-        size, "gaussian", lambda path: h.children(__file__, 3, "linear_statkit", "linear_read", arguments=[path])
+        size,
+        "gaussian",
+        lambda path: h.children(__file__, 3, "linear_statkit", "linear_read", arguments=[path]),
     )
     cpu = figures["linear_statkit"]["cpu"] / figures["linear_read"]["cpu"]
     return h.Line(
@@ -348,7 +365,9 @@ def child_linear_read(path):
 
 def imports(size):
     empty = h.wall_of([sys.executable, "-c", "pass"], 5)
-    seconds = h.wall_of([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import statkit"], 5)
+    seconds = h.wall_of(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import statkit"], 5
+    )
     return h.Line(
         "import statkit", "<= 0.5 s", f"{seconds:.3f} s (an empty interpreter {empty:.3f})", seconds <= 0.5,
         {"statkit": {"wall": seconds}, "python": {"wall": empty}},
@@ -372,7 +391,10 @@ def nist(size):
     for name, (X, y, certified) in problems.items():
         fit = GLMRegressor().fit(X, y).estimate_
         found[name] = {"digits": float(digits(fit.params, certified)), "rank": fit.rank}
-    met = all(v["digits"] >= (7 if k == "Filip" else 8) for k, v in found.items()) and found["Filip"]["rank"] == 11
+    met = (
+        all(v["digits"] >= (7 if k == "Filip" else 8) for k, v in found.items())
+        and found["Filip"]["rank"] == 11
+    )
     return h.Line(
         "NIST StRD, correct digits", ">= 8; Filip >= 7, not aliased",
         ", ".join(f"{name} {v['digits']:.1f}" for name, v in found.items()), met, found,
@@ -380,7 +402,8 @@ def nist(size):
 
 
 LINES = {
-    f.__name__: f for f in (logistic, poisson, gamma, probit, demo, parquet, linear, small, imports, threads, nist)
+    f.__name__: f
+    for f in (logistic, poisson, gamma, probit, demo, parquet, linear, small, imports, threads, nist)
 }
 
 

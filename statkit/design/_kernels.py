@@ -6,9 +6,43 @@ because the last bits of a BLAS product depend on the length of what it is given
 """
 
 import numpy as np
-from numba import njit
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from statkit._numba import add_columns_dot, add_cross, add_gram, add_rows_dot
+
+# Columns up to which plain loops beat BLAS.
+FEW = 4
+
+
+@intrinsic
+def _pointer(typing_context, address):
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.uintp), code
+
+
+@njit(cache=True, nogil=True)
+def side_by_side(addresses, strides, out):
+    """Copy float64 columns, given by address and stride in items, into the columns of C-ordered ``out``.
+
+    The columns are arrays of their own, often views of Arrow memory: by address one compiled loop serves any
+    number of them. Some rows of every column at a time, so that the rows of ``out`` stay in cache.
+    """
+    n, d = out.shape
+    T = 512
+    for start in range(0, n, T):
+        stop = min(start + T, n)
+        for j in range(d):
+            column = carray(_pointer(addresses[j]), (1 + (n - 1) * strides[j],), np.float64)
+            if strides[j] == 1:
+                for i in range(start, stop):
+                    out[i, j] = column[i]
+            else:
+                for i in range(start, stop):
+                    out[i, j] = column[i * strides[j]]
 
 
 @njit(cache=True, nogil=True)
@@ -52,6 +86,12 @@ def _fill(X, by_columns, start, m, center, scale, tile):
 @njit(cache=True, nogil=True)
 def dense_matvec(X, by_columns, center, scale, beta, out):
     n, d = X.shape
+    if d <= FEW:
+        for i in range(n):
+            for j in range(d):
+                x = (X[i, j] - center[j]) * scale[j] if center.size else X[i, j]
+                out[i] += x * beta[j]
+        return
     T = tile_rows(d)
     tile = np.empty((min(T, n), d))
     for start in range(0, n, T):
@@ -89,11 +129,39 @@ def matrix_transpose_matvec(X, r, out):
 
 
 @njit(cache=True, nogil=True)
-def narrow_sandwich(X, plain, by_columns, center, scale, w, gram, border):
-    """X'WX into ``gram`` and X'w into ``border`` for few columns, by general products of short tiles.
+def _weigh(X, start, m, w, r, weighted, border, moment):
+    """Rows times w, with the sums X'w and X'r while the rows are in cache; ``r`` is empty when not wanted."""
+    d = X.shape[1]
+    for i in range(m):
+        wi = w[start + i]
+        for j in range(d):
+            weighted[i, j] = X[i, j] * wi
+            border[j] += weighted[i, j]
+    if r.size:
+        for i in range(m):
+            ri = r[start + i]
+            for j in range(d):
+                moment[j] += X[i, j] * ri
 
-    With few columns a symmetric product spends its time on bookkeeping; w may be negative. ``plain`` tells that
-    X is C-ordered float64 without scaling, so that BLAS can read it in place.
+
+@njit(cache=True, nogil=True)
+def _add_few(X, weighted, m, gram):
+    """``X[:m].T @ weighted[:m]`` added to ``gram``: for a handful of columns a call of BLAS costs more."""
+    d = X.shape[1]
+    for j in range(d):
+        for k in range(d):
+            total = 0.0
+            for i in range(m):
+                total += X[i, j] * weighted[i, k]
+            gram[j, k] += total
+
+
+@njit(cache=True, nogil=True)
+def narrow_sandwich(X, plain, by_columns, center, scale, w, r, gram, border, moment):
+    """X'WX into ``gram``, X'w into ``border`` and X'r into ``moment`` for few columns.
+
+    General products of short tiles: with few columns a symmetric product spends its time on bookkeeping. w may
+    be negative. ``plain`` tells that X is C-ordered float64 without scaling, so that BLAS can read it in place.
     """
     n, d = X.shape
     T = 256
@@ -102,23 +170,23 @@ def narrow_sandwich(X, plain, by_columns, center, scale, w, gram, border):
     for start in range(0, n, T):
         m = min(T, n - start)
         if plain:
-            for i in range(m):
-                for j in range(d):
-                    weighted[i, j] = X[start + i, j] * w[start + i]
-                    border[j] += weighted[i, j]
-            add_cross(X[start:], weighted, m, gram)
+            _weigh(X[start : start + m], start, m, w, r, weighted, border, moment)
+            if d <= FEW:
+                _add_few(X[start : start + m], weighted, m, gram)
+            else:
+                add_cross(X[start:], weighted, m, gram)
         else:
             _fill(X, by_columns, start, m, center, scale, tile)
-            for i in range(m):
-                for j in range(d):
-                    weighted[i, j] = tile[i, j] * w[start + i]
-                    border[j] += weighted[i, j]
-            add_cross(tile, weighted, m, gram)
+            _weigh(tile, start, m, w, r, weighted, border, moment)
+            if d <= FEW:
+                _add_few(tile, weighted, m, gram)
+            else:
+                add_cross(tile, weighted, m, gram)
 
 
 @njit(cache=True, nogil=True)
-def wide_sandwich(X, by_columns, center, scale, w, gram, border):
-    """Upper triangle of X'WX into ``gram`` and X'w into ``border`` for many columns and w >= 0."""
+def wide_sandwich(X, by_columns, center, scale, w, r, gram, border, moment):
+    """Upper triangle of X'WX into ``gram``, X'w into ``border``, X'r into ``moment``; many columns and w >= 0."""
     n, d = X.shape
     T = 512
     tile = np.empty((T, d))
@@ -128,6 +196,8 @@ def wide_sandwich(X, by_columns, center, scale, w, gram, border):
         for i in range(m):
             root[i] = np.sqrt(w[start + i])
         _fill(X, by_columns, start, m, center, scale, tile)
+        if r.size:
+            add_columns_dot(tile, m, r[start:], moment)
         for i in range(m):
             for j in range(d):
                 tile[i, j] *= root[i]
@@ -158,8 +228,8 @@ def codes_transpose_matvec(codes, multiplier, r, out):
 
 
 @njit(cache=True, nogil=True)
-def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, w, out):
-    """Every cross product that involves a coded column, into the upper triangle of ``out``.
+def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, w, r, out, moment):
+    """Every cross product that involves a coded column, into the upper triangle of ``out``; X'r into ``moment``.
 
     Coded columns come after the dense ones and later parts have higher codes, so (row, column) of each
     update is known to lie above the diagonal.
@@ -181,6 +251,8 @@ def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, 
                 continue
             ma = multiplier[i, a] if multiplier.size else 1.0
             wa = wi * ma
+            if r.size:
+                moment[c] += r[i] * ma
             if intercept:
                 out[0, c] += wa
             for j in range(d):
