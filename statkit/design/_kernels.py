@@ -144,16 +144,37 @@ def _weigh(X, start, m, w, r, weighted, border, moment):
                 moment[j] += X[i, j] * ri
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(a, b):
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
 @njit(cache=True, nogil=True)
-def _add_few(X, weighted, m, gram):
-    """``X[:m].T @ weighted[:m]`` added to ``gram``: for a handful of columns a call of BLAS costs more."""
-    d = X.shape[1]
-    for j in range(d):
-        for k in range(d):
-            total = 0.0
+def few_sandwich(X, center, scale, w, r, gram, border, moment):
+    """Upper triangle of X'WX, X'w and X'r for a handful of columns: sums of a column each, without BLAS."""
+    n, d = X.shape
+    T = 1024
+    tile = np.empty((d, T))
+    weighted = np.empty(T)
+    for start in range(0, n, T):
+        stop = min(start + T, n)
+        m = stop - start
+        for j in range(d):
+            shift = center[j] if center.size else 0.0
+            factor = scale[j] if center.size else 1.0
             for i in range(m):
-                total += X[i, j] * weighted[i, k]
-            gram[j, k] += total
+                tile[j, i] = (X[start + i, j] - shift) * factor
+        for j in range(d):
+            for i in range(m):
+                weighted[i] = tile[j, i] * w[start + i]
+            border[j] += _dot(tile[j, :m], w[start:stop])
+            if r.size:
+                moment[j] += _dot(tile[j, :m], r[start:stop])
+            for k in range(j, d):
+                gram[j, k] += _dot(weighted[:m], tile[k, :m])
 
 
 @njit(cache=True, nogil=True)
@@ -171,17 +192,11 @@ def narrow_sandwich(X, plain, by_columns, center, scale, w, r, gram, border, mom
         m = min(T, n - start)
         if plain:
             _weigh(X[start : start + m], start, m, w, r, weighted, border, moment)
-            if d <= FEW:
-                _add_few(X[start : start + m], weighted, m, gram)
-            else:
-                add_cross(X[start:], weighted, m, gram)
+            add_cross(X[start:], weighted, m, gram)
         else:
             _fill(X, by_columns, start, m, center, scale, tile)
             _weigh(tile, start, m, w, r, weighted, border, moment)
-            if d <= FEW:
-                _add_few(tile, weighted, m, gram)
-            else:
-                add_cross(tile, weighted, m, gram)
+            add_cross(tile, weighted, m, gram)
 
 
 @njit(cache=True, nogil=True)
@@ -237,8 +252,14 @@ def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, 
     n, q = codes.shape
     d = X.shape[1]
     row = np.empty(d)
+    first = first_dense + d
+    # Sums by coded column side by side, so that a row touches one line of cache for each of its codes:
+    # w·m, w·m², r·m, then w·m·x of every dense column.
+    sums = np.zeros((out.shape[0] - first, 3 + d))
+    multiplied = multiplier.size > 0
     for i in range(n):
         wi = w[i]
+        ri = r[i] if r.size else 0.0
         if center.size:
             for j in range(d):
                 row[j] = (X[i, j] - center[j]) * scale[j] * wi
@@ -249,19 +270,26 @@ def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, 
             c = codes[i, a]
             if c < 0:
                 continue
-            ma = multiplier[i, a] if multiplier.size else 1.0
+            ma = multiplier[i, a] if multiplied else 1.0
             wa = wi * ma
-            if r.size:
-                moment[c] += r[i] * ma
-            if intercept:
-                out[0, c] += wa
+            at = c - first
+            sums[at, 0] += wa
+            sums[at, 1] += wa * ma
+            sums[at, 2] += ri * ma
             for j in range(d):
-                out[first_dense + j, c] += row[j] * ma
-            out[c, c] += wa * ma
+                sums[at, 3 + j] += row[j] * ma
             for b in range(a + 1, q):
                 e = codes[i, b]
                 if e >= 0:
-                    out[c, e] += wa * multiplier[i, b] if multiplier.size else wa
+                    out[c, e] += wa * multiplier[i, b] if multiplied else wa
+    for at in range(sums.shape[0]):
+        c = first + at
+        if intercept:
+            out[0, c] += sums[at, 0]
+        out[c, c] += sums[at, 1]
+        moment[c] += sums[at, 2]
+        for j in range(d):
+            out[first_dense + j, c] += sums[at, 3 + j]
 
 
 @njit(cache=True, nogil=True)

@@ -202,7 +202,9 @@ class Block:
             gram = np.zeros((d, d))
             border = np.zeros(d)
             part = moment[i : i + d]
-            if d <= _NARROW or not nonnegative:
+            if d <= k.FEW:
+                k.few_sandwich(self.dense, self.center, self.scale, w, r, gram, border, part)
+            elif d <= _NARROW or not nonnegative:
                 k.narrow_sandwich(
                     self.dense,
                     self._plain,
