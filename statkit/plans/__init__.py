@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_HOME = {"Exact": "exact", "Plan": "plan"}
+_HOME = {"Exact": "exact", "Plan": "plan", "Renewable": "renewable"}
 
 __all__ = sorted(_HOME)
 

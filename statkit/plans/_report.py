@@ -35,7 +35,7 @@ def report(problem, plan, result, **known) -> Estimate:
     result : NewtonResult
         With sums, null sums and meat in ``result.at``.
     **known
-        Further arguments of Estimate (``shape``, ``shape_bse``).
+        Further arguments of Estimate (``shape``, ``shape_bse``), or others than these here.
     """
     family, design, session, e = problem.family, problem.design, problem.session, result.at
     rank = result.factor.rank
@@ -64,7 +64,7 @@ def report(problem, plan, result, **known) -> Estimate:
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
     for name in design.limits:
         why[name] = "a limit, the response is constant at this level"
-    return Estimate(
+    facts = dict(
         names=design.names,
         values=problem.public_values(result.theta),
         covariance=problem.public_matrix(covariance),
@@ -90,11 +90,11 @@ def report(problem, plan, result, **known) -> Estimate:
         classes=design.classes if problem.classes is None else problem.classes,
         plan=repr(plan),
         engine=problem.engine_name,
-        rows_read=session.n_rows,
-        rows_used=e.n_read - e.n_missing - sum(design.set_aside.values()),
+        rows_read=e.n_read,
+        rows_used=e.n_rows,
         rows_missing=e.n_missing,
-        n_passes=session.rows_visited / max(session.n_rows, 1),
-        n_rounds=session.n_rounds,
+        n_passes=session.rows_visited / max(session.n_rows, 1) if session is not None else 1.0,
+        n_rounds=session.n_rounds if session is not None else 1,
         seconds=time.perf_counter() - problem.started,
         converged=bool(result.converged),
         history=result.history,
@@ -102,8 +102,8 @@ def report(problem, plan, result, **known) -> Estimate:
         notes=notes,
         why_nan=why,
         alpha=problem.alpha,
-        **known,
     )
+    return Estimate(**{**facts, **known})
 
 
 def _null_deviance(problem, e) -> float:

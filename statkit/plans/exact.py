@@ -93,7 +93,8 @@ class Exact(Plan):
         theta, null = self.start(problem) if start is None else start
 
         def evaluate(theta, nearly_done):
-            want = Want(sums=nearly_done, meat=problem.meat if nearly_done else None)
+            last = nearly_done or self.max_rounds == 1
+            want = Want(sums=last, meat=problem.meat if last else None)
             e = problem.evaluate(theta, want, null)
             if e.null_step is None:
                 null[:] = problem.null_theta(e.y, e.weight)[:: problem.width]

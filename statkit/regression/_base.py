@@ -24,8 +24,8 @@ class RegressionBase(BaseEstimator):
         """The family of the model, once the classes of the response are known (None: numeric)."""
         raise NotImplementedError
 
-    def _response(self, y):
-        """(y as float64, classes or None) from an array of responses."""
+    def _response(self, y, labels=None):
+        """(y as float64, classes or None) from an array of responses; ``labels`` are the classes, if known."""
         raise NotImplementedError
 
     _categorical_response = False
@@ -73,11 +73,31 @@ class RegressionBase(BaseEstimator):
             delattr(self, name)
         for name, value in fitted.items():
             setattr(self, name, value)
-        self.estimate_ = estimate
+        vars(self).pop("_stream", None)
+        if problem.stream is not None:
+            from statkit.regression._streaming import Stream
+
+            self._stream = Stream(problem.without_rows(), problem.stream)
         self._design = design
         self._fitted_family = family
-        self._set_coefficients()
+        self.estimate_ = estimate
+        self._set_coefficients(estimate.values)
         return self
+
+    @property
+    def estimate_(self):
+        """The fit's :class:`~statkit.results.Estimate`; that of a stream is made when asked for."""
+        estimate = vars(self).get("_estimate")
+        if estimate is None:
+            stream = vars(self).get("_stream")
+            if stream is None:
+                raise AttributeError(f"{type(self).__name__} is not fitted: it has no estimate_")
+            estimate = self._estimate = self.plan.finish(stream.problem, stream.state)
+        return estimate
+
+    @estimate_.setter
+    def estimate_(self, estimate):
+        self._estimate = estimate
 
     def _plan(self):
         if self.plan is None:
@@ -113,8 +133,8 @@ class RegressionBase(BaseEstimator):
         if self.na_action not in ("drop", "raise"):
             raise ValueError(f"na_action must be 'drop' or 'raise', not {self.na_action!r}")
 
-    def _plain(self, X, roles, fitted):
-        """Source and design of a matrix with arrays beside it."""
+    def _plain(self, X, roles, fitted, labels=None):
+        """Source, design and family of a matrix with arrays beside it; ``labels`` are classes known before."""
         from statkit.design.matrix import MatrixDesign
         from statkit.sources import as_source
 
@@ -126,7 +146,7 @@ class RegressionBase(BaseEstimator):
             )
         # `reset` would change the estimator before anything can fail.
         X, y = self._validated(X, roles.y, fitted)
-        y, classes = self._response(y)
+        y, classes = self._response(y, labels)
         n, p = X.shape
         weight = offset = group = None
         if roles.weight is not None:
@@ -177,9 +197,34 @@ class RegressionBase(BaseEstimator):
 
     # -- what was fitted ------------------------------------------------------------------------------------
 
-    def _set_coefficients(self):
-        """``coef_`` and ``intercept_`` from the estimate."""
-        values = self.estimate_.values
+    def _batch_source(self, X, roles):
+        """A later batch of a stream of plain matrices; checked in full only where it is not what came before."""
+        from statkit.sources import ArraySource
+
+        if not (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == np.float64
+            and X.shape[1] == self.n_features_in_
+        ):
+            X = validate_data(
+                self, X, accept_sparse="csr", dtype="numeric", ensure_all_finite=False, reset=False
+            )
+        n = X.shape[0]
+        y, _ = self._response(np.asarray(roles.y), vars(self).get("classes_"))
+        if len(y) != n:
+            raise ValueError(f"y has {len(y)} values for {n} rows")
+        weight = offset = group = None
+        if roles.weight is not None:
+            weight = as_vector(roles.weight, "sample_weight", n, positive=True)
+        if roles.offset is not None:
+            offset = as_vector(roles.offset, "offset", n)
+        if roles.group is not None:
+            group = group_codes(roles.group)
+        return ArraySource(X, y, weight, offset, group, rows_per_partition=max(n, 1))
+
+    def _set_coefficients(self, values):
+        """``coef_`` and ``intercept_`` from the public parameters."""
         first = int(self._design.intercept)
         self.intercept_ = float(values[0]) if first else 0.0
         self.coef_ = np.where(np.isnan(values[first:]), 0.0, values[first:])

@@ -23,22 +23,17 @@ __all__ = [
 _MOST_CLASSES = 1_000
 
 
-def tabular(model, X, roles, fitted):
-    """Source, unfrozen design and family of a model on named columns."""
+def tabular(model, X, roles, fitted, labels=None):
+    """Source, unfrozen design and family of a model on named columns; ``labels`` are classes known before."""
     from statkit.sources import Source, as_source
 
     arrays = roles.arrays()
-    y, classes = arrays.get("y"), None
+    y, classes = arrays.get("y"), labels
     if y is not None:
-        y, classes = model._response(y)
+        y, classes = model._response(y, labels)
+    if classes is not None:
         fitted["classes_"] = classes
-    beside = {"y": y}
-    if "weight" in arrays:
-        beside["weight"] = as_vector(arrays["weight"], "sample_weight", positive=True)
-    if "offset" in arrays:
-        beside["offset"] = as_vector(arrays["offset"], "offset")
-    if "group" in arrays:
-        beside["group"] = group_codes(arrays["group"])
+    beside = _beside(arrays, y)
     if isinstance(X, Source):
         if any(v is not None for v in beside.values()):
             raise ValueError(
@@ -62,6 +57,30 @@ def tabular(model, X, roles, fitted):
         fitted["feature_names_in_"] = np.asarray(names, dtype=object)
         fitted["n_features_in_"] = len(names)
     return source, design, family
+
+
+def _beside(arrays, y) -> dict:
+    beside = {"y": y}
+    if "weight" in arrays:
+        beside["weight"] = as_vector(arrays["weight"], "sample_weight", positive=True)
+    if "offset" in arrays:
+        beside["offset"] = as_vector(arrays["offset"], "offset")
+    if "group" in arrays:
+        beside["group"] = group_codes(arrays["group"])
+    return beside
+
+
+def batch_source(model, X, roles):
+    """A source on a later batch of a stream."""
+    from statkit.sources import as_source
+
+    if is_matrix(X):
+        X = _named(model, X)
+    arrays = roles.arrays()
+    y = arrays.get("y")
+    if y is not None:
+        y, _ = model._response(y, getattr(model, "classes_", None))
+    return as_source(X, **_beside(arrays, y))
 
 
 def _design(model, source, named, y_beside, classes, family):

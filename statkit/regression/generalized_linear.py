@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
+from statkit.regression._streaming import can_stream, merge, partial_fit
 
 __all__ = ["GLMClassifier", "GLMRegressor", "glm"]
 
@@ -131,12 +133,39 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         """
         return self._fit(X, y, sample_weight, offset, groups)
 
+    @available_if(can_stream)
+    def partial_fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+        """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
+
+        A batch may have any number of rows. One that is refused leaves the estimate as it was.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, groups : as in ``fit``
+            Later batches have the columns of the first; a categorical column's levels are those of its dtype.
+
+        Returns
+        -------
+        self : GLMRegressor
+        """
+        return partial_fit(self, X, y, sample_weight, offset, groups)
+
+    @available_if(can_stream)
+    def merge(self, other):
+        """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
+
+        Returns
+        -------
+        self : GLMRegressor
+        """
+        return merge(self, other)
+
     def _family(self, classes):
         from statkit.families import resolve_family
 
         return resolve_family(self.family, self.link)
 
-    def _response(self, y):
+    def _response(self, y, labels=None):
         y = column_or_1d(y, warn=True)
         try:
             return np.ascontiguousarray(y, dtype=float), None
@@ -282,6 +311,32 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         """
         return self._fit(X, y, sample_weight, offset, groups)
 
+    @available_if(can_stream)
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None, offset=None, groups=None):
+        """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, groups : as in ``fit``
+        classes : array or None
+            All labels; needed at the first call.
+
+        Returns
+        -------
+        self : GLMClassifier
+        """
+        return partial_fit(self, X, y, sample_weight, offset, groups, classes)
+
+    @available_if(can_stream)
+    def merge(self, other):
+        """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
+
+        Returns
+        -------
+        self : GLMClassifier
+        """
+        return merge(self, other)
+
     def _family(self, classes):
         if classes is None:
             return None
@@ -295,8 +350,19 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return Softmax(len(classes))
 
-    def _response(self, y):
-        y = column_or_1d(y, warn=True)
+    def _response(self, y, labels=None):
+        if not (type(y) is np.ndarray and y.ndim == 1):
+            y = column_or_1d(y, warn=True)
+        if labels is not None:
+            codes = np.searchsorted(labels, y) if y.dtype.kind == labels.dtype.kind else _looked_up(y, labels)
+            codes = np.minimum(codes, len(labels) - 1)
+            unknown = labels[codes] != y
+            if unknown.any():
+                at = int(np.argmax(unknown))
+                raise ValueError(
+                    f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}"
+                )
+            return codes.astype(float), labels
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             what = "infinity" if np.isinf(y).any() else "NaN"
             raise ValueError(f"Input y contains {what}")
@@ -309,8 +375,8 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             )
         return codes.astype(float), classes
 
-    def _set_coefficients(self):
-        values, K = self.estimate_.values, len(self.classes_)
+    def _set_coefficients(self, values):
+        K = len(self.classes_)
         first = int(self._design.intercept)
         if K == 2:
             self.coef_ = np.where(np.isnan(values[first:]), 0.0, values[first:])[None, :]
@@ -393,6 +459,12 @@ def _distinct(y):
 
     codes, classes = pd.factorize(y, sort=True)  # by hashing: a few classes need no sort of all rows
     return classes, codes
+
+
+def _looked_up(y, labels) -> np.ndarray:
+    """Positions of labels of another dtype (text among objects, whole numbers among fractions)."""
+    position = {label: i for i, label in enumerate(labels.tolist())}
+    return np.array([position.get(label, 0) for label in y.tolist()], dtype=int)
 
 
 def glm(

@@ -66,7 +66,7 @@ def _rebuilt(document: dict[str, Any]) -> RegressionBase:
     model._fitted_family = family
     for name, value in document["fitted"].items():
         setattr(model, name, int(value) if value.ndim == 0 else value)
-    model._set_coefficients()
+    model._set_coefficients(model.estimate_.values)
     return model
 
 

@@ -5,6 +5,7 @@ The same class serves the whole data, a pilot, a subsample and one machine's row
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ class Evaluation:
     meat: object = None
     null_step: np.ndarray | None = None
     y: np.ndarray | None = None
+    n_rows: int = 0
 
 
 class _Held:
@@ -88,6 +90,7 @@ class Problem:
         self.seed = seed
         self.classes = None  # labels of the response, where they were coded before the design saw them
         self.engine_name = "serial"
+        self.stream = None  # state of a plan that can go on with more rows
         self.started = time.perf_counter()
         if scaling is None:
             scaling = session.round(column_scaling, partitions=session.partitions[:1])
@@ -149,7 +152,7 @@ class Problem:
         e = Evaluation(
             theta, out["loss"], out.get("gradient"), out.get("information"), out["n"], out["n_read"],
             out["n_missing"], out["weight"], out.get("pearson"), out.get("sums"), out.get("null"), out.get("meat"),
-            out.get("null_step"), out["y"],
+            out.get("null_step"), out["y"], out["n_rows"],
         )  # fmt: skip
         diagonal = self.penalty(e.weight)
         if diagonal is not None:
@@ -185,6 +188,22 @@ class Problem:
             self.session.rows_visited -= read - block.n_rows  # nothing else was looked at
         return self.local(block)
 
+    def with_scaling(self, center: np.ndarray, scale: np.ndarray) -> Problem:
+        """The same problem with other centres and scales of the dense columns."""
+        other = copy.copy(self)
+        other.center, other.scale = center, scale
+        return other
+
+    def without_rows(self) -> Problem:
+        """The model alone, for rows that come later."""
+        other = copy.copy(self)
+        other.session = other.stream = None
+        return other
+
+    def local_with(self, block, center: np.ndarray, scale: np.ndarray) -> Problem:
+        """The same model on one block in memory, with its own scaling."""
+        return self.with_scaling(center, scale).local(block)
+
     def local(self, block) -> Problem:
         """The same model on one block in memory."""
         from statkit.sources.partition import Partition
@@ -214,8 +233,10 @@ class Problem:
         """
         K, names = self.family.predictors, len(self.design.names)
         values = np.full((K, names), np.nan)
-        finite = np.where(np.isnan(theta), 0.0, theta).reshape(K, -1) @ self.unscale().T
-        values[:, self.design.position] = np.where(np.isnan(theta).reshape(K, -1), np.nan, finite)
+        raw = theta.reshape(K, -1)
+        if self.scale.size:
+            raw = np.where(np.isnan(raw), np.nan, np.where(np.isnan(raw), 0.0, raw) @ self.unscale().T)
+        values[:, self.design.position] = raw
         for name, limit in self.design.limits.items():
             values[:, self.design.names.index(name)] = limit
         return values.ravel()

@@ -112,6 +112,7 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         "n": len(eta) if a is None else int(np.count_nonzero(a)),
         "n_read": block.n_read,
         "n_missing": block.n_missing,
+        "n_rows": len(eta),
         "weight": float(len(eta)) if a is None else float(a.sum()),
         "loss": float(loss),
         "y": response_sums(block, K + 1)["y"],

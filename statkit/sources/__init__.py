@@ -1,25 +1,55 @@
-"""Where the rows are: arrays, frames, Parquet, CSV, Arrow, streams; read partition by partition.
+"""Where the rows are: arrays, data frames, files, streams; as partitions of numbered raw rows.
 
-A source knows nothing of statistics. It lists small partitions that say where rows are, and reads the columns of
-one that it is asked for.
+A source knows nothing of statistics. It lists small picklable partitions, and a worker reads one by itself.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
 from statkit._lazy import lazy_names
 
-_WHERE = {
-    "ArraySource": "arrays",
-    "ArrowFileSource": "arrow_file",
-    "FrameSource": "frames",
-    "ParquetSource": "parquet",
-    "Partition": "partition",
-    "Rows": "rows",
-    "Source": "source",
-    "as_source": "open",
-    "column_not_found": "source",
-}
+if TYPE_CHECKING:
+    from statkit.sources.array import ArraySource as ArraySource
+    from statkit.sources.arrow_file import ArrowFileSource as ArrowFileSource
+    from statkit.sources.csv import CsvSource as CsvSource
+    from statkit.sources.dataset import DatasetSource as DatasetSource
+    from statkit.sources.dispatch import as_source as as_source
+    from statkit.sources.frame import FrameSource as FrameSource
+    from statkit.sources.names import column_not_found as column_not_found
+    from statkit.sources.parquet import ParquetSource as ParquetSource
+    from statkit.sources.partition import Partition as Partition
+    from statkit.sources.rows import Rows as Rows
+    from statkit.sources.source import Source as Source
+    from statkit.sources.spooled import SpooledSource as SpooledSource
 
-__all__ = sorted(_WHERE)
+__all__ = [
+    "ArraySource",
+    "ArrowFileSource",
+    "CsvSource",
+    "DatasetSource",
+    "FrameSource",
+    "ParquetSource",
+    "Partition",
+    "Rows",
+    "Source",
+    "SpooledSource",
+    "as_source",
+    "column_not_found",
+]
 
-__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _WHERE.items()})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ArraySource": "statkit.sources.array",
+        "ArrowFileSource": "statkit.sources.arrow_file",
+        "CsvSource": "statkit.sources.csv",
+        "DatasetSource": "statkit.sources.dataset",
+        "FrameSource": "statkit.sources.frame",
+        "ParquetSource": "statkit.sources.parquet",
+        "Partition": "statkit.sources.partition",
+        "Rows": "statkit.sources.rows",
+        "Source": "statkit.sources.source",
+        "SpooledSource": "statkit.sources.spooled",
+        "as_source": "statkit.sources.dispatch",
+        "column_not_found": "statkit.sources.names",
+    },
+)

@@ -1,4 +1,4 @@
-"""A partition: where a worker finds some rows, never the rows themselves."""
+"""A partition: where a worker finds some of the rows, never the rows themselves."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ __all__ = ["Partition"]
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Some consecutive rows of a source.
+    """A picklable address of consecutive rows.
 
-    Attributes
+    Parameters
     ----------
     key : int
-        Position among the partitions.
+        Place among the partitions, counted from 0: sums are merged in its order.
     path : str or None
-        File that holds the rows.
+        File that holds the rows; None for rows in memory.
     unit : int or None
-        Row group or record batch of the file.
-    first_row, n_rows : int
-        Number of the first row in the whole source, and how many follow.
-    stamp : tuple or None
-        Size and time of last change of the file when the source was opened.
+        Row group in the file, or None.
+    first_row : int
+        Number of the first row, counted over all partitions.
+    n_rows : int
+    stamp : tuple of int or None
+        Size in bytes and time of the last change, in nanoseconds, of the file when it was listed.
+    constants : tuple of (str, value) pairs
+        Columns that the file lacks because its folder's name says them (``year=2001/part-0.parquet``).
     """
 
     key: int
@@ -30,10 +33,5 @@ class Partition:
     unit: int | None
     first_row: int
     n_rows: int
-    stamp: tuple | None = None
-
-
-def slices(n_rows: int, step: int) -> tuple[Partition, ...]:
-    """Partitions of ``step`` rows of data in memory."""
-    starts = range(0, n_rows, step)
-    return tuple(Partition(i, None, None, a, min(step, n_rows - a)) for i, a in enumerate(starts))
+    stamp: tuple[int, int] | None = None
+    constants: tuple[tuple[str, object], ...] = ()

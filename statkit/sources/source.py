@@ -1,149 +1,171 @@
-"""What every source offers, and the arrays that lie beside one."""
+"""What a source is: numbered rows in partitions that a worker reads by itself, some columns at a time."""
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
-import shutil
-import tempfile
-import weakref
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from statkit.sources.names import column_not_found
+from statkit.sources.partition import Partition
 from statkit.sources.rows import Rows
 
-__all__ = ["Beside", "Source", "TemporaryFolder", "column_not_found"]
+if TYPE_CHECKING:
+    from typing import Self
 
-_serial = itertools.count()
+    import pyarrow as pa
+
+__all__ = ["ROWS_PER_PARTITION", "Source", "beside_arrays", "fresh_token"]
+
+#: Rows of a partition of data in memory: large enough that a round's bookkeeping is nothing beside the work,
+#: small enough that two workers share a hundred thousand rows.
+ROWS_PER_PARTITION = 65_536
+
+_process = uuid.uuid4().hex
+_count = itertools.count()
 
 
 def fresh_token() -> str:
-    """A token for rows in memory: no other source of any process has it."""
-    return f"memory-{os.getpid()}-{next(_serial)}"
+    """A token that no other object has, in this process or another."""
+    return f"{_process}-{os.getpid()}-{next(_count)}"
 
 
 class Source:
-    """Where rows are. A source knows nothing of statistics.
+    """Where the rows are: partitions of numbered rows, read some columns at a time.
+
+    A source knows nothing of statistics. The partitions depend on the data alone, never on the number of
+    workers, so that sums over them repeat bit for bit. A source closes itself when it is collected; ``with``
+    closes it sooner.
 
     Attributes
     ----------
     schema : dict of str to pyarrow.DataType
-        Named columns; empty for a plain matrix.
+        Columns; empty for a plain matrix.
     token : str
-        Names these rows, for caches.
-    n_rows : int
+        Identifies the rows: for files it follows from path, size and time of the last change, for data in
+        memory it is new with every source.
+    n_rows : int or None
     n_features : int or None
-        Columns of a plain matrix.
+        Columns of a plain matrix; None for a table.
     """
 
-    schema: dict = {}  # noqa: RUF012 - replaced, never mutated
-    token: str = ""
-    n_rows: int = 0
+    schema: dict[str, pa.DataType]
+    token: str
+    n_rows: int | None = None
     n_features: int | None = None
-    _partitions: tuple = ()
+    #: For messages: what has these columns.
+    name: str = "the data"
 
-    def partitions(self) -> tuple:
-        """Partitions in order; they depend on the data alone."""
-        return self._partitions
+    _beside: dict[str, np.ndarray]
 
-    def read(self, partition, columns=()) -> Rows:
-        """The rows of a partition with the named columns."""
+    def partitions(self) -> tuple[Partition, ...]:
+        """The partitions, in the order of their rows; none when there are no rows."""
+        raise NotImplementedError
+
+    def read(self, partition: Partition, columns: Sequence[str] = ()) -> Rows:
+        """Rows of a partition.
+
+        Parameters
+        ----------
+        partition : Partition
+        columns : sequence of str
+            Columns of the table to read. A plain matrix is given whole.
+
+        Raises
+        ------
+        ValueError
+            For an unknown column, or a file that changed or cannot be read.
+        """
         raise NotImplementedError
 
     def portable(self) -> Source:
-        """The same rows in a form that another process can read cheaply; close it after use."""
+        """A source of the same rows that is cheap to send to another process on this machine.
+
+        Sources of files return themselves. Data in memory are written once to a temporary folder, which
+        `close` of the returned source removes.
+        """
         return self
 
+    def regroup(self, n: int | None = None, *, by: Any = None, seed: int | None = None) -> Source:
+        """The same rows with other partitions: the machines of a one-shot plan.
+
+        Parameters
+        ----------
+        n : int or None
+            Number of machines.
+        by : str, array of shape (n_rows,) or None
+            A column, or an array of labels: rows that share a value make one machine, in the order in which
+            the values first appear.
+        seed : int or None
+            None cuts the rows into ``n`` contiguous parts; an integer deals them to ``n`` machines at random.
+            Parts are of equal size, or differ by one row.
+
+        Returns
+        -------
+        source : Source
+            One partition a machine. ``machines`` holds their labels: 0, …, n − 1, or the values of ``by``.
+            Rows that moved are numbered in their new order; those of files are copied to a temporary folder.
+            It reads from this source, which must stay open.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer rows than machines, or rows without a value of ``by``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from statkit.sources import as_source
+        >>> machines = as_source(np.arange(10.0).reshape(5, 2)).regroup(2)
+        >>> [p.n_rows for p in machines.partitions()]
+        [2, 3]
+        """
+        from statkit.sources.regroup import regroup
+
+        return regroup(self, n, by=by, seed=seed)
+
     def close(self) -> None:
-        """Remove temporary files."""
+        """Remove temporary copies and close files; the caller's data are left alone."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        rows = "?" if self.n_rows is None else f"{self.n_rows:,}"
+        columns = self.n_features if self.n_features is not None else len(self.schema)
+        return f"{type(self).__name__}({rows} rows, {columns} columns)"
+
+    # -- for subclasses --------------------------------------------------------------------------------
+
+    def _check_columns(self, columns: Sequence[str]) -> None:
+        for name in columns:
+            if name not in self.schema:
+                raise column_not_found(name, self.schema, self.name)
+
+    def _beside_rows(self, first: int, n: int) -> dict[str, np.ndarray]:
+        return {name: values[first : first + n] for name, values in self._beside.items()}
 
 
-def column_not_found(name: str, available) -> ValueError:
-    """The error for a column that is not there, with the nearest match."""
-    available = [str(c) for c in available]
-    near = difflib.get_close_matches(name, available, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    shown = ", ".join(available[:20]) + (f", … ({len(available)} in all)" if len(available) > 20 else "")
-    return ValueError(f"there is no column {name!r}{hint} Columns: {shown or 'none'}.")
-
-
-class TemporaryFolder:
-    """A folder that is removed when its owner is closed or gone; copies in other processes only know its path."""
-
-    def __init__(self):
-        self.path = tempfile.mkdtemp(prefix="statkit-")
-        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-    def close(self) -> None:
-        self._remove()
-
-    def __reduce__(self):
-        return _FolderElsewhere, (self.path,)
-
-
-class _FolderElsewhere:
-    def __init__(self, path):
-        self.path = path
-
-    def close(self) -> None:
-        pass
-
-
-class MappedArray:
-    """An array in a file, mapped into memory when used; pickles as its path."""
-
-    def __init__(self, folder, name: str, array: np.ndarray):
-        self.path = os.path.join(folder.path, f"{name}.npy")
-        np.save(self.path, array)
-        self._array: np.ndarray | None = None
-
-    @property
-    def array(self) -> np.ndarray:
-        if self._array is None:
-            self._array = np.load(self.path, mmap_mode="r")
-        return self._array
-
-    def __getstate__(self):
-        return {"path": self.path, "_array": None}
-
-    def __getitem__(self, index):
-        return np.asarray(self.array[index])
-
-    def __len__(self):
-        return len(self.array)
-
-
-class Beside:
-    """Arrays that were passed beside the data, one value a row.
-
-    Parameters
-    ----------
-    arrays : dict
-        Some of "y", "weight", "offset", "group"; None is left out.
-    n_rows : int
-        Rows of the data; an array of another length is an error.
-    """
-
-    def __init__(self, arrays: dict, n_rows: int):
-        self.arrays = {name: values for name, values in arrays.items() if values is not None}
-        for name, values in self.arrays.items():
-            if len(values) != n_rows:
-                raise ValueError(f"{name} has {len(values):,} values, but the data have {n_rows:,} rows")
-
-    def rows(self, partition) -> dict:
-        stop = partition.first_row + partition.n_rows
-        return {name: values[partition.first_row : stop] for name, values in self.arrays.items()}
-
-    def portable(self, folder) -> Beside:
-        mapped = Beside({}, 0)
-        mapped.arrays = {name: MappedArray(folder, name, np.asarray(v)) for name, v in self.arrays.items()}
-        return mapped
-
-    def __bool__(self):
-        return bool(self.arrays)
-
-
-def row_range(partition) -> str:
-    """The rows of a partition of data in memory, for messages."""
-    return f"rows {partition.first_row}–{partition.first_row + partition.n_rows - 1}"
+def beside_arrays(
+    n_rows: int, y: Any = None, weight: Any = None, offset: Any = None, group: Any = None
+) -> dict[str, np.ndarray]:
+    """Those of the arrays beside the data that are given, with a value for each row."""
+    beside = {}
+    for name, values in (("y", y), ("weight", weight), ("offset", offset), ("group", group)):
+        if values is None:
+            continue
+        if type(values) is not np.ndarray:
+            values = np.asarray(values)
+        if values.ndim == 0:
+            raise ValueError(f"{name} must be an array with one value a row, not {values.item()!r}")
+        if len(values) != n_rows:
+            raise ValueError(f"{name} has {len(values):,} values, but the data have {n_rows:,} rows")
+        beside[name] = values
+    return beside

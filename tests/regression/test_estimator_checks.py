@@ -2,11 +2,18 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from statkit.plans import Renewable
 from statkit.regression import GLMClassifier, GLMRegressor
 
 
 @parametrize_with_checks(
-    [GLMRegressor(), GLMClassifier(), GLMClassifier(alpha=0.1), GLMRegressor(na_action="raise")]
+    [
+        GLMRegressor(),
+        GLMClassifier(),
+        GLMClassifier(alpha=0.1),
+        GLMRegressor(plan=Renewable()),
+        GLMClassifier(plan=Renewable()),
+    ]
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
