@@ -6,9 +6,43 @@ because the last bits of a BLAS product depend on the length of what it is given
 """
 
 import numpy as np
-from numba import njit
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from statkit._numba import add_columns_dot, add_cross, add_gram, add_rows_dot
+
+# Columns up to which plain loops beat BLAS.
+FEW = 4
+
+
+@intrinsic
+def _pointer(typing_context, address):
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.uintp), code
+
+
+@njit(cache=True, nogil=True)
+def side_by_side(addresses, strides, out):
+    """Copy float64 columns, given by address and stride in items, into the columns of C-ordered ``out``.
+
+    The columns are arrays of their own, often views of Arrow memory: by address one compiled loop serves any
+    number of them. Some rows of every column at a time, so that the rows of ``out`` stay in cache.
+    """
+    n, d = out.shape
+    T = 512
+    for start in range(0, n, T):
+        stop = min(start + T, n)
+        for j in range(d):
+            column = carray(_pointer(addresses[j]), (1 + (n - 1) * strides[j],), np.float64)
+            if strides[j] == 1:
+                for i in range(start, stop):
+                    out[i, j] = column[i]
+            else:
+                for i in range(start, stop):
+                    out[i, j] = column[i * strides[j]]
 
 
 @njit(cache=True, nogil=True)
@@ -52,6 +86,12 @@ def _fill(X, by_columns, start, m, center, scale, tile):
 @njit(cache=True, nogil=True)
 def dense_matvec(X, by_columns, center, scale, beta, out):
     n, d = X.shape
+    if d <= FEW:
+        for i in range(n):
+            for j in range(d):
+                x = (X[i, j] - center[j]) * scale[j] if center.size else X[i, j]
+                out[i] += x * beta[j]
+        return
     T = tile_rows(d)
     tile = np.empty((min(T, n), d))
     for start in range(0, n, T):
@@ -89,11 +129,60 @@ def matrix_transpose_matvec(X, r, out):
 
 
 @njit(cache=True, nogil=True)
-def narrow_sandwich(X, plain, by_columns, center, scale, w, gram, border):
-    """X'WX into ``gram`` and X'w into ``border`` for few columns, by general products of short tiles.
+def _weigh(X, start, m, w, r, weighted, border, moment):
+    """Rows times w, with the sums X'w and X'r while the rows are in cache; ``r`` is empty when not wanted."""
+    d = X.shape[1]
+    for i in range(m):
+        wi = w[start + i]
+        for j in range(d):
+            weighted[i, j] = X[i, j] * wi
+            border[j] += weighted[i, j]
+    if r.size:
+        for i in range(m):
+            ri = r[start + i]
+            for j in range(d):
+                moment[j] += X[i, j] * ri
 
-    With few columns a symmetric product spends its time on bookkeeping; w may be negative. ``plain`` tells that
-    X is C-ordered float64 without scaling, so that BLAS can read it in place.
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(a, b):
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def few_sandwich(X, center, scale, w, r, gram, border, moment):
+    """Upper triangle of X'WX, X'w and X'r for a handful of columns: sums of a column each, without BLAS."""
+    n, d = X.shape
+    T = 1024
+    tile = np.empty((d, T))
+    weighted = np.empty(T)
+    for start in range(0, n, T):
+        stop = min(start + T, n)
+        m = stop - start
+        for j in range(d):
+            shift = center[j] if center.size else 0.0
+            factor = scale[j] if center.size else 1.0
+            for i in range(m):
+                tile[j, i] = (X[start + i, j] - shift) * factor
+        for j in range(d):
+            for i in range(m):
+                weighted[i] = tile[j, i] * w[start + i]
+            border[j] += _dot(tile[j, :m], w[start:stop])
+            if r.size:
+                moment[j] += _dot(tile[j, :m], r[start:stop])
+            for k in range(j, d):
+                gram[j, k] += _dot(weighted[:m], tile[k, :m])
+
+
+@njit(cache=True, nogil=True)
+def narrow_sandwich(X, plain, by_columns, center, scale, w, r, gram, border, moment):
+    """X'WX into ``gram``, X'w into ``border`` and X'r into ``moment`` for few columns.
+
+    General products of short tiles: with few columns a symmetric product spends its time on bookkeeping. w may
+    be negative. ``plain`` tells that X is C-ordered float64 without scaling, so that BLAS can read it in place.
     """
     n, d = X.shape
     T = 256
@@ -102,23 +191,17 @@ def narrow_sandwich(X, plain, by_columns, center, scale, w, gram, border):
     for start in range(0, n, T):
         m = min(T, n - start)
         if plain:
-            for i in range(m):
-                for j in range(d):
-                    weighted[i, j] = X[start + i, j] * w[start + i]
-                    border[j] += weighted[i, j]
+            _weigh(X[start : start + m], start, m, w, r, weighted, border, moment)
             add_cross(X[start:], weighted, m, gram)
         else:
             _fill(X, by_columns, start, m, center, scale, tile)
-            for i in range(m):
-                for j in range(d):
-                    weighted[i, j] = tile[i, j] * w[start + i]
-                    border[j] += weighted[i, j]
+            _weigh(tile, start, m, w, r, weighted, border, moment)
             add_cross(tile, weighted, m, gram)
 
 
 @njit(cache=True, nogil=True)
-def wide_sandwich(X, by_columns, center, scale, w, gram, border):
-    """Upper triangle of X'WX into ``gram`` and X'w into ``border`` for many columns and w >= 0."""
+def wide_sandwich(X, by_columns, center, scale, w, r, gram, border, moment):
+    """Upper triangle of X'WX into ``gram``, X'w into ``border``, X'r into ``moment``; many columns and w >= 0."""
     n, d = X.shape
     T = 512
     tile = np.empty((T, d))
@@ -128,6 +211,8 @@ def wide_sandwich(X, by_columns, center, scale, w, gram, border):
         for i in range(m):
             root[i] = np.sqrt(w[start + i])
         _fill(X, by_columns, start, m, center, scale, tile)
+        if r.size:
+            add_columns_dot(tile, m, r[start:], moment)
         for i in range(m):
             for j in range(d):
                 tile[i, j] *= root[i]
@@ -158,8 +243,8 @@ def codes_transpose_matvec(codes, multiplier, r, out):
 
 
 @njit(cache=True, nogil=True)
-def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, w, out):
-    """Every cross product that involves a coded column, into the upper triangle of ``out``.
+def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, w, r, out, moment):
+    """Every cross product that involves a coded column, into the upper triangle of ``out``; X'r into ``moment``.
 
     Coded columns come after the dense ones and later parts have higher codes, so (row, column) of each
     update is known to lie above the diagonal.
@@ -167,8 +252,14 @@ def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, 
     n, q = codes.shape
     d = X.shape[1]
     row = np.empty(d)
+    first = first_dense + d
+    # Sums by coded column side by side, so that a row touches one line of cache for each of its codes:
+    # w·m, w·m², r·m, then w·m·x of every dense column.
+    sums = np.zeros((out.shape[0] - first, 3 + d))
+    multiplied = multiplier.size > 0
     for i in range(n):
         wi = w[i]
+        ri = r[i] if r.size else 0.0
         if center.size:
             for j in range(d):
                 row[j] = (X[i, j] - center[j]) * scale[j] * wi
@@ -179,17 +270,26 @@ def codes_sandwich(codes, multiplier, X, center, scale, first_dense, intercept, 
             c = codes[i, a]
             if c < 0:
                 continue
-            ma = multiplier[i, a] if multiplier.size else 1.0
+            ma = multiplier[i, a] if multiplied else 1.0
             wa = wi * ma
-            if intercept:
-                out[0, c] += wa
+            at = c - first
+            sums[at, 0] += wa
+            sums[at, 1] += wa * ma
+            sums[at, 2] += ri * ma
             for j in range(d):
-                out[first_dense + j, c] += row[j] * ma
-            out[c, c] += wa * ma
+                sums[at, 3 + j] += row[j] * ma
             for b in range(a + 1, q):
                 e = codes[i, b]
                 if e >= 0:
-                    out[c, e] += wa * multiplier[i, b] if multiplier.size else wa
+                    out[c, e] += wa * multiplier[i, b] if multiplied else wa
+    for at in range(sums.shape[0]):
+        c = first + at
+        if intercept:
+            out[0, c] += sums[at, 0]
+        out[c, c] += sums[at, 1]
+        moment[c] += sums[at, 2]
+        for j in range(d):
+            out[first_dense + j, c] += sums[at, 3 + j]
 
 
 @njit(cache=True, nogil=True)

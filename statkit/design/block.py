@@ -145,7 +145,7 @@ class Block:
         eta = np.full(n, beta[0]) if self.intercept else np.zeros(n)
         i = int(self.intercept)
         d = self.dense.shape[1]
-        if d:
+        if d and beta[i : i + d].any():
             part = np.ascontiguousarray(beta[i : i + d])
             if self._plain:
                 k.matrix_matvec(self.dense, part, eta)
@@ -183,39 +183,74 @@ class Block:
 
     def sandwich(self, w: np.ndarray, nonnegative: bool = True) -> np.ndarray:
         """X'WX, symmetric (q, q); ``nonnegative=False`` when some weights are below zero."""
+        return self._products(w, _NONE, nonnegative)[0]
+
+    def normal_equations(self, w: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """X'WX (q, q) for w >= 0 and X'r (q,), in one sweep over the rows."""
+        return self._products(w, r, True)
+
+    def _products(self, w, r, nonnegative):
         q = self.n_columns
         i = int(self.intercept)
         d = self.dense.shape[1]
         out = np.zeros((q, q))
+        moment = np.zeros(q)
         if self.intercept:
             out[0, 0] = w.sum()
+            moment[0] = r.sum()
         if d:
             gram = np.zeros((d, d))
             border = np.zeros(d)
-            if d <= _NARROW or not nonnegative:
+            part = moment[i : i + d]
+            if d <= k.FEW:
+                k.few_sandwich(self.dense, self.center, self.scale, w, r, gram, border, part)
+            elif d <= _NARROW or not nonnegative:
                 k.narrow_sandwich(
-                    self.dense, self._plain, self._by_columns, self.center, self.scale, w, gram, border
+                    self.dense,
+                    self._plain,
+                    self._by_columns,
+                    self.center,
+                    self.scale,
+                    w,
+                    r,
+                    gram,
+                    border,
+                    part,
                 )
             else:
-                k.wide_sandwich(self.dense, self._by_columns, self.center, self.scale, w, gram, border)
+                k.wide_sandwich(
+                    self.dense, self._by_columns, self.center, self.scale, w, r, gram, border, part
+                )
             out[i : i + d, i : i + d] = gram
             if self.intercept:
                 out[0, 1 : 1 + d] = border
         if self.codes is not None:
             c = self.codes
             k.codes_sandwich(
-                c.columns, c.multiplier, self.dense, self.center, self.scale, i, self.intercept, w, out
+                c.columns,
+                c.multiplier,
+                self.dense,
+                self.center,
+                self.scale,
+                i,
+                self.intercept,
+                w,
+                r,
+                out,
+                moment,
             )
         if self.csr is not None:
             s = self.csr
             gram = np.zeros((s.width, s.width))
             border = np.zeros(s.width)
             k.csr_sandwich(s.data, s.indices, s.indptr, w, gram, border)
+            if r.size:
+                k.csr_transpose_matvec(s.data, s.indices, s.indptr, r, moment[i:])
             out[i:, i:] = gram
             if self.intercept:
                 out[0, 1:] = border
         k.mirror(out)
-        return out
+        return out, moment
 
     def group_scores(self, r: np.ndarray, inverse: np.ndarray, n_groups: int) -> np.ndarray:
         """Sums of r·x by group, (n_groups, q)."""

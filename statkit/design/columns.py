@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Coded", "Columns", "Instants", "as_rows", "bad_rows", "missing_rows", "table_field"]
+__all__ = ["Coded", "Columns", "Instants", "all_finite", "as_rows", "bad_rows", "missing_rows", "table_field"]
 
 # An integer column becomes Coded when its range within a block is below this, or below a share of its rows.
 SMALL_RANGE = 4096
@@ -95,9 +95,7 @@ def bad_rows(value) -> np.ndarray | None:
     if isinstance(value, Instants):
         return None
     table = value.values if isinstance(value, Coded) else value
-    if table.dtype.kind != "f":
-        return None
-    if np.isfinite(np.add.reduce(table, axis=None)):
+    if all_finite(table):
         return None
     infinite = np.isinf(table)
     if infinite.ndim == 2:
@@ -107,9 +105,14 @@ def bad_rows(value) -> np.ndarray | None:
     return infinite if infinite.any() else None
 
 
+def all_finite(array: np.ndarray) -> bool:
+    """Whether no value is NaN or infinite; False also when finite values add up to more than a float holds."""
+    # A finite sum has neither among its terms, and summing costs a fraction of a mask.
+    return array.dtype.kind != "f" or bool(np.isfinite(np.add.reduce(array, axis=None)))
+
+
 def _any_nan(array: np.ndarray) -> np.ndarray | None:
-    # A finite sum has no NaN among its terms, and summing costs a fraction of a mask.
-    if array.dtype.kind != "f" or np.isfinite(np.add.reduce(array, axis=None)):
+    if all_finite(array):
         return None
     mask = np.isnan(array)
     if mask.ndim == 2:

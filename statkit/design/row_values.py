@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from statkit.design.columns import Coded, Instants, as_rows, bad_rows, missing_rows
+from statkit.design.columns import Coded, Instants, all_finite, as_rows, bad_rows, missing_rows
 from statkit.design.expressions import Evaluator
 from statkit.design.levels import as_coded
 from statkit.design.roles import group_numbers, response_values
@@ -18,6 +18,8 @@ class RowValues:
     def __init__(self, design, evaluator: Evaluator, rows, *, fitting: bool):
         beside = rows.beside
         self.missing: np.ndarray | None = None
+        #: Expressions whose values were seen to be finite in every row.
+        self.finite: set[str] = set()
         self._design, self._rows = design, rows
         self._n = rows.n_rows
         self._refuse = fitting and design.na_action == "raise"
@@ -62,7 +64,10 @@ class RowValues:
         return array
 
     def _checked(self, text: str, value):
-        self._mark(text, missing_rows(value))
+        if isinstance(value, np.ndarray) and all_finite(value):
+            self.finite.add(text)
+        else:
+            self._mark(text, missing_rows(value))
         return value
 
     def _mark(self, text: str, mask: np.ndarray | None) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from statkit.design._kernels import side_by_side
 from statkit.design.block import CodePart
 from statkit.design.coding import Categorical, CodedGroup, Contrast, DenseGroup, Numeric
 from statkit.design.columns import Coded, Instants, as_rows
@@ -15,9 +16,6 @@ from statkit.design.expressions import column_names
 from statkit.design.levels import UNKNOWN
 
 __all__ = ["RowWriter"]
-
-# Rows of all columns that are laid side by side at a time, so that they stay in cache.
-_FILL_ROWS = 1024
 
 
 class RowWriter:
@@ -81,13 +79,7 @@ class RowWriter:
             for value in found:
                 product = [a * b for b in _split(as_rows(value)) for a in product]
             columns += product
-        dense = np.empty((self._n, width))
-        step = self._n if width <= 2 else _FILL_ROWS
-        for start in range(0, self._n, max(step, 1)):
-            rows = slice(start, start + step)
-            for j, column in enumerate(columns):
-                dense[rows, j] = column[rows]
-        return dense
+        return _side_by_side(columns, self._n)
 
     def _categorical(self, text: str) -> Categorical:
         return cast(Categorical, self._factors[text])
@@ -142,6 +134,16 @@ class RowWriter:
         table = value.values if isinstance(value, Coded) else value
         picked = (table if table.ndim == 1 else table[:, column]).astype(np.float64)
         return as_rows(Coded(picked, value.codes, value.complete)) if isinstance(value, Coded) else picked
+
+
+def _side_by_side(columns: list[np.ndarray], n: int) -> np.ndarray:
+    dense = np.empty((n, len(columns)))
+    if n:
+        columns = [np.asarray(c, np.float64) for c in columns]
+        addresses = np.array([c.ctypes.data for c in columns], np.uintp)
+        strides = np.array([c.strides[0] // c.itemsize for c in columns])
+        side_by_side(addresses, strides, dense)
+    return dense
 
 
 def _split(array: np.ndarray) -> list[np.ndarray]:

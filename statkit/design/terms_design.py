@@ -281,7 +281,8 @@ class TermsDesign(Design):
             return f"row {row} ({rows.where})"
 
         for text, value in values.items():
-            self._refuse_infinite(text, value, rows, keep)
+            if text not in read.finite:
+                self._refuse_infinite(text, value, rows, keep)
         n = rows.n_rows if keep is None else len(keep)
         y = finite(read.y, keep, self.response_name, where)
         if y is not None and self._class_levels is not None and (y == UNKNOWN).any():
@@ -333,7 +334,8 @@ class TermsDesign(Design):
             return f"row {rows.first_row + int(i)} ({rows.where})"
 
         for text, value in read.values.items():
-            self._refuse_infinite(text, value, rows, None)
+            if text not in read.finite:
+                self._refuse_infinite(text, value, rows, None)
         dense, parts = self._write(read.values, rows.n_rows, where)
         offset = read.offset
         if read.missing is not None:

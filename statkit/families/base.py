@@ -177,6 +177,10 @@ class Family:
         """
         raise NotImplementedError
 
+    def pearson(self, r: np.ndarray, w: np.ndarray) -> float:
+        """Pearson's statistic Σ a (y−μ)²/V from the score and weight that ``link`` filled."""
+        return float(_kernels.pearson(r, w))
+
     def sums(self, eta, y, weight, shape=None, known=None):
         """Sums of the last pass: everything that deviance, dispersion and log-likelihood need.
 

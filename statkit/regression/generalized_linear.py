@@ -368,7 +368,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             raise ValueError(f"Input y contains {what}")
         if y.dtype.kind not in "biuUS":  # whole numbers and text are labels whatever they hold
             check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = _distinct(y)
         if len(classes) < 2:
             raise ValueError(
                 f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
@@ -449,6 +449,16 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         if len(self.classes_) > 2:
             raise ValueError("predict_interval is for two classes; use estimate_.cov_params() for more")
         return interval(self, X, level, kind, offset)
+
+
+def _distinct(y):
+    """Sorted distinct labels and the position of every row's label among them."""
+    if y.dtype.kind not in "biuf":
+        return np.unique(y, return_inverse=True)
+    import pandas as pd
+
+    codes, classes = pd.factorize(y, sort=True)  # by hashing: a few classes need no sort of all rows
+    return classes, codes
 
 
 def _looked_up(y, labels) -> np.ndarray:

@@ -117,16 +117,16 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         "loss": float(loss),
         "y": response_sums(block, K + 1)["y"],
     }
-    if want.gradient:
-        if K == 1:
-            out["gradient"] = block.transpose_matvec(r)
-        else:
-            columns = [block.transpose_matvec(np.ascontiguousarray(r[:, j])) for j in range(K)]
+    if K == 1 and want.gradient and want.information:
+        out["information"], out["gradient"] = block.normal_equations(w, r)
+    else:
+        if want.gradient:
+            columns = [block.transpose_matvec(np.ascontiguousarray(r_j)) for r_j in r.reshape(-1, K).T]
             out["gradient"] = np.concatenate(columns)
-    if want.information:
-        out["information"] = _information(block, w, K)
-        if family.dispersion != "known":
-            out["pearson"] = float(np.sum(np.divide(r * r, w, out=np.zeros_like(w), where=w > 0)))
+        if want.information:
+            out["information"] = _information(block, w, K)
+    if want.information and family.dispersion != "known":
+        out["pearson"] = family.pearson(r, w)
     if want.sums:
         out["sums"] = _Sums(family.sums(eta, y, a, shape, (loss, r, w)))
         if null is not None and (
