@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from statkit.naive_bayes import _kernels
+from statkit.naive_bayes._issues import label_posterior_of
 from statkit.naive_bayes._votes import Votes, by_label
 from statkit.naive_bayes._words import Bernoulli, Multinomial
 
@@ -114,14 +115,17 @@ class Corpus:
         return out
 
     def leave_one_out(self, words: Words, R: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Scores with each document's own contribution to the parameters removed (n, K)."""
+        """Scores with each document's own contribution to the parameters removed (n, K).
+
+        Without smoothing a word of one document has no probability elsewhere: the scores stay as they are.
+        """
+        if self.words.alpha == 0:
+            return scores
         out = scores.copy()
         mass = R * self.weight[:, None]
 
         def fill(start, stop):
-            self.words.leave_one_out(
-                self.X, self.length, mass, words.counts, words.totals, start, stop, out
-            )
+            self.words.leave_one_out(self.X, self.length, mass, words.counts, words.totals, start, stop, out)
 
         self._in_blocks(fill)
         return out
@@ -135,6 +139,18 @@ class Corpus:
         v = self.votes
         _kernels.posterior(scores, v.pointer, v.source, v.label, log_T, self.gold, R, labelled, unlabelled)
         return R, labelled, unlabelled
+
+    def label_log_posterior(self, joint: np.ndarray, T: np.ndarray) -> np.ndarray:
+        """Log posterior of the true class (n, K) from log joints of words and class."""
+        with np.errstate(divide="ignore"):
+            log_T = np.log(by_label(T))
+        likelihood = np.zeros_like(joint)
+        v = self.votes
+        np.add.at(likelihood, v.document, log_T[v.source, v.label])
+        trusted = np.flatnonzero(self.gold >= 0)
+        likelihood[trusted] = -np.inf
+        likelihood[trusted, self.gold[trusted]] = 0.0
+        return label_posterior_of(joint, likelihood)
 
     def label_counts(self, R: np.ndarray) -> np.ndarray:
         """Expected (source, class, label) counts."""

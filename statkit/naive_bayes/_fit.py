@@ -53,9 +53,7 @@ def plain_em(
         scores = corpus.scores(words)
         scores += log_prior
         new, labelled, _ = corpus.posterior(scores, T)
-        value = (
-            float(weight @ labelled) + corpus.words.log_prior(words.log_theta) + transition.log_prior(T)
-        )
+        value = float(weight @ labelled) + corpus.words.log_prior(words.log_theta) + transition.log_prior(T)
         change = _mean_change(new, R, weight)
         converged = change < tol
         objective.append(value)
@@ -159,7 +157,7 @@ def paired_z(difference: np.ndarray, weight: np.ndarray) -> float:
     if len(d) < 2:
         return 0.0
     mean = np.average(d, weights=w)
-    error = np.sqrt(np.sum((w * (d - mean)) ** 2)) / w.sum()
+    error = np.sqrt(np.sum(w * (d - mean) ** 2)) / w.sum()  # a weight of 2 is two documents
     if error == 0:
         return 0.0 if mean == 0 else float(np.sign(mean) * np.inf)
     return float(mean / error)

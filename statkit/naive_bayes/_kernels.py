@@ -42,7 +42,20 @@ def leave_one_out_multinomial(indptr, indices, data, length, mass, counts, total
 
 @njit(cache=True, nogil=True)
 def leave_one_out_bernoulli(
-    indptr, indices, mass, counts, totals, alpha, nodes, weights, table, crowded, crowd_start, start, stop, out
+    indptr,
+    indices,
+    mass,
+    counts,
+    totals,
+    alpha,
+    nodes,
+    weights,
+    table,
+    crowded,
+    crowd_start,
+    start,
+    stop,
+    out,
 ):
     """Overwrite ``out[i, k]`` by the score without document ``i`` wherever ``mass[i, k]`` counts.
 

@@ -36,7 +36,17 @@ class Multinomial:
 
     def leave_one_out(self, X, length, mass, counts, totals, start, stop, out) -> None:
         _kernels.leave_one_out_multinomial(
-            X.indptr, X.indices, X.data, length, mass, counts, counts.sum(axis=0), self.alpha, start, stop, out
+            X.indptr,
+            X.indices,
+            X.data,
+            length,
+            mass,
+            counts,
+            counts.sum(axis=0),
+            self.alpha,
+            start,
+            stop,
+            out,
         )
 
 
@@ -87,6 +97,23 @@ class Bernoulli:
                 table[k, m] = np.log(room[wide] - nodes[k, m] + self.alpha).sum()
         start = np.concatenate([[0], np.cumsum([len(c) for c in crowded])]).astype(np.int64)
         return nodes, weights, table, np.concatenate(crowded).astype(np.int64), start
+
+
+class NoWords:
+    """No words at all: labels are the only evidence (Dawid and Skene)."""
+
+    grid = (1.0,)
+    by_length = False
+    alpha = 0.0
+
+    def log_theta(self, counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+        return np.empty_like(counts)
+
+    def scores(self, X: sp.csr_matrix, log_theta: np.ndarray) -> np.ndarray:
+        return np.zeros((X.shape[0], log_theta.shape[1]))
+
+    def log_prior(self, log_theta: np.ndarray) -> float:
+        return 0.0
 
 
 def word_model(distribution: str, alpha: float) -> Multinomial | Bernoulli:
