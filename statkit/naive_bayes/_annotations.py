@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import DataConversionWarning
 
-from statkit.naive_bayes._labels import split_missing, unique_labels
+from statkit.naive_bayes._labels import drop_minus_one, split_missing, unique_labels
 from statkit.naive_bayes._votes import Votes
 
 
@@ -27,15 +29,25 @@ def encode_annotations(Y, y_trusted=None, classes=None) -> Annotations:
     matrix = np.asarray(Y)
     if matrix.dtype.kind in "US" and not isinstance(Y, np.ndarray):
         matrix = np.asarray(Y, dtype=object)  # None would have become text
+    column = matrix.ndim == 2 and matrix.shape[1] == 1
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     if matrix.ndim != 2:
         raise ValueError(f"labels have shape {matrix.shape}: give a matrix (n_documents, n_annotators)")
     n, M = matrix.shape
-    values, known = split_missing(matrix.ravel(), "y")
+    if column:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected for one annotator",
+            DataConversionWarning,
+            stacklevel=3,
+        )
+    parts = [split_missing(matrix.ravel(), "y")]
+    if y_trusted is not None:
+        parts.append(split_missing(y_trusted, "y_trusted"))
+    parts = drop_minus_one(parts, classes)
+    values, known = parts[0]
     if classes is None:
-        trusted = [] if y_trusted is None else [split_missing(y_trusted, "y_trusted")[0]]
-        classes = unique_labels(values, *trusted)
+        classes = unique_labels(*(values for values, _ in parts))
     document, source = np.divmod(np.flatnonzero(known), M)
     votes = Votes.of_triples(document, source, codes_of(values, classes), n, M, len(classes))
     return Annotations(votes, classes, np.arange(M) if names is None else names)

@@ -65,6 +65,8 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.positive_only = self._distribution == "multinomial"
+        # As in scikit-learn: a model of counts is not for clouds of real numbers.
+        tags.classifier_tags.poor_score = True
         return tags
 
     def __getstate__(self):
@@ -116,7 +118,8 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_documents,)
         """
-        return self.classes_[self.predict_joint_log_proba(X).argmax(axis=1)]
+        best = self.predict_joint_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def transition_conf_int(self, level=0.95, method=None):
         """Confidence intervals of the transition, on the logit scale.

@@ -24,56 +24,63 @@ class Encoded(NamedTuple):
 
 def encode_labels(y, y_trusted=None, classes=None) -> Encoded:
     """Codes of given and trusted labels; ``classes`` fixes the classes, otherwise all that occur are used."""
-    given, given_known = split_missing(y, "y")
-    if y_trusted is None:
-        trusted, trusted_known = given[:0], np.zeros(len(given), bool)
-    else:
-        trusted, trusted_known = split_missing(y_trusted, "y_trusted")
-        if len(trusted_known) != len(given_known):
+    parts = [split_missing(y, "y")]
+    if y_trusted is not None:
+        parts.append(split_missing(y_trusted, "y_trusted"))
+        lengths = [len(known) for _, known in parts]
+        if lengths[0] != lengths[1]:
             raise ValueError(
-                f"y_trusted has {len(trusted_known)} entries and y has {len(given_known)}: give one entry a "
-                "document, missing (None, NaN, or -1 for integers) where the truth is not known"
+                f"y_trusted has {lengths[1]} entries and y has {lengths[0]}: give one entry a document, missing "
+                "(None, NaN, or -1 among integers) where the truth is not known"
             )
+    parts = drop_minus_one(parts, classes)
     if classes is None:
-        classes = unique_labels(given, trusted)
-        integers = np.asarray(y).dtype.kind in "iu"
-        if integers and len(classes) == 1 and classes[0] == 1 and not given_known.all():
-            raise ValueError(
-                "y has the values -1 and 1, but -1 stands for a missing label: recode the classes, to 0 and 1 "
-                "for instance"
-            )
-    return Encoded(
-        classes,
-        _codes(given, given_known, classes, "y"),
-        _codes(trusted, trusted_known, classes, "y_trusted"),
-    )
+        classes = unique_labels(*(values for values, _ in parts))
+    codes = [_codes(*part, classes, name) for part, name in zip(parts, ("y", "y_trusted"), strict=False)]
+    return Encoded(classes, codes[0], codes[1] if y_trusted is not None else np.full_like(codes[0], MISSING))
 
 
 def split_missing(y, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Known labels, of one type, and the mask of where they are."""
+    """Labels other than None and NaN, of one type, and the mask of where they are."""
     if y is None:
         raise ValueError(f"fitting requires y to be passed, but the target {name} is None")
-    y = column_or_1d(np.asarray(y, dtype=object) if _is_text(y) else np.asarray(y), warn=True)
-    if y.dtype.kind in "OUS":
-        known = ~pd.isna(y.astype(object))
-        values = _one_type(y[known], name)
-        if values.dtype.kind in "iu":
-            keep = values != MISSING
-            known[np.flatnonzero(known)] = keep
-            values = values[keep]
-    elif y.dtype.kind == "f":
-        if np.isinf(y).any():
-            raise ValueError(f"{name} contains infinity at position {np.flatnonzero(np.isinf(y))[0]}")
-        known = ~np.isnan(y)
-        values = y[known]
-    elif y.dtype.kind in "iub":
-        known = y != MISSING if y.dtype.kind == "i" else np.ones(len(y), bool)
-        values = y[known]
+    array = np.asarray(y)
+    if array.dtype.kind in "US" and isinstance(y, (list, tuple)):
+        array = np.asarray(y, dtype=object)  # a None among strings has become text
+    array = column_or_1d(array, warn=True)
+    if array.dtype.kind in "OUS":
+        known = ~pd.isna(array.astype(object))
+        values = _one_type(array[known], name)
+    elif array.dtype.kind in "fiub":
+        if array.dtype.kind == "f" and np.isinf(array).any():
+            raise ValueError(f"{name} contains infinity at position {np.flatnonzero(np.isinf(array))[0]}")
+        known = ~np.isnan(array) if array.dtype.kind == "f" else np.ones(len(array), bool)
+        values = array[known]
     else:
-        raise ValueError(f"{name} has type {y.dtype}: labels are strings, numbers or booleans")
+        raise ValueError(f"{name} has type {array.dtype}: labels are strings, numbers or booleans")
     if len(values):
         check_classification_targets(values)
     return values, known
+
+
+def drop_minus_one(parts, classes=None):
+    """Count -1 among integers as missing, unless it is a class or the labels are just -1 and 1."""
+    integers = [values for values, _ in parts if values.dtype.kind == "i"]
+    if not integers:
+        return parts
+    seen = np.unique(np.concatenate(integers)) if classes is None else np.asarray(classes)
+    if MISSING in seen and (classes is not None or seen.tolist() == [-1, 1]):
+        return parts
+    return [_without_minus_one(*part) for part in parts]
+
+
+def _without_minus_one(values: np.ndarray, known: np.ndarray):
+    if values.dtype.kind != "i":
+        return values, known
+    keep = values != MISSING
+    known = known.copy()
+    known[known] = keep
+    return values[keep], known
 
 
 def unique_labels(*parts: np.ndarray) -> np.ndarray:
@@ -93,15 +100,6 @@ def index_of(y) -> pd.Index:
     """Index of a pandas object, or row numbers."""
     index = getattr(y, "index", None)
     return index if isinstance(index, pd.Index) else pd.RangeIndex(_num_samples(y))
-
-
-def _is_text(y) -> bool:
-    dtype = getattr(y, "dtype", None)
-    return dtype is None and not np.isscalar(y) and any(isinstance(v, str) or v is None for v in _peek(y))
-
-
-def _peek(y):
-    return y if isinstance(y, (list, tuple)) else ()
 
 
 def _one_type(values: np.ndarray, name: str) -> np.ndarray:

@@ -161,9 +161,12 @@ class AnnotatorNB(TransitionNB):
         self : object
         """
         X = self._validated(X, reset=True)
-        self._check_lengths(X, y)
         seen = encode_annotations(y, y_trusted)
-@@        self._fit_votes(X, seen.votes, seen.classes, gold, sample_weight, index_of(y))
+        n = seen.votes.n_documents
+        trusted = np.full(n, -1) if y_trusted is None else y_trusted
+        gold = encode_labels(trusted, classes=seen.classes).given
+        check_consistent_length(X, gold, np.empty(n))
+        self._fit_votes(X, seen.votes, seen.classes, gold, sample_weight, index_of(y))
         posterior = self._labels.log_posterior
         votes = seen.votes
         self.annotators_ = seen.annotators

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from statkit.naive_bayes._annotations import Annotations, codes_of, encode_annotations
 from statkit.naive_bayes._corpus import Corpus, Strength
 from statkit.naive_bayes._fit import plain_em, start_fit
-from statkit.naive_bayes._labels import split_missing, unique_labels
+from statkit.naive_bayes._labels import drop_minus_one, split_missing, unique_labels
 from statkit.naive_bayes._settings import check_memory, checked_prior
 from statkit.naive_bayes._transition import Transition
 from statkit.naive_bayes._votes import Votes
@@ -143,7 +143,7 @@ class DawidSkene(BaseEstimator):
         for name, part in zip(("task", "annotator"), columns[:2], strict=True):
             if pd.isna(part).any():
                 raise ValueError(f"{name} is missing at position {int(np.flatnonzero(pd.isna(part))[0])}")
-        values, known = split_missing(label, "label")
+        values, known = drop_minus_one([split_missing(label, "label")])[0]
         tasks, document = np.unique(columns[0][known], return_inverse=True)
         annotators, source = np.unique(columns[1][known], return_inverse=True)
         classes = unique_labels(values)

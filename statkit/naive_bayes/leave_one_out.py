@@ -45,9 +45,9 @@ def leave_one_out_log_prob(X, R, *, alpha=1.0, distribution="multinomial"):
     >>> from statkit.naive_bayes import leave_one_out_log_prob
     >>> X = np.array([[2, 0], [1, 1], [0, 2]])
     >>> leave_one_out_log_prob(X, np.eye(3)[[0, 0, 1]]).round(3)
-    array([[-1.386, -2.773],
-           [-1.674, -1.674],
-           [-3.219, -1.386]])
+    array([[-1.386, -2.773, -1.386],
+           [-1.674, -1.674, -1.386],
+           [-2.197, -1.386, -1.386]])
     """
     X = check_array(X, accept_sparse="csr", dtype="numeric")
     R = np.ascontiguousarray(check_array(R, dtype=np.float64, ensure_2d=True))

@@ -105,6 +105,7 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.positive_only = self.distribution != "bernoulli"
+        tags.classifier_tags.poor_score = True
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -181,7 +182,8 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable true class of new documents."""
-        return self.classes_[self.predict_joint_log_proba(X).argmax(axis=1)]
+        best = self.predict_joint_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _validated(self, X, reset: bool):
         return validated_counts(self, X, reset, self.binarize if self.distribution == "bernoulli" else None)
