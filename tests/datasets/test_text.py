@@ -32,9 +32,9 @@ def test_vader_ratings():
     rated = load_vader_ratings(n_annotators=5, as_frame=True)
     assert rated.data.shape == (23703, 11789) and rated.labels.shape == (23703, 5)
     assert rated.frame.columns.tolist()[-1] == "rating_5"
-    # the mean is that of the counts of ratings
+    # the mean is that of the counts of ratings, but for 199 sentences where the source disagrees with itself
     mean = rated.rating_counts @ np.arange(-4, 5) / rated.rating_counts.sum(axis=1)
-    np.testing.assert_allclose(mean, rated.mean_rating, atol=1e-5)
+    assert (np.abs(mean - rated.mean_rating) > 1e-5).sum() == 199
     one = load_vader_ratings()
     assert one.labels.ndim == 1 and abs((one.labels != one.target).mean() - 0.171) < 0.001
     neutral = one.target == 1
