@@ -10,7 +10,9 @@ import typer
 
 
 def labels(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Texts with labels; CSV, may be compressed.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="Texts with labels; CSV, may be compressed.")
+    ],
     text: Annotated[str, typer.Option("--text", metavar="COL", help="Column of the texts.")],
     label: Annotated[str, typer.Option("--label", metavar="COL", help="Column of the given labels.")],
     output: Annotated[

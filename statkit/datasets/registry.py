@@ -22,7 +22,9 @@ SETS: dict[str, DataSet] = {
     ),
     "spamassassin": DataSet("mislabeled_nb", "spamassassin_bow.npz", "words of 6,046 e-mails, ham and spam"),
     "vader_ratings": DataSet(
-        "mislabeled_nb", "vader_ratings_bow.npz", "words of 23,703 sentences rated by people, with their errors"
+        "mislabeled_nb",
+        "vader_ratings_bow.npz",
+        "words of 23,703 sentences rated by people, with their errors",
     ),
 }
 

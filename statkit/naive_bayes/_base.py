@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -31,6 +32,18 @@ from statkit.naive_bayes._start import complement_scores
 from statkit.naive_bayes._transition import STRUCTURES
 from statkit.naive_bayes._votes import Votes
 from statkit.naive_bayes._words import word_model
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Give an estimator back the attributes it had if something fails: it is never half fitted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class Training(NamedTuple):
@@ -68,6 +81,9 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
         # As in scikit-learn: a model of counts is not for clouds of real numbers.
         tags.classifier_tags.poor_score = True
         return tags
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "classes_")
 
     def __getstate__(self):
         # The training documents serve `transition_conf_int` in this process; a saved model does without.
@@ -211,7 +227,6 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
         errors = self._estimate_errors(training, None) if self.compute_se else None
         fit = solution.fit
         log_posterior = corpus.label_log_posterior(solution.joint, fit.T)
-        # Nothing is set before everything is known: an estimator is never half fitted.
         self._forget()
         self.classes_ = classes
         self._set_parameters(
@@ -309,10 +324,7 @@ def validated_counts(estimator, X, reset: bool, threshold: float | None) -> sp.c
 
 def validated_weight(sample_weight, X) -> np.ndarray:
     """Weights, not negative and not all zero; ones for None."""
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if weight.sum() == 0:
-        raise ValueError("sample_weight is zero for every document: there is nothing to fit")
-    return weight
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def _binarized(X: sp.csr_matrix, threshold: float) -> sp.csr_matrix:

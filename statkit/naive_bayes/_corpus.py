@@ -114,8 +114,12 @@ class Corpus:
         self._in_blocks(fill)
         return out
 
-    def leave_one_out(self, words: Words, R: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    def leave_one_out(
+        self, words: Words, R: np.ndarray, scores: np.ndarray, tolerance: float = 1e-3
+    ) -> np.ndarray:
         """Scores with each document's own contribution to the parameters removed (n, K).
+
+        Classes where that moves the score by less than ``tolerance`` are left: most of them, mostly.
 
         Without smoothing a word of one document has no probability elsewhere: the scores stay as they are.
         """
@@ -125,7 +129,7 @@ class Corpus:
         mass = R * self.weight[:, None]
 
         def fill(start, stop):
-            self.words.leave_one_out(self.X, self.length, mass, words.counts, words.totals, start, stop, out)
+            self.words.leave_one_out(self.X, self.length, mass, words.counts, words.totals, tolerance, start, stop, out)
 
         self._in_blocks(fill)
         return out
@@ -195,8 +199,7 @@ class Corpus:
     def _counts(self, mass: np.ndarray) -> np.ndarray:
         if self.n_threads == 1:
             return np.asarray(self.X.T @ mass)
-        parts = self._in_blocks(lambda start, stop: self.X[start:stop].T @ mass[start:stop])
-        return np.asarray(sum(parts))
+        return sum(self._in_blocks(lambda start, stop: self.X[start:stop].T @ mass[start:stop]))
 
     def _in_blocks(self, work):
         """Call ``work(start, stop)`` on blocks of documents, in threads if there are several."""

@@ -7,37 +7,55 @@ Transition arrays come by label, (source, label, class), so that the inner loop 
 import numpy as np
 from numba import njit
 
-# Below this mass a document does not count as a member of a class, and its score there is left as it is.
-ACTIVE = 1e-8
-_LARGE, _SMALL = 1e100, 1e-100
 
 
 @njit(cache=True, nogil=True)
-def leave_one_out_multinomial(indptr, indices, data, length, mass, counts, totals, alpha, start, stop, out):
-    """Overwrite ``out[i, k]`` by the score without document ``i`` wherever ``mass[i, k]`` counts.
+def leave_one_out_multinomial(
+    indptr, indices, data, length, mass, counts, totals, alpha, tolerance, start, stop, out
+):
+    """Overwrite ``out[i, k]`` by the score without document ``i`` where that may move it by ``tolerance``.
 
-    Factors are multiplied and their logarithm is taken when the product leaves a safe range.
+    Words are the outer loop, for the counts of a word in all classes are neighbours in memory. Factors are
+    multiplied, and one logarithm serves up to eight of them.
     """
     p, n_classes = counts.shape
+    active = np.empty(n_classes, np.int64)
+    score = np.empty(n_classes)
+    product = np.empty(n_classes)
     for i in range(start, stop):
+        squares = 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            squares += data[a] * data[a]
+        n_active = 0
         for k in range(n_classes):
-            r = mass[i, k]
-            if r <= ACTIVE:
-                continue
-            score = 0.0
-            product = 1.0
-            for a in range(indptr[i], indptr[i + 1]):
-                x = data[a]
-                value = max(counts[indices[a], k] - r * x, 0.0) + alpha
-                if x == 1.0:
-                    product *= value
-                    if product > _LARGE or product < _SMALL:
-                        score += np.log(product)
-                        product = 1.0
-                else:
-                    score += x * np.log(value)
-            rest = max(totals[k] - r * length[i], 0.0) + alpha * p
-            out[i, k] = score + np.log(product) - length[i] * np.log(rest)
+            # the score moves by at most the sum of x log(1 + mass x / alpha)
+            if mass[i, k] * squares > tolerance * alpha:
+                active[n_active] = k
+                score[n_active] = 0.0
+                product[n_active] = 1.0
+                n_active += 1
+        factors = 0
+        for a in range(indptr[i], indptr[i + 1]):
+            x = data[a]
+            j = indices[a]
+            if x == 1.0:
+                for c in range(n_active):
+                    k = active[c]
+                    product[c] *= max(counts[j, k] - mass[i, k], 0.0) + alpha
+                factors += 1
+                if factors == 8:
+                    for c in range(n_active):
+                        score[c] += np.log(product[c])
+                        product[c] = 1.0
+                    factors = 0
+            else:
+                for c in range(n_active):
+                    k = active[c]
+                    score[c] += x * np.log(max(counts[j, k] - mass[i, k] * x, 0.0) + alpha)
+        for c in range(n_active):
+            k = active[c]
+            rest = max(totals[k] - mass[i, k] * length[i], 0.0) + alpha * p
+            out[i, k] = score[c] + np.log(product[c]) - length[i] * np.log(rest)
 
 
 @njit(cache=True, nogil=True)
@@ -53,11 +71,12 @@ def leave_one_out_bernoulli(
     table,
     crowded,
     crowd_start,
+    tolerance,
     start,
     stop,
     out,
 ):
-    """Overwrite ``out[i, k]`` by the score without document ``i`` wherever ``mass[i, k]`` counts.
+    """Overwrite ``out[i, k]`` by the score without document ``i`` where that may move it by ``tolerance``.
 
     The sum over absent words is a smooth function of the removed mass, tabulated at ``nodes[k]`` and evaluated
     by barycentric interpolation. Words that nearly every document of the class has are not smooth: class ``k``
@@ -71,7 +90,7 @@ def leave_one_out_bernoulli(
             present[indices[a]] = i
         for k in range(n_classes):
             r = mass[i, k]
-            if r <= ACTIVE:
+            if r * (indptr[i + 1] - indptr[i] + 1) <= tolerance * alpha:
                 continue
             n = totals[k]
             above = 0.0

@@ -130,7 +130,7 @@ def _codes(values, known, classes, name) -> np.ndarray:
         wrong = (at == len(classes)) | (classes[np.minimum(at, len(classes) - 1)] != values)
         if wrong.any():
             raise ValueError(
-                f"{name} has the label {values[wrong][0]!r} at position "
+                f"{name} has the label {values[wrong][0].item()!r} at position "
                 f"{np.flatnonzero(known)[wrong][0]}, which is not one of the classes {classes.tolist()[:20]}"
             )
         out[known] = at

@@ -11,7 +11,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from statkit.naive_bayes._base import TransitionNB
+from statkit.naive_bayes._base import TransitionNB, unchanged_on_error
 from statkit.naive_bayes._issues import error_probability, issue_frame, label_posterior_of
 from statkit.naive_bayes._labels import encode_labels, index_of
 from statkit.naive_bayes._online import OnlineState, online_step
@@ -48,18 +48,19 @@ class LabelNoiseNB(TransitionNB):
         -------
         self : object
         """
-        X = self._validated(X, reset=True)
-        labels = encode_labels(y, y_trusted)
-        check_consistent_length(X, labels.given)
-        names, group = _encode_groups(groups, X.shape[0])
-        votes = Votes.of_labels(labels.given, len(labels.classes), group)
-        index = index_of(y)
-        self._fit_votes(X, votes, labels.classes, labels.trusted, sample_weight, index)
-        self._given = labels.given
-        self.label_error_proba_ = error_probability(self._labels.log_posterior, labels.given)
-        if names is not None:
-            self.groups_ = names
-            self.group_transition_ = self._transitions
+        with unchanged_on_error(self):
+            X = self._validated(X, reset=True)
+            labels = encode_labels(y, y_trusted)
+            check_consistent_length(X, labels.given)
+            names, group = _encode_groups(groups, X.shape[0])
+            votes = Votes.of_labels(labels.given, len(labels.classes), group)
+            index = index_of(y)
+            self._fit_votes(X, votes, labels.classes, labels.trusted, sample_weight, index)
+            self._given = labels.given
+            self.label_error_proba_ = error_probability(self._labels.log_posterior, labels.given)
+            if names is not None:
+                self.groups_ = names
+                self.group_transition_ = self._transitions
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -88,8 +89,7 @@ class LabelNoiseNB(TransitionNB):
         names = np.unique(np.asarray(classes)) if first else self.classes_
         if not first and classes is not None and not np.array_equal(np.unique(np.asarray(classes)), names):
             raise ValueError(f"classes differ from those of earlier calls, {names.tolist()}")
-        before = dict(vars(self))
-        try:
+        with unchanged_on_error(self):
             X = self._validated(X, reset=first)
             labels = encode_labels(y, classes=names)
             check_consistent_length(X, labels.given)
@@ -99,10 +99,6 @@ class LabelNoiseNB(TransitionNB):
             if state is None and not first:
                 state = OnlineState.of_model(self, corpus)
             state, fit = online_step(state, corpus, self._options(corpus))
-        except Exception:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
         self._forget()
         self.classes_ = names
         self._online = state

@@ -34,19 +34,10 @@ class Multinomial:
     def log_prior(self, log_theta: np.ndarray) -> float:
         return self.alpha * float(log_theta.sum())
 
-    def leave_one_out(self, X, length, mass, counts, totals, start, stop, out) -> None:
+    def leave_one_out(self, X, length, mass, counts, totals, tolerance, start, stop, out) -> None:
+        sums = counts.sum(axis=0)
         _kernels.leave_one_out_multinomial(
-            X.indptr,
-            X.indices,
-            X.data,
-            length,
-            mass,
-            counts,
-            counts.sum(axis=0),
-            self.alpha,
-            start,
-            stop,
-            out,
+            X.indptr, X.indices, X.data, length, mass, counts, sums, self.alpha, tolerance, start, stop, out
         )
 
 
@@ -73,10 +64,10 @@ class Bernoulli:
     def log_prior(self, log_theta: np.ndarray) -> float:
         return self.alpha * float(log_theta.sum() + np.log1p(-np.exp(log_theta)).sum())
 
-    def leave_one_out(self, X, length, mass, counts, totals, start, stop, out) -> None:
+    def leave_one_out(self, X, length, mass, counts, totals, tolerance, start, stop, out) -> None:
         tables = self._tables(mass, counts, totals)
         _kernels.leave_one_out_bernoulli(
-            X.indptr, X.indices, mass, counts, totals, self.alpha, *tables, start, stop, out
+            X.indptr, X.indices, mass, counts, totals, self.alpha, *tables, tolerance, start, stop, out
         )
 
     def _tables(self, mass, counts, totals):
@@ -86,7 +77,7 @@ class Bernoulli:
         unit = (1.0 - np.cos(angle)) / 2.0
         weights = (-1.0) ** np.arange(_N_NODES)
         weights[[0, -1]] /= 2.0
-        nodes = unit * np.maximum(mass.max(axis=0, initial=0.0), _kernels.ACTIVE)[:, None]
+        nodes = unit * np.maximum(mass.max(axis=0, initial=0.0), 1e-8)[:, None]
         table = np.zeros((n_classes, _N_NODES))
         crowded = []
         for k in range(n_classes):

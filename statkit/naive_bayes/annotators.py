@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from statkit.naive_bayes._annotations import encode_annotations
-from statkit.naive_bayes._base import TransitionNB
+from statkit.naive_bayes._base import TransitionNB, unchanged_on_error
 from statkit.naive_bayes._issues import error_probability, issue_frame
 from statkit.naive_bayes._labels import encode_labels, index_of
 
@@ -160,13 +160,14 @@ class AnnotatorNB(TransitionNB):
         -------
         self : object
         """
-        X = self._validated(X, reset=True)
-        seen = encode_annotations(y, y_trusted)
-        n = seen.votes.n_documents
-        trusted = np.full(n, -1) if y_trusted is None else y_trusted
-        gold = encode_labels(trusted, classes=seen.classes).given
-        check_consistent_length(X, gold, np.empty(n))
-        self._fit_votes(X, seen.votes, seen.classes, gold, sample_weight, index_of(y))
+        with unchanged_on_error(self):
+            X = self._validated(X, reset=True)
+            seen = encode_annotations(y, y_trusted)
+            n = seen.votes.n_documents
+            trusted = np.full(n, -1) if y_trusted is None else y_trusted
+            gold = encode_labels(trusted, classes=seen.classes).given
+            check_consistent_length(X, gold, np.empty(n))
+            self._fit_votes(X, seen.votes, seen.classes, gold, sample_weight, index_of(y))
         posterior = self._labels.log_posterior
         votes = seen.votes
         self.annotators_ = seen.annotators

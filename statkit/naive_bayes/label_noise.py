@@ -76,14 +76,13 @@ def inject_label_noise(y, rate=None, *, transition=None, kind="symmetric", rando
                 f"rate has shape {rates.shape}: " + ("one a class" if kind == "class" else "one number")
             )
         if K == 1 and rates.max() > 0:
-            raise ValueError(f"y has one class, {classes[0]!r}: there is no wrong label to give")
+            raise ValueError(f"y has one class, {classes[0].item()!r}: there is no wrong label to give")
         flip = random_state.random_sample(n) < (rates[codes] if rates.ndim else rates)
         shift = 1 if kind == "pair" else random_state.randint(1, max(K, 2), n)
         new = np.where(flip, (codes + shift) % K, codes)
     wrong = new != codes
     if isinstance(y, pd.Series):
-        given = y.copy()
-        given.iloc[np.flatnonzero(wrong)] = classes[new[wrong]]
+        given = pd.Series(classes[new], index=y.index, name=y.name).astype(y.dtype)
         return given, pd.Series(wrong, index=y.index, name="wrong")
     return classes[new], wrong
 
@@ -196,7 +195,7 @@ def _probabilities(pred_probs, y, classes):
     if (classes[found] != values).any():
         first = int(np.flatnonzero(classes[found] != values)[0])
         raise ValueError(
-            f"y has the label {values[first]!r}, which is not one of the classes {classes.tolist()[:20]}"
+            f"y has the label {values[first].item()!r}, which is not one of the classes {classes.tolist()[:20]}"
         )
     codes = np.full(len(known), MISSING, dtype=np.int64)
     codes[known] = found

@@ -73,4 +73,4 @@ def leave_one_out_log_prob(X, R, *, alpha=1.0, distribution="multinomial"):
         X, Votes.of_labels(unlabelled, K), unlabelled, np.ones(n), word_model(distribution, alpha)
     )
     words = corpus.fit_words(R)
-    return corpus.leave_one_out(words, R, corpus.scores(words))
+    return corpus.leave_one_out(words, R, corpus.scores(words), tolerance=0.0)

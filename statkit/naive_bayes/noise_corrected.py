@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from statkit.exceptions import BiasWarning
-from statkit.naive_bayes._base import validated_counts, validated_weight
+from statkit.naive_bayes._base import unchanged_on_error, validated_counts, validated_weight
 from statkit.naive_bayes._corpus import Corpus
 from statkit.naive_bayes._fit import choose_strength
 from statkit.naive_bayes._labels import encode_labels
@@ -108,6 +108,9 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "classes_")
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, y_trusted=None):
         """Fit in one pass.
@@ -125,8 +128,9 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         -------
         self : object
         """
-        X = self._validated(X, reset=True)
-        return self._learn(None, X, encode_labels(y, y_trusted), sample_weight)
+        with unchanged_on_error(self):
+            X = self._validated(X, reset=True)
+            return self._learn(None, X, encode_labels(y, y_trusted), sample_weight)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, y_trusted=None):
         """Add a batch. With a known transition, batches give what one `fit` on all of them gives.
@@ -149,16 +153,10 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         names = np.unique(np.asarray(classes)) if first else self.classes_
         if not first and classes is not None and not np.array_equal(np.unique(np.asarray(classes)), names):
             raise ValueError(f"classes differ from those of earlier calls, {names.tolist()}")
-        before = dict(vars(self))
-        try:
+        with unchanged_on_error(self):
             X = self._validated(X, reset=first)
-            return self._learn(
-                None if first else self._sums, X, encode_labels(y, y_trusted, names), sample_weight
-            )
-        except Exception:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+            labels = encode_labels(y, y_trusted, names)
+            return self._learn(None if first else self._sums, X, labels, sample_weight)
 
     def predict_joint_log_proba(self, X):
         """Log joint probability of words and class; for "complement", its scores."""

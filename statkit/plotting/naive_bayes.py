@@ -72,7 +72,13 @@ class TransitionDisplay:
                     text += f"\n[{self.lower[k, m]:.2f}, {self.upper[k, m]:.2f}]"
                 if value >= 0.005 or self.lower is not None:
                     ax.text(
-                        m, k, text, ha="center", va="center", fontsize=8, color="black" if value > 0.5 else "white"
+                        m,
+                        k,
+                        text,
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="black" if value > 0.5 else "white",
                     )
         names = [str(c) for c in self.classes]
         rotation = 45 if max(map(len, names)) > 3 else 0

@@ -40,7 +40,7 @@ def test_injection_keeps_the_kind_of_labels():
     z, wrong = inject_label_noise(y, 0.5, random_state=0)
     assert isinstance(z, pd.Series) and z.index.equals(y.index) and z.dtype == y.dtype
     assert wrong.index.equals(y.index) and (wrong == (z != y)).all()
-    assert inject_label_noise([1.5, 2.5] * 5, 0.0)[0].tolist() == [1.5, 2.5] * 5
+    assert inject_label_noise([True, False] * 5, 0.0)[0].tolist() == [True, False] * 5
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,10 @@ def test_intervals(simulate):
     nb = MislabeledBernoulliNB(compute_se=True).fit(X, z)
     frame = nb.transition_conf_int()
     assert frame.index.names == ["true", "given"] and frame.columns.tolist() == [
-        "estimate", "std_err", "lower", "upper",
+        "estimate",
+        "std_err",
+        "lower",
+        "upper",
     ]
     np.testing.assert_allclose(frame["std_err"].to_numpy().reshape(2, 2), nb.transition_se_)
     assert (frame["lower"] < frame["estimate"]).all() and (frame["estimate"] < frame["upper"]).all()

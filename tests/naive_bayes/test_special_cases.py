@@ -12,7 +12,9 @@ from statkit.naive_bayes import (
     MislabeledMultinomialNB,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:documents of class", "ignore:the estimated transition", "ignore:EM d")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:documents of class", "ignore:the estimated transition", "ignore:EM d"
+)
 
 EXACT = {"power": 1.0, "max_iter": 2000, "tol": 1e-12}
 
@@ -32,10 +34,12 @@ def test_worked_example():
     assert nb.objective_path_[-1] == pytest.approx(-39.076635, abs=1e-6)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [
-    (MislabeledMultinomialNB, MultinomialNB), (MislabeledBernoulliNB, BernoulliNB)
-])
-@pytest.mark.parametrize("options", [{}, {"alpha": 0.3}, {"fit_prior": False}, {"class_prior": [0.2, 0.3, 0.5]}])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(MislabeledMultinomialNB, MultinomialNB), (MislabeledBernoulliNB, BernoulliNB)]
+)
+@pytest.mark.parametrize(
+    "options", [{}, {"alpha": 0.3}, {"fit_prior": False}, {"class_prior": [0.2, 0.3, 0.5]}]
+)
 def test_right_labels_are_scikit_learn(counts, ours, theirs, options):
     X, y, _ = counts
     weight = np.random.default_rng(0).random(len(y))
@@ -117,7 +121,9 @@ def test_groups_ascend_and_are_shrunk(counts):
     assert (np.diff(nb.objective_path_[11:]) >= -1e-9 * abs(nb.objective_path_[-1])).all()
     assert nb.groups_.tolist() == ["a", "b"] and nb.group_transition_.shape == (2, 3, 3)
     far = MislabeledMultinomialNB(power=1.0, transition_prior=1e6).fit(X, z, groups=groups).group_transition_
-    assert np.abs(far[0] - far[1]).max() < 1e-3 < np.abs(nb.group_transition_[0] - nb.group_transition_[1]).max()
+    assert (
+        np.abs(far[0] - far[1]).max() < 1e-3 < np.abs(nb.group_transition_[0] - nb.group_transition_[1]).max()
+    )
 
 
 @pytest.mark.parametrize("power", [1.0, "auto", 0.3])
