@@ -8,6 +8,7 @@ import typer
 
 from statkit.cli import datasets
 from statkit.cli.fit import fit
+from statkit.cli.labels import labels
 from statkit.cli.predict import predict
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(fit)
 app.command()(predict)
+app.command()(labels)
 app.add_typer(datasets.app, name="datasets")
 
 

@@ -12,14 +12,28 @@ if TYPE_CHECKING:
     from statkit.datasets.flights import load_flights as load_flights
     from statkit.datasets.glm_parquet import write_glm_parquet as write_glm_parquet
     from statkit.datasets.glm_simulator import make_glm as make_glm
+    from statkit.datasets.text import load_debian_sections as load_debian_sections
+    from statkit.datasets.text import load_spamassassin as load_spamassassin
+    from statkit.datasets.text import load_vader_ratings as load_vader_ratings
 
-__all__ = ["flights_path", "load_flights", "make_glm", "write_glm_parquet"]
+__all__ = [
+    "flights_path",
+    "load_debian_sections",
+    "load_flights",
+    "load_spamassassin",
+    "load_vader_ratings",
+    "make_glm",
+    "write_glm_parquet",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "flights_path": "statkit.datasets.flights",
+        "load_debian_sections": "statkit.datasets.text",
         "load_flights": "statkit.datasets.flights",
+        "load_spamassassin": "statkit.datasets.text",
+        "load_vader_ratings": "statkit.datasets.text",
         "make_glm": "statkit.datasets.glm_simulator",
         "write_glm_parquet": "statkit.datasets.glm_parquet",
     },

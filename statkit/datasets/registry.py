@@ -17,6 +17,15 @@ class DataSet(NamedTuple):
 
 SETS: dict[str, DataSet] = {
     "flights": DataSet("flights", "flights_2001h1.parquet", "3,000,000 flights in the United States, 2001"),
+    "debian_sections": DataSet(
+        "mislabeled_nb", "debian_sections.csv.gz", "5,275 descriptions of Debian packages in 10 sections"
+    ),
+    "spamassassin": DataSet("mislabeled_nb", "spamassassin_bow.npz", "words of 6,046 e-mails, ham and spam"),
+    "vader_ratings": DataSet(
+        "mislabeled_nb",
+        "vader_ratings_bow.npz",
+        "words of 23,703 sentences rated by people, with their errors",
+    ),
 }
 
 

@@ -1,0 +1,168 @@
+"""The fits: plain EM, and the tempered EM that stops when the labels become less predictable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import softmax
+
+from statkit.naive_bayes._corpus import Corpus, Strength, Words
+from statkit.naive_bayes._transition import Transition
+
+#: Iterations after which pseudo-counts of the transition stay, so that plain EM ascends.
+_ADAPT = 10
+#: Steps of the small EM for the transition, for every strength that is tried.
+_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Fit:
+    """State of a fit: what it believes, and how it got there.
+
+    ``R`` (n, K) posteriors of the true class; ``words`` and ``log_prior`` follow from them; ``T`` (source,
+    class, label); ``objective`` per iteration, log posterior (plain) or log P(labels | words) (tempered).
+    """
+
+    R: np.ndarray
+    words: Words
+    log_prior: np.ndarray
+    T: np.ndarray
+    strength: Strength
+    n_iter: int = 0
+    converged: bool = False
+    objective: tuple[float, ...] = ()
+
+
+def start_fit(corpus: Corpus, R: np.ndarray, T: np.ndarray, strength: Strength) -> Fit:
+    """Parameters from posteriors to begin with; documents without one have a row of zeros."""
+    words = corpus.fit_words(R)
+    return Fit(R, words, corpus.log_class_prior(words.totals), T, strength)
+
+
+def plain_em(
+    corpus: Corpus, fit: Fit, transition: Transition, max_iter: int, tol: float, verbose: int = 0
+) -> Fit:
+    """Maximum a posteriori EM: the objective never decreases once the pseudo-counts stay."""
+    R, words, log_prior, T = fit.R, fit.words, fit.log_prior, fit.T
+    strength = Strength(np.inf, True) if corpus.words.by_length else Strength(1.0)
+    objective: list[float] = []
+    converged = False
+    weight = corpus.weight
+    for iteration in range(max_iter):
+        scores = corpus.scores(words)
+        scores += log_prior
+        new, labelled, _ = corpus.posterior(scores, T)
+        value = float(weight @ labelled) + corpus.words.log_prior(words.log_theta) + transition.log_prior(T)
+        change = _mean_change(new, R, weight)
+        converged = change < tol
+        objective.append(value)
+        if verbose:
+            print(f"plain EM {iteration}: objective {value:.6f}, change {change:.2e}")
+        R = new
+        words = corpus.fit_words(R)
+        log_prior = corpus.log_class_prior(words.totals)
+        T = transition.update(corpus.label_counts(R), T, adapt=iteration < _ADAPT)
+        if converged:
+            break
+    return Fit(R, words, log_prior, T, strength, len(objective), converged, tuple(objective))
+
+
+def tempered_em(
+    corpus: Corpus,
+    fit: Fit,
+    transition: Transition,
+    max_iter: int,
+    tol: float,
+    choose: bool = True,
+    guard: bool = True,
+    verbose: int = 0,
+) -> Fit:
+    """EM with a tempered E-step; strength and transition come from leave-one-out scores.
+
+    It stops before an iteration that makes the given labels significantly less predictable from the words.
+    """
+    R, words, log_prior, T, strength = fit.R, fit.words, fit.log_prior, fit.T, fit.strength
+    best = -np.inf
+    best_labels = previous = None
+    objective: list[float] = []
+    for iteration in range(max_iter):
+        scores = corpus.scores(words)
+        honest = corpus.leave_one_out(words, R, scores)
+        if choose and (iteration <= 2 or (iteration % 3 == 0 and iteration < 12)):
+            strength, T = choose_strength(corpus, honest, log_prior, T, transition)
+        chance = softmax(strength.temper(honest, corpus.length, log_prior), axis=1)
+        C, labels = corpus.label_step(chance, T)
+        T = transition.update(C, T)
+        value = float(corpus.label_weight @ labels)
+        objective.append(value)
+        if verbose:
+            print(f"tempered EM {iteration}: log P(labels | words) {value:.6f}, strength {strength.value:g}")
+        if value > best:
+            best, best_labels = value, labels
+        elif guard and paired_z(best_labels - labels, corpus.label_weight) > 2.0:
+            return replace(previous, n_iter=iteration, converged=True, objective=tuple(objective[:-1]))
+        previous = Fit(R, words, log_prior, T, strength)
+        new, _, _ = corpus.posterior(strength.temper(scores, corpus.length, log_prior), T)
+        change = _mean_change(new, R, corpus.weight)
+        R = new
+        words = corpus.fit_words(R)
+        log_prior = corpus.log_class_prior(words.totals)
+        if change < tol:
+            return Fit(R, words, log_prior, T, strength, iteration + 1, True, tuple(objective))
+    return Fit(R, words, log_prior, T, strength, max_iter, False, tuple(objective))
+
+
+def choose_strength(
+    corpus: Corpus,
+    honest: np.ndarray,
+    log_prior: np.ndarray,
+    T: np.ndarray,
+    transition: Transition,
+    refit_transition: bool = True,
+) -> tuple[Strength, np.ndarray]:
+    """Strength of the grid, and its transition, that make the labels most predictable from the words."""
+    rows = corpus.sample_rows()
+    part = corpus.take(rows)
+    # The sample stands for all documents, also beside the pseudo-counts of the transition.
+    scale = corpus.label_weight.sum() / max(part.label_weight.sum(), 1e-300)
+    best, answer = -np.inf, None
+    for value in corpus.words.grid:
+        strength = Strength(value, corpus.words.by_length)
+        chance = softmax(strength.temper(honest[rows], part.length, log_prior), axis=1)
+        trial = T
+        for _ in range(_STEPS if refit_transition else 0):
+            C, _ = part.label_step(chance, trial)
+            trial = transition.update(C * scale, trial)
+        _, labels = part.label_step(chance, trial)
+        total = float(part.label_weight @ labels)
+        if answer is None or total > best:
+            best, answer = total, (strength, trial)
+    assert answer is not None
+    return answer
+
+
+def honest_labels(corpus: Corpus, fit: Fit, strength: Strength):
+    """Leave-one-out joint scores (n, K) at a strength, and log P(labels | words) of each document."""
+    honest = corpus.leave_one_out(fit.words, fit.R, corpus.scores(fit.words))
+    joint = strength.temper(honest, corpus.length, fit.log_prior)
+    _, labelled, unlabelled = corpus.posterior(joint, fit.T)
+    return joint, labelled - unlabelled
+
+
+def paired_z(difference: np.ndarray, weight: np.ndarray) -> float:
+    """Mean of a paired difference over its standard error; rows of weight zero do not count."""
+    on = weight > 0
+    d, w = difference[on], weight[on]
+    if len(d) < 2:
+        return 0.0
+    mean = np.average(d, weights=w)
+    error = np.sqrt(np.sum(w * (d - mean) ** 2)) / w.sum()  # a weight of 2 is two documents
+    if error == 0:
+        return 0.0 if mean == 0 else float(np.sign(mean) * np.inf)
+    return float(mean / error)
+
+
+def _mean_change(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> float:
+    change = np.abs(new - old).mean(axis=1)
+    return float(np.average(change, weights=weight)) if weight.sum() > 0 else 0.0

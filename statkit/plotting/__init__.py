@@ -1,0 +1,19 @@
+"""Displays of fitted estimators; matplotlib is imported when one is drawn."""
+
+from typing import TYPE_CHECKING
+
+from statkit._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from statkit.plotting.naive_bayes import LabelIssuesDisplay as LabelIssuesDisplay
+    from statkit.plotting.naive_bayes import TransitionDisplay as TransitionDisplay
+
+__all__ = ["LabelIssuesDisplay", "TransitionDisplay"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "LabelIssuesDisplay": "statkit.plotting.naive_bayes",
+        "TransitionDisplay": "statkit.plotting.naive_bayes",
+    },
+)
