@@ -11,7 +11,7 @@ import math
 from numba import njit
 
 #: Sums may be reassociated for vector units; NaN and infinity keep their meaning.
-FAST = frozenset({"reassoc", "contract", "arcp", "nsz"})
+FAST = {"reassoc", "contract", "arcp", "nsz"}
 KERNEL = {"cache": True, "nogil": True, "fastmath": FAST}
 
 #: Probabilities below exp(-30) = 1e-13 of the largest are zero: neither logarithm nor exponential is computed.
