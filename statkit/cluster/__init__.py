@@ -23,6 +23,6 @@ _WHERE = {
     "xie_beni": "statkit.cluster.cluster_scores",
 }
 
-__all__ = list(_WHERE)  # noqa: PLE0605
+__all__ = list(_WHERE)
 
 __getattr__, __dir__ = lazy_names(__name__, _WHERE)

@@ -48,10 +48,10 @@ def assign_balanced(cost, capacity):
             shorter = False
             for k in range(n_clusters):
                 for other in range(n_clusters):
-                    if length[k] + edge[k, other] < length[other] - 1e-12 * abs(length[other]):
-                        if other == source:
-                            continue
-                        length[other] = length[k] + edge[k, other]
+                    reached = length[k] + edge[k, other]
+                    slack = 1e-12 * abs(reached)  # rounding must not make a cycle
+                    if other != source and reached + slack < length[other]:
+                        length[other] = reached
                         back[other] = k
                         shorter = True
             if not shorter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from scipy import sparse
 from sklearn.cluster import kmeans_plusplus
@@ -210,6 +212,14 @@ class LinearPredictor(Predictor):
     def __init__(self, state, m, s, a, noise, shift, C, T):
         super().__init__(state, m, s, a, noise)
         self.unit, self.shift, self.C, self.T = state.unit, shift, C.copy(), T.copy()
+        self.Z = state.Z.copy()
+
+    def moved(self, S, C, T, Z):
+        """The same rule with other clusters."""
+        new = copy.copy(self)
+        new.S, new.C, new.T, new.Z = S, C, T, Z
+        new.A = np.maximum(2.0 * S * T - Z, 0.0)
+        return new
 
     def distances(self, X, start, stop):
         """G_ik / S_k of rows ``start:stop``; a zero row under cosine is at distance one from all others."""

@@ -36,7 +36,26 @@ def sum_sparse_rows(data, indices, indptr, inverse, square, extra, weight, Q, S0
 
 @njit(**KERNEL)
 def sparse_sweep(
-    data, indices, indptr, inverse, square, extra, weight, order, P, Q, S0, S1, S2, R, Z, m, s, a, noise, floor
+    data,
+    indices,
+    indptr,
+    inverse,
+    square,
+    extra,
+    weight,
+    order,
+    P,
+    Q,
+    S0,
+    S1,
+    S2,
+    R,
+    Z,
+    m,
+    s,
+    a,
+    noise,
+    floor,
 ):
     """One Gauss-Seidel sweep, in place; return Σ_i w_i Σ_k |p_new - p_old|."""
     n_clusters = S0.shape[0]
