@@ -19,6 +19,9 @@ LINEAR = ("sqeuclidean", "cosine")
 class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """Base of the estimators that keep a ``_predictor`` of probabilities and mean distances."""
 
+    def _check_fitted(self):
+        check_is_fitted(self)
+
     def predict_proba(self, X):
         """Probability of every cluster for every row.
 
@@ -32,7 +35,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         ndarray of shape (n_samples, n_clusters)
             Rows sum to 1, or to 1 minus the noise probability with a noise cluster.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._check_rows(X, reset=False)
         return self._predictor.probabilities(X, getattr(self, "n_jobs", None))[:, : self.n_clusters]
 
@@ -48,7 +51,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         -------
         ndarray of shape (n_samples,), int32
         """
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._check_rows(X, reset=False)
         return labels_of(self._predictor.probabilities(X, getattr(self, "n_jobs", None)), self.n_clusters)
 
@@ -66,7 +69,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         -------
         ndarray of shape (n_samples, n_clusters)
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return self._predictor.mean_distances(self._check_rows(X, reset=False))
 
     @property

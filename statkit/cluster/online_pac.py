@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -72,7 +73,7 @@ class OnlinePAC(SoftClusterer):
     (10000, 1.0)
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "m": [StrOptions({"auto"}), Interval(Real, 1, None, closed="left")],
         "metric": [StrOptions({"sqeuclidean", "cosine"})],
@@ -243,14 +244,15 @@ class OnlinePAC(SoftClusterer):
         self.cluster_centers_ = clusters.C + clusters.shift
 
     def __sklearn_is_fitted__(self):
-        if not hasattr(self, "n_samples_seen_"):
-            return False
-        if self._predictor_or_none() is None:
+        return self._predictor_or_none() is not None
+
+    def _check_fitted(self):
+        if self._predictor_or_none() is None and hasattr(self, "n_samples_seen_"):
             raise NotFittedError(
                 f"{self.n_samples_seen_} rows have arrived and the clusters form after {self._init_rows()}: "
                 "call partial_fit with more rows, or set init_size"
             )
-        return True
+        super()._check_fitted()
 
 
 def _stacked(parts):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from statkit.cluster._pac_base import SoftClusterer, check_weight, state_of
 from statkit.cluster._pac_fit import AnnealedClusterer
@@ -132,7 +132,7 @@ class PAC(AnnealedClusterer):
     (1, 3)
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "m": [StrOptions({"auto"}), Interval(Real, 1, None, closed="left")],
         "metric": [str, callable],
@@ -237,7 +237,7 @@ class PAC(AnnealedClusterer):
         -------
         float
         """
-        check_is_fitted(self)
+        self._check_fitted()
         P = self.predict_proba(X)
         X = SoftClusterer._check_rows(self, X, reset=False)
         weight = check_weight(sample_weight, X, 1)
