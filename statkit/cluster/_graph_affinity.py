@@ -84,7 +84,7 @@ def reach(graph, n_hops, n_clusters, limit):
 
 
 def walk(graph):
-    """min(1, W³ / its 99th percentile) with W = D^-1/2 (A + I) D^-1/2: how likely three steps join two objects."""
+    """min(1, W³ / its 99th percentile) with W = D^-1/2 (A + I) D^-1/2: three random steps."""
     n = graph.shape[0]
     loops = graph + sparse.eye_array(n, dtype=np.float32, format="csr")
     scale = sparse.diags_array(1.0 / np.sqrt(loops.sum(axis=1)))

@@ -9,7 +9,7 @@ from statkit.cluster._pac_row import KERNEL, cluster_cost, set_row
 
 @njit(**KERNEL)
 def add_rows(X, order, shift, unit, weight, S, C, T, Z, m, s, a, floor, keep):
-    """Add rows one at a time, in place; ``keep`` is what a row's arrival leaves of the past (1: everything)."""
+    """Add rows one at a time, in place; a row's arrival leaves ``keep`` of the past (1: everything)."""
     n_clusters, d = C.shape
     hard = m == 1.0
     x = np.empty(d)

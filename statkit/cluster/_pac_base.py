@@ -1,4 +1,4 @@
-"""What the soft clusterings share: prediction, the checks of weights and distances, and the state of an input."""
+"""What the soft clusterings share: prediction, checks of weights and distances, the state of an input."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     def transform(self, X):
         """Mean distance of every row to the members of each cluster, weighted as they are.
 
-        For squared Euclidean distances this is the squared distance to the centre plus the cluster's variance.
+        For squared Euclidean distance: the squared distance to the centre plus the cluster's variance.
 
         Parameters
         ----------
@@ -140,8 +140,8 @@ def check_distances(D):
     if float(np.max(np.abs(D - D.T), initial=0.0)) > 1e-8 * largest:
         i, j = np.unravel_index(np.argmax(np.abs(D - D.T)), D.shape)
         warnings.warn(
-            f"the distances are not symmetric (entry [{i}, {j}] is {D[i, j]:.6g}, [{j}, {i}] is {D[j, i]:.6g}): "
-            "(D + D.T) / 2 is used",
+            f"the distances are not symmetric (entry [{i}, {j}] is {D[i, j]:.6g}, "
+            f"[{j}, {i}] is {D[j, i]:.6g}): (D + D.T) / 2 is used",
             UserWarning,
             stacklevel=3,
         )
@@ -180,7 +180,7 @@ def state_of(X, weight, metric, metric_params, max_memory):
     block = int(max_memory // (16 * n))
     if block < 1:
         raise MemoryError(
-            f"one row of distances among {n:,} objects takes {16 * n:,} bytes, more than max_memory={max_memory:,}: "
-            "raise max_memory, or set n_landmarks to fit on a sample of the objects"
+            f"one row of distances among {n:,} objects takes {16 * n:,} bytes, more than "
+            f"max_memory={max_memory:,}: raise max_memory, or set n_landmarks to fit on a sample of the objects"
         )
     return RowBlocks(X, weight, distance, min(block, n))

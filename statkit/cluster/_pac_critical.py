@@ -1,6 +1,6 @@
 """The critical exponent: above it the uniform partition is stable and every soft answer is 1/K.
 
-Perturb the uniform partition: the fastest growing direction is multiplied by ``m λ / (m - 1)`` a sweep, so the
+Perturb the uniform partition: the fastest growing direction is multiplied by ``m λ / (m - 1)`` a sweep: the
 partition leaves uniform if and only if ``m < 1 / (1 - λ)``.
 """
 

@@ -90,7 +90,7 @@ def settle(
 
 
 def _refill(state, a):
-    """Give an empty cluster the object that is farthest from its own; with a = 0 they refill by themselves."""
+    """Give an empty cluster the object that is farthest from its own; with a = 0 they fill again anyway."""
     empty = np.flatnonzero(state.S <= 1e-12 * state.total)
     if empty.size == 0:
         return False

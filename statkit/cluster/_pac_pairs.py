@@ -1,4 +1,4 @@
-"""States over pairwise distances: a matrix in memory, blocks of rows computed on the fly, an affinity graph."""
+"""States over pairwise distances: a matrix in memory, blocks of rows on the fly, an affinity graph."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def pairs_sweep(D, weight, order, P, Q, S, A, G, m, s, a, noise, floor):
 
 @njit(**KERNEL)
 def block_sweep(D, rows, weight, P, Q, S, A, G, m, s, a, noise, floor):
-    """Sweep over one block of rows: ``D`` (b, b) among them, ``G`` (b, K) against all rows; exact in block."""
+    """Sweep over one block of rows: ``D`` (b, b) among them, ``G`` (b, K) against all; exact in block."""
     b, n_clusters = G.shape
     n_columns = P.shape[1]
     hard = m == 1.0

@@ -14,7 +14,7 @@ from numba import njit
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 KERNEL = {"cache": True, "nogil": True, "fastmath": FAST}
 
-#: Probabilities below exp(-30) = 1e-13 of the largest are zero: neither logarithm nor exponential is computed.
+#: Probabilities below exp(-30) = 1e-13 of the largest are zero, without a logarithm or an exponential.
 NEGLIGIBLE = 30.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -205,7 +206,7 @@ class FuzzyCMeans(SoftClusterer):
 
         with Parallel(n_jobs=pieces, prefer="threads") as pool:
             for _ in range(self.max_iter):
-                parts = pool(delayed(piece)(a, b, C) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+                parts = pool(delayed(piece)(a, b, C) for a, b in pairwise(cuts))
                 path.append(sum(part[0] for part in parts))
                 mass, first = sum(part[1] for part in parts), sum(part[2] for part in parts)
                 if len(path) > 1 and path[-2] - path[-1] <= self.tol * path[-2]:
