@@ -1,8 +1,8 @@
 """Labels of least total cost with a largest cluster size: successive shortest paths between clusters.
 
 The graph has one node a cluster; the edge from k to l costs the cheapest move of an object of k to l.
-Starting from everybody's cheapest cluster, each overfull cluster sends one object at a time along the shortest
-path to a cluster with room. Paths are shortest, so the assignment stays optimal for the sizes it has.
+Starting from everybody's cheapest cluster, each overfull cluster sends one object at a time along the
+shortest path to a cluster with room. Paths are shortest: the assignment stays optimal for its sizes.
 """
 
 import numpy as np

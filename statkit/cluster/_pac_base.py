@@ -181,6 +181,6 @@ def state_of(X, weight, metric, metric_params, max_memory):
     if block < 1:
         raise MemoryError(
             f"one row of distances among {n:,} objects takes {16 * n:,} bytes, more than "
-            f"max_memory={max_memory:,}: raise max_memory, or set n_landmarks to fit on a sample of the objects"
+            f"max_memory={max_memory:,}: raise max_memory, or set n_landmarks to fit on a sample"
         )
     return RowBlocks(X, weight, distance, min(block, n))

@@ -2,10 +2,10 @@
 
 A cluster is its mass S, centre C and scatter T = Σ w q |x - C|²; then ``G_ik = S_k |x_i - C_k|² + T_k``, and
 a row that changes updates the three as Welford's variance does, without cancellation. Rows are centred
-(squared Euclidean) or brought to length one (cosine) as they are read, so no copy of X is made. Under cosine a
-zero row is at distance one from every other row: it stands for a unit vector on an axis of its own. The square
-of that part, ``extra``, counts in its distances; ``Z_k = Σ 2 extra (w q)²`` is what its distance to itself
-would add.
+(squared Euclidean) or brought to length one (cosine) as they are read, so no copy of X is made. Under
+cosine a zero row is at distance one from every other row: it stands for a unit vector on an axis of its own.
+The square of that part, ``extra``, counts in its distances; ``Z_k = Σ 2 extra (w q)²`` is what its distance
+to itself would add.
 """
 
 import math

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -31,8 +32,8 @@ class GraphPAC(AnnealedClusterer):
     n_neighbors : int, default=10
         Nearest neighbours of each object, itself excluded.
     n_hops : int or "auto", default="auto"
-        ``affinity="reach"``: objects within this many steps of each other are joined. "auto" goes on while the
-        mean reach stays within half a cluster.
+        ``affinity="reach"``: objects within this many steps of each other are joined. "auto" goes on while
+        the mean reach stays within half a cluster.
     affinity : {"reach", "walk", "precomputed"}, default="reach"
         "reach" is binary; "walk" weighs pairs by how likely three random steps join them (try it with
         ``n_neighbors=15``); "precomputed" takes a symmetric matrix with values in [0, 1].
@@ -74,8 +75,8 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
 
     Notes
     -----
-    Prediction for new rows is approximate: a new row takes the mean votes of its nearest fitted rows, which is
-    also what a fitted row gets from ``predict``; ``labels_`` are those of the fit.
+    Prediction for new rows is approximate: a new row takes the mean votes of its nearest fitted rows, which
+    is also what a fitted row gets from ``predict``; ``labels_`` are those of the fit.
 
     References
     ----------
@@ -218,7 +219,12 @@ class LocatedGraph(Graph):
 
     def is_constant(self):
         """A graph is never constant: without an edge all distances are one, and sizes decide."""
-        return self.rows is not None and bool((self.rows != self.rows[[0]]).sum() == 0)
+        if self.rows is None:
+            return False
+        rows = self.rows
+        if sparse.issparse(rows):
+            return bool(abs(rows - sparse.vstack([rows[[0]]] * rows.shape[0])).max() == 0)
+        return bool((rows == rows[0]).all())
 
     def predictor(self, m, s, a, noise):
         """Prediction by the votes of fitted neighbours."""

@@ -17,9 +17,9 @@ class PAC(AnnealedClusterer):
     """Probability aggregation clustering.
 
     Every object gets a probability of each cluster so that objects with similar probabilities are close: the
-    sum over clusters of ``Σ_ij w_i w_j q_ik q_jk d_ij``, ``q = p^m``, is brought to a minimum, starting almost
-    uniform, so the answer hardly depends on the seed. Clusters tend to be of equal size; ``size_exponent``
-    takes that away step by step.
+    sum over clusters of ``Σ_ij w_i w_j q_ik q_jk d_ij``, ``q = p^m``, is brought to a minimum, starting
+    almost uniform, so the answer hardly depends on the seed. Clusters tend to be of equal size;
+    ``size_exponent`` takes that away step by step.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class PAC(AnnealedClusterer):
     n_landmarks : int or None, default=None
         Fit on this many random objects and predict the others: for metrics that need all pairs.
     noise : float or None, default=None
-        Adds a noise cluster at constant distance: ``noise ** 2`` times the mean cost of an object in a cluster
-        (Davé, 1991). Smaller values call more objects noise; labels of noise are -1.
+        Adds a noise cluster at constant distance: ``noise ** 2`` times the mean cost of an object in a
+        cluster (Davé, 1991). Smaller values call more objects noise; labels of noise are -1.
     balanced_labels : bool, default=False
         Make ``labels_`` the cheapest assignment with at most ``ceil(n_samples / n_clusters)`` objects each.
     metric_params : dict or None, default=None

@@ -249,7 +249,7 @@ def n_clusters_spectrum(X, metric="sqeuclidean", *, max_clusters=30, n_permutati
     -------
     n_clusters : int
     spectrum : Bunch
-        ``eigenvalues`` of the data, descending, and the ``level`` of the permuted columns.
+        ``eigenvalues`` of the data, descending, and the ``level`` that those of permuted columns reach.
 
     Examples
     --------
@@ -267,14 +267,13 @@ def n_clusters_spectrum(X, metric="sqeuclidean", *, max_clusters=30, n_permutati
     values = np.asarray(state.eigenvalues(0.0, k, rng))
     rows = np.sort(rng.choice(state.n, min(state.n, 5_000), replace=False))
     sample = state.X[rows] if isinstance(state.X, np.ndarray) else state.X[rows].toarray()
-    level = 0.0
+    level = np.zeros(k)
     for _ in range(n_permutations):
-        permuted = np.ascontiguousarray(rng.permuted(sample, axis=0)) if hasattr(rng, "permuted") else (
-            np.column_stack([rng.permutation(column) for column in sample.T])
-        )  # fmt: skip
+        permuted = np.column_stack([rng.permutation(column) for column in sample.T])
         permuted = _state(np.ascontiguousarray(permuted), None, metric, None)
-        level = max(level, float(permuted.eigenvalues(0.0, 1, rng)[0]))
-    n_clusters = int(np.count_nonzero(values > level)) + 1
+        level = np.maximum(level, permuted.eigenvalues(0.0, k, rng)[:k])
+    above = values > level
+    n_clusters = int(k if above.all() else np.argmin(above)) + 1
     return n_clusters, Bunch(eigenvalues=values, level=level)
 
 

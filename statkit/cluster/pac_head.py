@@ -62,7 +62,7 @@ def opa_targets(proba, X=None, distances=None, *, m=1.03, power_weights=False):
     if np.any(pi < 0):
         raise ValueError("proba has negative entries: pass probabilities, not logits")
     if X is not None:
-        z, zero = unit_rows(check_array(X, dtype=np.float64))
+        z, _ = unit_rows(check_array(X, dtype=np.float64))
         D = np.maximum(1.0 - z @ z.T, 0.0)
     else:
         D = check_array(distances, dtype=np.float64, copy=True)
@@ -99,6 +99,8 @@ class PACHead(ClusterMixin, BaseEstimator):
     labels_ : ndarray of shape (n_samples,)
     loss_path_ : list of float
         Mean cross-entropy between target and output in each pass.
+    n_iter_ : int
+        Passes made.
     n_features_in_ : int
 
     References
@@ -107,10 +109,10 @@ class PACHead(ClusterMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import load_digits
     >>> from statkit.cluster import PACHead, clustering_accuracy
-    >>> X, y = load_iris(return_X_y=True)
-    >>> labels = PACHead(3, random_state=0).fit_predict(X)
+    >>> X, y = load_digits(return_X_y=True)
+    >>> labels = PACHead(10, random_state=0).fit_predict(X)
     >>> clustering_accuracy(y, labels) > 0.7
     True
     """
@@ -182,7 +184,7 @@ class PACHead(ClusterMixin, BaseEstimator):
             losses.append(loss / n)
         self._mean, self._scale = mean, scale
         self.coef_, self.intercept_ = W[:-1].T.copy(), W[-1].copy()
-        self.loss_path_ = losses
+        self.loss_path_, self.n_iter_ = losses, self.max_iter
         self.labels_ = np.argmax(Z @ W, axis=1).astype(np.int32)
         return self
 

@@ -5,7 +5,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.cluster import PAC, Fanny, FuzzyCMeans, GraphPAC, OnlinePAC, PACHead
 
-# As for KMeans: weights and copies agree at the fixed point (tested here), not step by step from a random start.
+# As for KMeans: weights and copies agree at the fixed point, not step by step from a random start.
 WEIGHTS = {
     "check_sample_weight_equivalence_on_dense_data": "starts and orders are drawn a row",
     "check_sample_weight_equivalence_on_sparse_data": "starts and orders are drawn a row",
