@@ -72,7 +72,7 @@ def settle(
     """
     K = state.P.shape[1]
     path.stages.append((len(path.objective), m))
-    before = np.inf
+    before = state.objective(a, noise) if relative > 0.0 else np.inf
     for sweep in range(1, max_sweeps + 1):
         change = state.sweep(order(), m, s, a, noise)
         if 0.0 < a and _refill(state, a):
@@ -82,9 +82,10 @@ def settle(
         path.change.append(change)
         if verbose:
             print(f"sweep {len(path.objective)}: m = {m:.5g}, objective {now:.10g}, change {change:.3g}")
-        at_saddle = m < m_critical and K > 1 and np.max(np.abs(state.P - 1.0 / K)) < 0.1 / K
-        if sweep >= min_sweeps and not at_saddle and (change < tol or before - now < relative * abs(now)):
-            return True, sweep
+        if sweep >= min_sweeps and (change < tol or before - now < relative * abs(now)):
+            at_saddle = m < m_critical and K > 1 and np.max(np.abs(state.P - 1.0 / K)) < 0.1 / K
+            if not at_saddle:
+                return True, sweep
         before = now
     return False, max_sweeps
 

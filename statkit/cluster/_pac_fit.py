@@ -59,13 +59,13 @@ class AnnealedClusterer(SoftClusterer):
         first = state if rows is None else state.take(rows)
         first, path, converged, n_iter = self._best_start(first, m, a, m_critical, start, rng)
         if rows is not None and self.n_landmarks is None:
-            P = first.predictor(m, power_of(m), a, np.inf).probabilities(X, self.n_jobs)
-            state.start(P, m)
+            P, Q = first.predictor(m, power_of(m), a, np.inf).probabilities(X, self.n_jobs, weights=True)
+            state.start(P, m, Q=Q)
             del first
             order = Order(state.n, self.order, rng)
             converged, n_iter = settle(
                 state, m, power_of(m), a, order, path, tol=self.tol, max_sweeps=self.max_iter,
-                min_sweeps=1, m_critical=m_critical, relative=1e-4, verbose=self.verbose,
+                min_sweeps=1, m_critical=m_critical, relative=1e-3, verbose=self.verbose,
             )  # fmt: skip
         else:
             state = first
@@ -192,7 +192,7 @@ class AnnealedClusterer(SoftClusterer):
             cost = state.costs(a)
             if P.shape[1] > K:
                 cost = np.column_stack([cost, np.full(state.n, noise)])
-            rows_from_costs(np.ascontiguousarray(cost), m, power_of(m), predictor.floor, P)
+            rows_from_costs(np.ascontiguousarray(cost), m, power_of(m), predictor.floor, P, np.empty((0, 0)))
         labels = labels_of(P, K)
         if self.balanced_labels:
             labels = assign_balanced(state.costs(a), -(-state.n // K))

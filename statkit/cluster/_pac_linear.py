@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.cluster import kmeans_plusplus
 
 from statkit.cluster._pac_critical import LARGE, SAMPLE, linear_eigenvalues
-from statkit.cluster._pac_linear_kernels import mean_distances, sum_rows, sweep
+from statkit.cluster._pac_linear_kernels import mean_distances, predict_rows, sum_rows, sweep
 from statkit.cluster._pac_sparse_kernels import sparse_sweep, sum_sparse_rows
 from statkit.cluster._pac_state import Predictor, State
 
@@ -76,6 +76,7 @@ class DenseRows(Rows):
     """Dense rows, float32 or float64, read as they are: no centred or normalised copy is made."""
 
     rounding = 1e-22
+    refresh_every = 5  # centres and scatters are updated without cancellation
 
     def __init__(self, X, weight, unit):
         super().__init__(X, weight, unit)
@@ -220,6 +221,14 @@ class LinearPredictor(Predictor):
         new.S, new.C, new.T, new.Z = S, C, T, Z
         new.A = np.maximum(2.0 * S * T - Z, 0.0)
         return new
+
+    def _fill(self, X, start, stop, P, Q):
+        if sparse.issparse(X):
+            super()._fill(X, start, stop, P, Q)
+        else:
+            clusters = (self.S, self.C, self.T, self.Z)
+            rule = (self.m, self.s, self.a, self.noise, self.floor)
+            predict_rows(X, start, stop, self.shift, self.unit, *clusters, *rule, P, Q)
 
     def distances(self, X, start, stop):
         """G_ik / S_k of rows ``start:stop``; a zero row under cosine is at distance one from all others."""

@@ -134,6 +134,24 @@ def sweep(X, shift, unit, weight, order, P, Q, S, C, T, Z, m, s, a, noise, floor
 
 
 @njit(**KERNEL)
+def predict_rows(X, start, stop, shift, unit, S, C, T, Z, m, s, a, noise, floor, P, Q):
+    """Probabilities of rows ``start:stop`` from fixed clusters, and p^m unless ``Q`` is empty."""
+    n_clusters = S.shape[0]
+    x = np.empty(X.shape[1])
+    cost = np.empty(P.shape[1])
+    q = np.empty(P.shape[1])
+    power_S = S**-a
+    for i in range(start, stop):
+        extra = load_row(X, i, shift, unit, x)
+        for k in range(n_clusters):
+            G = S[k] * (squared_distance(x, C[k]) + extra) + T[k]
+            cost[k] = cluster_cost(G, S[k], 2.0 * S[k] * T[k] - Z[k], power_S[k], 0.0, 1.0, a, False)
+        for k in range(n_clusters, P.shape[1]):
+            cost[k] = noise
+        set_row(cost, m, s, m == 1.0, floor, P[i], P[i], Q[i] if Q.shape[0] else q)
+
+
+@njit(**KERNEL)
 def mean_distances(X, start, stop, shift, unit, S, C, T, out):
     """G_ik / S_k: mean distance of rows ``start:stop`` to the members of each cluster."""
     x = np.empty(X.shape[1])

@@ -141,9 +141,9 @@ def graph_sweep(data, indices, indptr, weight, order, P, Q, S, A, m, s, a, noise
 
 
 @njit(**KERNEL)
-def rows_from_costs(cost, m, s, floor, P):
-    """Fill the probabilities of rows whose costs are known; ``cost`` is overwritten."""
+def rows_from_costs(cost, m, s, floor, P, Q):
+    """Fill the probabilities of rows whose costs are known, and p^m unless ``Q`` is empty."""
     q = np.empty(P.shape[1])
     hard = m == 1.0
     for i in range(P.shape[0]):
-        set_row(cost[i], m, s, hard, floor, P[i], P[i], q)
+        set_row(cost[i], m, s, hard, floor, P[i], P[i], Q[i] if Q.shape[0] else q)

@@ -14,8 +14,17 @@ from numba import njit
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 KERNEL = {"cache": True, "nogil": True, "fastmath": FAST}
 
-#: Probabilities below exp(-30) = 1e-13 of the largest are zero, without a logarithm or an exponential.
-NEGLIGIBLE = 30.0
+#: Probabilities below exp(-23) = 1e-10 of the largest are zero, without a logarithm or an exponential.
+NEGLIGIBLE = 23.0
+
+
+@njit(**KERNEL)
+def power_rows(P, m, Q):
+    """Q = P^m, quick where most probabilities are 0 or 1."""
+    for i in range(P.shape[0]):
+        for k in range(P.shape[1]):
+            p = P[i, k]
+            Q[i, k] = p if p == 0.0 or p == 1.0 or m == 1.0 else p**m
 
 
 @njit(**KERNEL)
@@ -62,15 +71,17 @@ def set_row(cost, m, s, hard, floor, p_old, p, q):
     for k in range(n):
         if cost[k] > limit:
             p[k] = 0.0
-            q[k] = -1.0
         else:
-            q[k] = -s * math.log(cost[k] / low)  # log e_k, kept for q = exp(m (log e_k - log Σ e))
-            p[k] = math.exp(q[k])
+            p[k] = math.exp(-s * math.log(cost[k] / low))
             total += p[k]
-    log_total = math.log(total)
+    # q = p^m = p p^(m-1), and p^(m-1) is low / cost up to the normaliser when s = 1 / (m - 1)
+    excess = (m - 1.0) * s
+    plain = abs(excess - 1.0) < 1e-9
+    power_total = total ** (1.0 - m)
     for k in range(n):
         if p[k] == 0.0:
             q[k] = 0.0
         else:
             p[k] /= total
-            q[k] = math.exp(m * (q[k] - log_total))
+            ratio = low / cost[k]
+            q[k] = p[k] * power_total * (ratio if plain else ratio**excess)

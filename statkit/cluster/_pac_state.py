@@ -12,6 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from statkit.cluster._pac_pairs_kernels import rows_from_costs
+from statkit.cluster._pac_row import power_rows
 
 #: Rows whose costs are computed at once in prediction: they stay in the second-level cache.
 CHUNK = 4096
@@ -33,6 +34,7 @@ class State:
     """
 
     scale = 1.0
+    refresh_every = 1  # sweeps after which the sums are computed anew
 
     def __init__(self, n, weight):
         self.n = n
@@ -43,18 +45,25 @@ class State:
         """A state over the same objects that can be started independently."""
         return copy.copy(self)
 
-    def start(self, P, m, n_clusters=None):
-        """Take the probabilities ``P`` (not copied) and compute the sums at weight exponent ``m``."""
+    def start(self, P, m, n_clusters=None, Q=None):
+        """Take the probabilities ``P`` (not copied) and compute the sums at weight exponent ``m``.
+
+        ``Q`` is ``P^m`` where it is known; ``n_clusters`` is told where ``P`` has a noise column.
+        """
         self.P = P
         self.n_clusters = P.shape[1] if n_clusters is None else n_clusters
-        self.change_exponent(m)
+        self.change_exponent(m, Q)
 
-    def change_exponent(self, m):
+    def change_exponent(self, m, Q=None):
         """Recompute weights and sums at another exponent."""
         self.m = m
-        self.Q = self.P.copy() if m == 1.0 else self.P**m
+        self.Q = Q
+        if Q is None:
+            self.Q = np.empty_like(self.P)
+            power_rows(self.P, m, self.Q)
         self._allocate()
         self.refresh()
+        self.sweeps = 0
 
     def is_constant(self):
         """Whether all objects coincide, to rounding."""
@@ -68,7 +77,9 @@ class State:
         """One Gauss-Seidel sweep; return the weighted mean L1 change of a row."""
         floor = max(self.rounding * self.mean_cost_scale(a), 1e-290)
         change = self._sweep(order, m, s, a, noise, floor)
-        self.refresh()
+        self.sweeps += 1
+        if self.sweeps % self.refresh_every == 0:
+            self.refresh()
         return change / self.total
 
     def objective(self, a, noise=np.inf):
@@ -111,26 +122,28 @@ class Predictor:
         """Mean distance G_ik / S_k of rows ``start:stop`` to the members of each cluster."""
         raise NotImplementedError
 
-    def _fill(self, X, start, stop, P):
+    def _fill(self, X, start, stop, P, Q):
         cost = costs_of(self.distances(X, start, stop), self.S, self.A, self.a)
         if P.shape[1] > cost.shape[1]:
             cost = np.column_stack([cost, np.full(stop - start, self.noise)])
-        rows_from_costs(np.ascontiguousarray(cost), self.m, self.s, self.floor, P[start:stop])
+        Q = Q if Q.shape[0] == 0 else Q[start:stop]
+        rows_from_costs(np.ascontiguousarray(cost), self.m, self.s, self.floor, P[start:stop], Q)
 
-    def probabilities(self, X, n_jobs=None):
-        """Probabilities of the rows of ``X``, (n, K) or (n, K + 1) with a noise cluster."""
+    def probabilities(self, X, n_jobs=None, weights=False):
+        """Probabilities of the rows of ``X``, (n, K) or (n, K + 1) with a noise cluster; and their p^m."""
         X = self.prepare(X)
         n = X.shape[0]
         P = np.zeros((n, self.S.shape[0] + int(np.isfinite(self.noise))))
+        Q = np.empty(P.shape if weights else (0, 0))
         starts = range(0, n, CHUNK)
         if n_jobs in (None, 1) or n <= CHUNK:
             for start in starts:
-                self._fill(X, start, min(start + CHUNK, n), P)
+                self._fill(X, start, min(start + CHUNK, n), P, Q)
         else:
             Parallel(n_jobs=n_jobs, prefer="threads")(
-                delayed(self._fill)(X, start, min(start + CHUNK, n), P) for start in starts
+                delayed(self._fill)(X, start, min(start + CHUNK, n), P, Q) for start in starts
             )
-        return P
+        return (P, Q) if weights else P
 
     def mean_distances(self, X):
         """Mean distance of every row to the members of each cluster, in the user's distances."""
