@@ -82,7 +82,7 @@ def settle(
         path.change.append(change)
         if verbose:
             print(f"sweep {len(path.objective)}: m = {m:.5g}, objective {now:.10g}, change {change:.3g}")
-        if sweep >= min_sweeps and (change < tol or before - now < relative * abs(now)):
+        if sweep >= min_sweeps and (change < tol or (relative > 0.0 and before - now < relative * abs(now))):
             at_saddle = m < m_critical and K > 1 and np.max(np.abs(state.P - 1.0 / K)) < 0.1 / K
             if not at_saddle:
                 return True, sweep

@@ -72,7 +72,12 @@ def set_row(cost, m, s, hard, floor, p_old, p, q):
         if cost[k] > limit:
             p[k] = 0.0
         else:
-            p[k] = math.exp(-s * math.log(cost[k] / low))
+            if s == 1.0:
+                p[k] = low / cost[k]
+            elif s == 2.0:
+                p[k] = (low / cost[k]) ** 2
+            else:
+                p[k] = math.exp(-s * math.log(cost[k] / low))
             total += p[k]
     # q = p^m = p p^(m-1), and p^(m-1) is low / cost up to the normaliser when s = 1 / (m - 1)
     excess = (m - 1.0) * s
