@@ -90,6 +90,7 @@ def walk(graph):
     scale = sparse.diags_array(1.0 / np.sqrt(loops.sum(axis=1)))
     W = (scale @ loops @ scale).tocsr()
     three = sparse.csr_array(W @ W @ W)
+    three = sparse.csr_array(0.5 * (three + three.T))  # exactly symmetric
     three.setdiag(0)
     three.eliminate_zeros()
     three.sort_indices()
@@ -116,6 +117,6 @@ def check_affinity(A):
     A.setdiag(0)
     A.eliminate_zeros()
     A.sort_indices()
-    if A.nnz and abs(A - A.T).max() > 1e-8:
+    if A.nnz and abs(A - A.T).max() > 1e-6:
         raise ValueError("the affinity is not symmetric: use (A + A.T) / 2, or A.maximum(A.T)")
     return A

@@ -122,7 +122,7 @@ class AnnealedClusterer(SoftClusterer):
             return None
         elif self.subsample == "auto":
             size = max(2000, 200 * K)
-            if self.init != "anneal" or n <= 5 * size:
+            if self.init != "anneal" or n <= 10 * size:
                 return None
         else:
             size = max(self.subsample, K)

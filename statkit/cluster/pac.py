@@ -50,7 +50,7 @@ class PAC(AnnealedClusterer):
         Order in which a sweep visits the rows. Rows that are sorted by class need "random".
     subsample : "auto", int or None, default="auto"
         Linear metrics: find the clusters on this many random rows, then make a few sweeps over all. "auto" is
-        ``max(2000, 200 n_clusters)`` where there are more than five times as many and init="anneal".
+        ``max(2000, 200 n_clusters)`` where there are more than ten times as many and init="anneal".
     n_landmarks : int or None, default=None
         Fit on this many random objects and predict the others: for metrics that need all pairs.
     noise : float or None, default=None
