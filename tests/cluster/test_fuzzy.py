@@ -1,4 +1,4 @@
-"""Fuzzy c-means and FANNY against R's cluster::fanny 2.1.4 and scikit-fuzzy; indices; targets for networks."""
+"""Fuzzy c-means and FANNY against R 2.1.4 (cluster::fanny) and scikit-fuzzy; indices; network targets."""
 
 import numpy as np
 import pytest
