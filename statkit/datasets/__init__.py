@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from statkit.datasets.cluster_simulators import make_cluster_mixture as make_cluster_mixture
     from statkit.datasets.flights import flights_path as flights_path
     from statkit.datasets.flights import load_flights as load_flights
     from statkit.datasets.glm_parquet import write_glm_parquet as write_glm_parquet
@@ -25,6 +26,7 @@ __all__ = [
     "make_glm",
     "write_glm_parquet",
 ]
+__all__ = ["flights_path", "load_flights", "make_cluster_mixture", "make_glm", "write_glm_parquet"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -34,6 +36,7 @@ __getattr__, __dir__ = lazy_names(
         "load_flights": "statkit.datasets.flights",
         "load_spamassassin": "statkit.datasets.text",
         "load_vader_ratings": "statkit.datasets.text",
+        "make_cluster_mixture": "statkit.datasets.cluster_simulators",
         "make_glm": "statkit.datasets.glm_simulator",
         "write_glm_parquet": "statkit.datasets.glm_parquet",
     },

@@ -17,3 +17,10 @@ __getattr__, __dir__ = lazy_names(
         "TransitionDisplay": "statkit.plotting.naive_bayes",
     },
 )
+"""Display classes; matplotlib is imported when one is drawn."""
+_WHERE = {
+    "MembershipDisplay": "statkit.plotting.pac",
+    "PathDisplay": "statkit.plotting.pac",
+}
+__all__ = list(_WHERE)
+__getattr__, __dir__ = lazy_names(__name__, _WHERE)

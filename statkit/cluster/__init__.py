@@ -1,0 +1,28 @@
+"""Clustering: probability aggregation and its family; every name loads when it is used."""
+
+from statkit._lazy import lazy_names
+
+_WHERE = {
+    "FuzzyCMeans": "statkit.cluster.fuzzy",
+    "Fanny": "statkit.cluster.fuzzy",
+    "GraphPAC": "statkit.cluster.graph_pac",
+    "OnlinePAC": "statkit.cluster.online_pac",
+    "PAC": "statkit.cluster.pac",
+    "PACHead": "statkit.cluster.pac_head",
+    "balanced_assignment": "statkit.cluster.pac_functions",
+    "clustering_accuracy": "statkit.cluster.cluster_scores",
+    "critical_exponent": "statkit.cluster.pac_functions",
+    "fuzzy_silhouette": "statkit.cluster.cluster_scores",
+    "kernel_to_distance": "statkit.cluster.pac_functions",
+    "n_clusters_spectrum": "statkit.cluster.pac_functions",
+    "opa_targets": "statkit.cluster.pac_head",
+    "pac_objective": "statkit.cluster.pac_functions",
+    "partition_coefficient": "statkit.cluster.cluster_scores",
+    "partition_entropy": "statkit.cluster.cluster_scores",
+    "probability_aggregation": "statkit.cluster.pac_functions",
+    "xie_beni": "statkit.cluster.cluster_scores",
+}
+
+__all__ = list(_WHERE)
+
+__getattr__, __dir__ = lazy_names(__name__, _WHERE)
