@@ -12,15 +12,32 @@ if TYPE_CHECKING:
     from statkit.datasets.flights import load_flights as load_flights
     from statkit.datasets.glm_parquet import write_glm_parquet as write_glm_parquet
     from statkit.datasets.glm_simulator import make_glm as make_glm
+    from statkit.datasets.views import load_leaves100 as load_leaves100
+    from statkit.datasets.views import load_mfeat as load_mfeat
+    from statkit.datasets.views import load_nutrimouse as load_nutrimouse
+    from statkit.datasets.views import make_multiview_blobs as make_multiview_blobs
 
-__all__ = ["flights_path", "load_flights", "make_glm", "write_glm_parquet"]
+__all__ = [
+    "flights_path",
+    "load_flights",
+    "load_leaves100",
+    "load_mfeat",
+    "load_nutrimouse",
+    "make_glm",
+    "make_multiview_blobs",
+    "write_glm_parquet",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "flights_path": "statkit.datasets.flights",
         "load_flights": "statkit.datasets.flights",
+        "load_leaves100": "statkit.datasets.views",
+        "load_mfeat": "statkit.datasets.views",
+        "load_nutrimouse": "statkit.datasets.views",
         "make_glm": "statkit.datasets.glm_simulator",
+        "make_multiview_blobs": "statkit.datasets.views",
         "write_glm_parquet": "statkit.datasets.glm_parquet",
     },
 )

@@ -17,6 +17,9 @@ class DataSet(NamedTuple):
 
 SETS: dict[str, DataSet] = {
     "flights": DataSet("flights", "flights_2001h1.parquet", "3,000,000 flights in the United States, 2001"),
+    "mfeat": DataSet("multiview", "mfeat.npz", "2,000 handwritten digits described in six ways"),
+    "leaves100": DataSet("multiview", "leaves100.npz", "1,600 leaves of 100 species: margin, shape, texture"),
+    "nutrimouse": DataSet("multiview", "nutrimouse.csv", "genes and lipids of 40 mice: 2 genotypes, 5 diets"),
 }
 
 
