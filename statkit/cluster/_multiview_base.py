@@ -27,6 +27,7 @@ from statkit.cluster.kernels import (
 from statkit.cluster.views import Views, read_new_views, read_views
 
 _SOLO_ROWS = 2_000  # agreement of a view is measured on a sample of so many rows
+_CROSS_NUMBERS = 16_000_000  # kernel entries of new samples at a time
 _HEAVY = 0.9  # a view that holds more of the weight than this is worth a warning
 
 COMMON_CONSTRAINTS = {
@@ -244,13 +245,13 @@ class KernelClusterer(BaseMultiViewClusterer):
         return isinstance(self.kernel, str) and self.kernel == "precomputed"
 
     def _read(self, X):
-        read = None
-        if not self._precomputed:
-            read = super()._read(X)
-            self._check_samples(read)  # before n² numbers are made
-        return fit_kernels(X, self._options(), views=self.views, estimator=self, stacked=self._stacked(read), read=read)
+        if self._precomputed:
+            return fit_kernels(X, self._options(), estimator=self)
+        read = super()._read(X)
+        self._check_samples(read)  # before n² numbers are made
+        return fit_kernels(X, self._options(), estimator=self, stacked=self._stacked(read.n_samples), read=read)
 
-    def _stacked(self, read):
+    def _stacked(self, n_samples):
         return True
 
     def _record(self, read, fitted):
@@ -260,12 +261,16 @@ class KernelClusterer(BaseMultiViewClusterer):
         self._kernels.stack = None  # new samples need the means and norms, not the n² numbers
 
     def _cross(self, X):
-        """Prepared kernels of new samples against those of the fit, and their own k(x, x)."""
+        """Blocks of new samples: their prepared kernels against those of the fit, and their own k(x, x)."""
         check_is_fitted(self)
-        if not self._precomputed:
-            return self._kernels.cross(self._read_new(X))
-        _, matrices = read_precomputed(X, estimator=self)
         n, m = self._kernels.n_samples, len(self._kernels.names)
+        block = max(1, _CROSS_NUMBERS // (n * m))
+        if not self._precomputed:
+            new = self._read_new(X)
+            for start in range(0, new.n_samples, block):
+                yield self._kernels.cross([array[start : start + block] for array in new.arrays])
+            return
+        _, matrices = read_precomputed(X, estimator=self)
         if len(matrices) != m:
             raise ValueError(f"X has {len(matrices)} kernels; the fit had {m}")
         for name, K in zip(self._kernels.names, matrices, strict=True):
@@ -274,7 +279,8 @@ class KernelClusterer(BaseMultiViewClusterer):
                     f"X has {K.shape[1]} features, but {type(self).__name__} is expecting {n} features as input: "
                     f"kernel {name!r} of new samples needs one column for each of the {n} samples of the fit"
                 )
-        return self._kernels.cross(np.stack(matrices))
+        for start in range(0, len(matrices[0]), block):
+            yield self._kernels.cross_precomputed(np.stack([K[start : start + block] for K in matrices]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

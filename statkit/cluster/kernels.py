@@ -179,41 +179,44 @@ class Kernels:
             K *= self.inverse_norms[p][None, :]
         return K
 
-    def cross(self, new):
-        """Kernels of new samples against the samples of the fit: (n_kernels, n_new, n_samples).
+    def cross(self, arrays):
+        """Prepared kernels of new samples, given by view: (n_kernels, n_new, n_samples), and k(x, x) of each.
 
-        ``new`` is a `Views`, or the precomputed raw kernels of that shape. Centring uses the means of the fit.
-        Also returns the prepared k(x, x) of the new samples, shape (n_kernels, n_new).
+        Centring uses the means of the fit.
         """
-        n_new = new.n_samples if isinstance(new, Views) else new.shape[1]
-        out = np.empty((len(self.names), n_new, self.n_samples))
-        own = np.empty((len(self.names), n_new))
+        raw, own = [], []
         for p, v in enumerate(self.view_of):
-            if isinstance(new, Views):
-                Y = self.scalers[v](new.arrays[v])
-                K = self.functions[p](Y, self.scaled[v])
-                diagonal = self.functions[p].diagonal(Y) + self.options.kernel_shift
-            else:
-                K = np.array(new[p], dtype=np.float64)
-                known = self.raw_diagonals[p]
-                if not np.allclose(known, known[0], rtol=1e-10):
-                    raise ValueError(
-                        f"kernel {self.names[p]!r} is precomputed and its diagonal is not constant, so k(x, x) of new "
-                        "samples is unknown: fit on features, or normalise the kernels beforehand and give them with "
-                        "constant diagonal"
-                    )
-                diagonal = np.full(n_new, known[0])
+            Y = self.scalers[v](arrays[v])
+            raw.append(self.functions[p](Y, self.scaled[v]))
+            own.append(self.functions[p].diagonal(Y) + self.options.kernel_shift)
+        return self._prepare_new(raw, own)
+
+    def cross_precomputed(self, raw):
+        """The same from raw kernels (n_kernels, n_new, n_samples); k(x, x) must be what it was in the fit."""
+        own = []
+        for name, known in zip(self.names, self.raw_diagonals, strict=True):
+            if not np.allclose(known, known[0], rtol=1e-10):
+                raise ValueError(
+                    f"kernel {name!r} is precomputed and its diagonal is not constant, so k(x, x) of new samples is "
+                    "unknown: fit on features, or give kernels that have a constant diagonal (normalize_kernel)"
+                )
+            own.append(np.full(raw.shape[1], known[0]))
+        return self._prepare_new(raw, own)
+
+    def _prepare_new(self, raw, own):
+        K = np.array(raw, dtype=np.float64)
+        own = np.array(own)
+        for p, means in enumerate(self.means):
             if self.options.center:
-                means = self.means[p]
-                row_means = K.mean(axis=1)
-                diagonal = diagonal - 2 * row_means + means.mean()
-                K = K - row_means[:, None] - means[None, :] + means.mean()
+                row_means = K[p].mean(axis=1)
+                own[p] += means.mean() - 2 * row_means
+                K[p] -= row_means[:, None] + means[None, :] - means.mean()
             if self.options.normalize:
-                scale = 1.0 / np.sqrt(np.where(diagonal > 1e-12, diagonal, np.inf))
-                K = K * scale[:, None] * self.inverse_norms[p][None, :]
-                diagonal = diagonal * scale**2
-            out[p], own[p] = K, diagonal
-        return out, own
+                inverse = 1.0 / np.sqrt(np.where(own[p] > 1e-12, own[p], np.inf))
+                K[p] *= inverse[:, None]
+                K[p] *= self.inverse_norms[p][None, :]
+                own[p] *= inverse**2
+        return K, own
 
 
 def fit_kernels(X, options: KernelOptions, *, views=None, estimator=None, dtype=np.float64, stacked=True, read=None):
