@@ -19,7 +19,6 @@ from statkit.cluster._scaling import SCALES, fit_scaler
 from statkit.cluster.kernels import (
     KERNELS,
     KernelOptions,
-    Kernels,
     check_symmetric_pairs,
     fit_kernels,
     read_precomputed,
@@ -38,7 +37,12 @@ COMMON_CONSTRAINTS = {
 SCALE_CONSTRAINT = {"scale": [StrOptions(set(SCALES)), None]}
 KERNEL_CONSTRAINTS = {
     "kernel": [StrOptions({*KERNELS, "precomputed"}), callable, list, tuple, dict],
-    "gamma": [StrOptions({"mean", "median", "scale"}), Interval(Real, 0, None, closed="neither"), list, tuple],
+    "gamma": [
+        StrOptions({"mean", "median", "scale"}),
+        Interval(Real, 0, None, closed="neither"),
+        list,
+        tuple,
+    ],
     "degree": [Interval(Real, 0, None, closed="neither")],
     "coef0": [Real],
     "center": ["boolean"],
@@ -96,7 +100,12 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
         check_is_fitted(self)
         missing = getattr(self, "missing", "error") == "mask"
         return read_new_views(
-            X, self.views, self._fitted_views, estimator=self, missing=missing, accept_sparse=self._sparse_views
+            X,
+            self.views,
+            self._fitted_views,
+            estimator=self,
+            missing=missing,
+            accept_sparse=self._sparse_views,
         )
 
     def _check_samples(self, read):
@@ -115,7 +124,7 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
             delattr(self, name)
         for name, value in fitted.items():
             setattr(self, name, value)
-        views = read.views if isinstance(read, Kernels) else read
+        views = getattr(read, "views", read)
         self.view_names_ = list(read.names) if views is None else list(views.names)
         if views is not None:
             self.view_columns_ = views.columns
@@ -159,13 +168,15 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
     def _agreement(self, read):
         """Adjusted Rand index, a view, between the labels and k-means of that view alone."""
         n = read.n_samples
-        views = read.views if isinstance(read, Kernels) else read
-        rows = np.arange(n) if n <= _SOLO_ROWS else np.random.default_rng(0).choice(n, _SOLO_ROWS, replace=False)
+        views = getattr(read, "views", read)
+        rows = (
+            np.arange(n) if n <= _SOLO_ROWS else np.random.default_rng(0).choice(n, _SOLO_ROWS, replace=False)
+        )
         agreement = {}
         for v, name in enumerate(self.view_names_):
             kept = rows
             if views is None:
-                block = self._solo_matrix(read, v)[np.ix_(rows, rows)]
+                block = read.stack[v][np.ix_(rows, rows)]
             else:
                 block = views.arrays[v][rows]
                 if views.seen is not None:
@@ -193,9 +204,6 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
             warnings.simplefilter("ignore")  # fewer distinct rows than clusters
             solo = KMeans(self.n_clusters, n_init=3, random_state=0).fit_predict(points)
         return float(adjusted_rand_score(labels, solo))
-
-    def _solo_matrix(self, read, v):
-        return read.stack[v]
 
     def _view_residuals(self):
         """Share of every view that the fit leaves unexplained; NaN where a method has no such thing."""
@@ -249,7 +257,9 @@ class KernelClusterer(BaseMultiViewClusterer):
             return fit_kernels(X, self._options(), estimator=self)
         read = super()._read(X)
         self._check_samples(read)  # before n² numbers are made
-        return fit_kernels(X, self._options(), estimator=self, stacked=self._stacked(read.n_samples), read=read)
+        return fit_kernels(
+            X, self._options(), estimator=self, stacked=self._stacked(read.n_samples), read=read
+        )
 
     def _stacked(self, n_samples):
         return True
@@ -296,17 +306,28 @@ class _Shape:
         self.shape = shape
 
 
-def read_affinities(X, estimator) -> tuple[list[str], list[np.ndarray]]:
-    """Precomputed affinities: square, symmetric, non-negative."""
-    names, matrices = read_precomputed(X, what="affinity", estimator=estimator)
-    check_symmetric_pairs(names, matrices, what="affinity")
-    for name, W in zip(names, matrices, strict=True):
-        if W.min() < 0:
-            i, j = np.unravel_index(W.argmin(), W.shape)
-            raise ValueError(f"affinity {name!r} is negative at ({i}, {j}): {W[i, j]:.6g}; affinities are ≥ 0")
-        if not W.any():
-            raise ValueError(f"affinity {name!r} is zero everywhere; leave it out")
-    return names, matrices
+class AffinityInput:
+    """Precomputed affinities in the place of views: names and matrices, no columns."""
+
+    views = None
+    seen = None
+
+    def __init__(self, X, estimator):
+        """Read them: square, symmetric, non-negative."""
+        self.names, self.stack = read_precomputed(X, what="affinity", estimator=estimator)
+        check_symmetric_pairs(self.names, self.stack, what="affinity")
+        for name, W in zip(self.names, self.stack, strict=True):
+            if W.min() < 0:
+                i, j = np.unravel_index(W.argmin(), W.shape)
+                raise ValueError(
+                    f"affinity {name!r} is negative at ({i}, {j}): {W[i, j]:.6g}; affinities are ≥ 0"
+                )
+            if not W.any():
+                raise ValueError(f"affinity {name!r} is zero everywhere; leave it out")
+
+    @property
+    def n_samples(self):
+        return len(self.stack[0])
 
 
 def _entropy(weights):

@@ -30,7 +30,9 @@ def top_eigenvectors(matrix, k, *, start=None):
         try:
             values, vectors = eigsh(matrix, k=k, which="LA", v0=v0, ncv=min(n, max(2 * k + 1, 20)), tol=1e-12)
         except ArpackNoConvergence:  # many eigenvalues nearly equal: let the dense solver separate them
-            dense = matrix @ np.eye(n) if operator else matrix.toarray() if hasattr(matrix, "toarray") else matrix
+            dense = (
+                matrix @ np.eye(n) if operator else matrix.toarray() if hasattr(matrix, "toarray") else matrix
+            )
             values, vectors = linalg.eigh(dense, subset_by_index=(n - k, n - 1), check_finite=False)
     order = np.argsort(values)[::-1]
     values, vectors = values[order], vectors[:, order]

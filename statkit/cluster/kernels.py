@@ -219,7 +219,9 @@ class Kernels:
         return K, own
 
 
-def fit_kernels(X, options: KernelOptions, *, views=None, estimator=None, dtype=np.float64, stacked=True, read=None):
+def fit_kernels(
+    X, options: KernelOptions, *, views=None, estimator=None, dtype=np.float64, stacked=True, read=None
+):
     """Read views and evaluate their kernels: the `Kernels` of a fit.
 
     With ``stacked=False`` only means and norms are kept, from two passes over row blocks: no array over all
@@ -241,7 +243,9 @@ def fit_kernels(X, options: KernelOptions, *, views=None, estimator=None, dtype=
         kernels.scaled.append(kernels.scalers[v](read.arrays[v]))
         for w, width in enumerate(widths):
             kernels.names.append(name if len(widths) == 1 else f"{name}[{w}]")
-            kernels.functions.append(KernelFunction(specifications[v], width, options, kernels.scaled[v], name))
+            kernels.functions.append(
+                KernelFunction(specifications[v], width, options, kernels.scaled[v], name)
+            )
     stack = np.empty((m, n, n), dtype=dtype) if stacked else None
     for p in range(m):
         raw = kernels.functions[p]
@@ -357,7 +361,10 @@ def _fit_precomputed(X, options, estimator, dtype):
     names, matrices = read_precomputed(X, estimator=estimator)
     check_symmetric_pairs(names, matrices)
     n = len(matrices[0])
-    require(len(names) * n * n * np.dtype(dtype).itemsize, f"a stack of {len(names)} kernels of {n:,} × {n:,} numbers")
+    require(
+        len(names) * n * n * np.dtype(dtype).itemsize,
+        f"a stack of {len(names)} kernels of {n:,} × {n:,} numbers",
+    )
     kernels = Kernels(names, np.arange(len(names)), None, options=options)
     stack = np.empty((len(names), n, n), dtype=dtype)
     for p, K in enumerate(matrices):
@@ -396,7 +403,9 @@ def _kernel_of_views(kernel, names):
         chosen = [kernel] * len(names)
     for one in chosen:
         if not callable(one) and one not in KERNELS:
-            raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, 'precomputed' or a callable; got {one!r}")
+            raise ValueError(
+                f"kernel must be one of {', '.join(KERNELS)}, 'precomputed' or a callable; got {one!r}"
+            )
     return chosen
 
 
@@ -434,16 +443,22 @@ class KernelFunction:
             square = X.multiply(X).mean() if sparse.issparse(X) else np.square(X).mean()
             spread = X.shape[1] * float(square - mean**2)
         else:
-            raise ValueError(f"gamma must be 'mean', 'median', 'scale', a number or a list of them; got {gamma!r}")
+            raise ValueError(
+                f"gamma must be 'mean', 'median', 'scale', a number or a list of them; got {gamma!r}"
+            )
         if not spread > 0:
-            raise ValueError(f"view {name!r}: gamma={gamma!r} is undefined, its typical distance is zero; give a number")
+            raise ValueError(
+                f"view {name!r}: gamma={gamma!r} is undefined, its typical distance is zero; give a number"
+            )
         return 1.0 / spread
 
     def __call__(self, X, Y):
         if callable(self.kernel):
             K = np.asarray(self.kernel(X, Y), dtype=np.float64)
             if K.shape != (X.shape[0], Y.shape[0]):
-                raise ValueError(f"the kernel function returned shape {K.shape} for {X.shape[0]} × {Y.shape[0]} rows")
+                raise ValueError(
+                    f"the kernel function returned shape {K.shape} for {X.shape[0]} × {Y.shape[0]} rows"
+                )
             return K
         if self.kernel == "rbf":
             # Distances through the inner product, in place: one matrix, not four.
@@ -473,7 +488,9 @@ class KernelFunction:
             return (squares > 0).astype(np.float64)
         if self.kernel == "poly":
             return (self.gamma * squares + self.options.coef0) ** self.options.degree
-        return np.array([float(np.ravel(self.kernel(X[i : i + 1], X[i : i + 1]))[0]) for i in range(X.shape[0])])
+        return np.array(
+            [float(np.ravel(self.kernel(X[i : i + 1], X[i : i + 1]))[0]) for i in range(X.shape[0])]
+        )
 
 
 def _checked_kernel(K, name):

@@ -389,7 +389,9 @@ class _Sparse:
 
     def affinity(self):
         n = len(self.Z)
-        Z = sparse.csr_array((self.Z.flatten(), self.candidates.flatten(), self.pointers.copy()), shape=(n, n))
+        Z = sparse.csr_array(
+            (self.Z.flatten(), self.candidates.flatten(), self.pointers.copy()), shape=(n, n)
+        )
         Z.eliminate_zeros()
         Z.sort_indices()
         return Z

@@ -208,7 +208,9 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
             runs = [_run(problem, start) for start in starts]
         else:
             with threadpool_limits(1):
-                runs = Parallel(self.n_jobs, prefer="threads")(delayed(_run)(problem, start) for start in starts)
+                runs = Parallel(self.n_jobs, prefer="threads")(
+                    delayed(_run)(problem, start) for start in starts
+                )
         if self.verbose:
             for s, run in enumerate(runs):
                 print(f"start {s}: objective {run.path[-1]:.8g} after {len(run.path)} iterations")
@@ -238,7 +240,9 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if labels.shape != (n,):
             raise ValueError(f"init has shape {labels.shape}; as labels it needs one a sample, ({n},)")
         if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= self.n_clusters:
-            raise ValueError(f"init must hold integer labels from 0 to n_clusters - 1 = {self.n_clusters - 1}")
+            raise ValueError(
+                f"init must hold integer labels from 0 to n_clusters - 1 = {self.n_clusters - 1}"
+            )
         return [labels.astype(np.intp)]
 
     def _view_residuals(self):
@@ -457,7 +461,9 @@ class _Run:
         self.squares = np.stack(
             [
                 np.bincount(
-                    self.labels, weights=problem.weight * np.square(self.Z[:, at]).sum(axis=1), minlength=problem.k
+                    self.labels,
+                    weights=problem.weight * np.square(self.Z[:, at]).sum(axis=1),
+                    minlength=problem.k,
                 )
                 for at in problem.spaces
             ]

@@ -85,7 +85,9 @@ def read_views(X, views=None, *, estimator=None, missing=False, accept_sparse=Tr
     """
     if is_view_collection(X):
         if views is not None:
-            raise ValueError("views= divides the columns of one array or frame; X is already a list or dict of views")
+            raise ValueError(
+                "views= divides the columns of one array or frame; X is already a list or dict of views"
+            )
         return _read_collection(X, estimator, missing, accept_sparse)
     return _read_table(X, views, estimator, missing, accept_sparse)
 
@@ -183,7 +185,9 @@ def _check_view(view, name, estimator, accept_sparse):
 def _read_table(X, views, estimator, missing, accept_sparse, fitted: Views | None = None) -> Views:
     X = as_pandas(X)
     if _n_dimensions(X) == 3:
-        raise ValueError("X has three dimensions: give the views as a list, list(X), or use kernel='precomputed'")
+        raise ValueError(
+            "X has three dimensions: give the views as a list, list(X), or use kernel='precomputed'"
+        )
     levels = _first_levels(X)
     names_in = X.columns if hasattr(X, "iloc") else None
     # scikit-learn's bookkeeping of names, on an object of its own so that a fit that fails leaves no trace.
@@ -213,7 +217,10 @@ def _read_table(X, views, estimator, missing, accept_sparse, fitted: Views | Non
         names, selectors = _select(views, names_in, array.shape[1], X)
     labels = _column_names(X)
     read = Views(
-        [array if len(at) == array.shape[1] and np.all(np.diff(at) == 1) else _take_columns(array, at) for at in selectors],
+        [
+            array if len(at) == array.shape[1] and np.all(np.diff(at) == 1) else _take_columns(array, at)
+            for at in selectors
+        ],
         names,
         [[labels[j] for j in at] for at in selectors],
         array.shape[1],
@@ -255,7 +262,8 @@ def _select(views, names_in, n_features, X):
     if not names:
         raise ValueError("views is empty: it needs at least one view")
     selectors = [
-        _positions(columns, name, names_in, n_features, X) for name, columns in zip(names, wanted, strict=True)
+        _positions(columns, name, names_in, n_features, X)
+        for name, columns in zip(names, wanted, strict=True)
     ]
     for name, at in zip(names, selectors, strict=True):
         if len(at) == 0:
@@ -280,7 +288,9 @@ def _positions(columns, view, names_in, n_features, X) -> np.ndarray:
     columns = [columns] if isinstance(columns, str) else list(columns)
     if columns and all(isinstance(c, bool | np.bool_) for c in columns):
         if len(columns) != n_features:
-            raise ValueError(f"view {view!r}: the mask has {len(columns)} entries; X has {n_features} columns")
+            raise ValueError(
+                f"view {view!r}: the mask has {len(columns)} entries; X has {n_features} columns"
+            )
         return np.flatnonzero(columns)
     at = []
     for column in columns:

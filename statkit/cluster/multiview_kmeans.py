@@ -1,0 +1,362 @@
+"""k-means over several views, with weights of the views and a robust loss: linear, and the baseline."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import _fit_context
+from sklearn.cluster import kmeans_plusplus
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+from statkit.cluster._multiview_base import (
+    COMMON_CONSTRAINTS,
+    SCALE_CONSTRAINT,
+    BaseMultiViewClusterer,
+    dense_views,
+)
+from statkit.cluster._scaling import fit_scaler
+
+_SMALL = 1e-12  # distances below this count as this: a sample at its centre has a finite influence
+
+
+class MultiViewKMeans(BaseMultiViewClusterer):
+    """k-means with one partition and centres in every view; views are weighted by how well they are explained.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters k.
+    views : dict, list or array-like, default=None
+        Columns of each view when X is one table, see `OneStepMultiViewClustering`.
+    loss : {"l21", "l2"}, default="l21"
+        ``"l21"``: distances, robust against outlying samples. ``"l2"``: squared distances, as k-means.
+    weighting : {"auto", "equal"}, default="auto"
+        Weights of the views: learned, or equal.
+    power : float, default=8.0
+        Exponent of the learned weights, above 1. Small ones let one view take all the weight; equal weights are
+        the limit of large ones.
+    scale : {"block", "standard", "minmax", None}, default="block"
+        Scaling of the columns.
+    n_init : int, default=10
+        Starts by k-means++; the least objective is kept.
+    max_iter : int, default=300
+        Most iterations of a start.
+    tol : float, default=1e-6
+        A start ends when the objective changes by less, relatively.
+    batch_size : int, default=None
+        Update the centres from so many random samples at a time, ``max_iter`` times at most; None: all samples.
+    missing : {"error", "mask"}, default="error"
+        ``"mask"``: a row that is NaN throughout a view lacks that view. Other NaN raise.
+    random_state : int, RandomState or None, default=None
+        For starts and batches.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+    cluster_centers_ : list of ndarray of shape (n_clusters, n_features of the view)
+        In the units of the data.
+    view_weights_ : ndarray of shape (n_views,)
+        α on the simplex.
+    objective_ : float
+    objective_path_ : ndarray of shape (n_iter_,)
+        Never rises, without batches.
+    n_iter_ : int
+    view_names_, view_columns_ : list
+    diagnostics_ : dict
+        ``agreement``, ``weight_entropy``, ``largest_weight``.
+
+    Notes
+    -----
+    min Σ_v α_v^g Σ_i w_i ‖x_i^v − f^v_{y_i}‖ over labels, centres and weights on the simplex; g is ``power``.
+    A view that some samples lack counts as if they had its mean error.
+
+    References
+    ----------
+    X. Cai, F. Nie, H. Huang (2013). Multi-view k-means clustering on big data. IJCAI.
+
+    Examples
+    --------
+    >>> from statkit.cluster import MultiViewKMeans
+    >>> from statkit.datasets import make_multiview_blobs
+    >>> blobs = make_multiview_blobs(200, 3, n_features=(5, 8), separations=(4.0, 4.0), random_state=0)
+    >>> fit = MultiViewKMeans(3, random_state=0).fit(blobs.views)
+    >>> fit.view_weights_.round(1)
+    array([0.5, 0.5])
+    """
+
+    _parameter_constraints: dict = {
+        **COMMON_CONSTRAINTS,
+        **SCALE_CONSTRAINT,
+        "loss": [StrOptions({"l21", "l2"})],
+        "weighting": [StrOptions({"auto", "equal"})],
+        "power": [Interval(Real, 1, None, closed="neither")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "missing": [StrOptions({"error", "mask"})],
+    }
+
+    def __init__(
+        self, n_clusters=8, *, views=None, loss="l21", weighting="auto", power=8.0, scale="block", n_init=10,
+        max_iter=300, tol=1e-6, batch_size=None, missing="error", random_state=None,
+    ):  # fmt: skip
+        self.n_clusters = n_clusters
+        self.views = views
+        self.loss = loss
+        self.weighting = weighting
+        self.power = power
+        self.scale = scale
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.batch_size = batch_size
+        self.missing = missing
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Cluster the samples.
+
+        Parameters
+        ----------
+        X : list or dict of arrays or frames, array or frame
+            Views, (n_samples, n_features of the view) each; or one table, see ``views``.
+        y : Ignored
+            Present for the conventions of scikit-learn.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of two is the same sample twice.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, sample_weight)
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit and return ``labels_``; parameters as `fit`."""
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def _fit_views(self, read, rng, sample_weight=None):
+        n = read.n_samples
+        weight = np.ones(n) if sample_weight is None else _check_sample_weight(sample_weight, read.arrays[0])
+        if np.count_nonzero(weight) < self.n_clusters or weight.min() < 0:
+            raise ValueError(
+                f"sample_weight must be ≥ 0 and positive for at least n_clusters={self.n_clusters} samples"
+            )
+        seen = np.ones((n, len(read.names)), dtype=bool) if read.seen is None else read.seen
+        scalers = [
+            fit_scaler(array, name, self.scale, seen[:, v], weight)
+            for v, (array, name) in enumerate(zip(read.arrays, read.names, strict=True))
+        ]
+        raw = dense_views(read)
+        arrays = [
+            scaler(array, seen[:, v]) for v, (scaler, array) in enumerate(zip(scalers, raw, strict=True))
+        ]
+        rows = _Rows(arrays, seen, weight)
+        best = None
+        for seed in rng.randint(np.iinfo(np.int32).max, size=self.n_init):
+            run = _Run(self, rows, check_random_state(int(seed)))
+            run.batches() if self.batch_size is not None else run.lloyd()
+            if best is None or run.path[-1] < best.path[-1]:
+                best = run
+        centers = []
+        for scaler, F, array in zip(scalers, best.centers, raw, strict=True):
+            if scaler.divisor is None:
+                centers.append(F)
+            else:  # a constant column has an infinite divisor and stays at its value
+                width = np.where(np.isfinite(scaler.divisor), scaler.divisor, 0.0)
+                centers.append(F * width + scaler.shift)
+        return {
+            "labels_": best.labels,
+            "cluster_centers_": centers,
+            "view_weights_": best.alpha,
+            "objective_": float(best.path[-1]),
+            "objective_path_": np.array(best.path),
+            "n_iter_": len(best.path),
+            "_scalers": scalers,
+            "_scaled_centers": best.centers,
+            "_entering": best.entering,
+        }
+
+    def predict(self, X):
+        """Return the cluster of new samples: the least weighted sum of distances to its centres.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            The same views of other samples; with ``missing="mask"`` they may lack views.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        read = self._read_new(X)
+        seen = np.ones((read.n_samples, len(read.names)), dtype=bool) if read.seen is None else read.seen
+        arrays = [
+            scaler(array, seen[:, v])
+            for v, (scaler, array) in enumerate(zip(self._scalers, dense_views(read), strict=True))
+        ]
+        cost = sum(
+            a * _errors(X_v, F, self.loss, seen[:, v])
+            for v, (a, X_v, F) in enumerate(zip(self._entering, arrays, self._scaled_centers, strict=True))
+        )
+        return cost.argmin(axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        return tags
+
+
+def _errors(X, F, loss, seen):
+    """Distances (or squared ones) of rows to centres, (n, k); zero for rows that lack the view."""
+    D = X @ F.T
+    D *= -2.0
+    D += np.einsum("ij,ij->i", X, X)[:, None]
+    D += np.einsum("ij,ij->i", F, F)[None, :]
+    np.maximum(D, 0.0, out=D)
+    if loss == "l21":
+        np.sqrt(D, out=D)
+    if not seen.all():
+        D[~seen] = 0.0
+    return D
+
+
+class _Rows:
+    """Scaled views, which of them each sample has, and the weights of the samples."""
+
+    def __init__(self, arrays, seen, weight):
+        self.arrays, self.seen, self.weight = arrays, seen, weight
+        # Σw over Σw of the samples that have the view: a view with holes counts as a whole one.
+        self.share = weight.sum() / np.maximum(weight @ seen, np.finfo(float).tiny)
+
+    def take(self, at):
+        rows = _Rows.__new__(_Rows)
+        rows.arrays = [array[at] for array in self.arrays]
+        rows.seen, rows.weight, rows.share = self.seen[at], self.weight[at], self.share
+        return rows
+
+
+class _Run:
+    """One start: centres, labels, weights of the views."""
+
+    def __init__(self, options, rows, rng):
+        self.options, self.rows, self.rng = options, rows, rng
+        V, k = len(rows.arrays), options.n_clusters
+        self.alpha = np.full(V, 1.0 / V)
+        whole = np.hstack(rows.arrays)
+        _, at = kmeans_plusplus(whole, k, sample_weight=rows.weight, random_state=rng)
+        self.centers = [array[at].copy() for array in rows.arrays]
+        for F, has in zip(self.centers, rows.seen.T, strict=True):
+            F[~has[at]] = 0.0  # a seed that lacks the view starts at its mean
+        self.path = []
+
+    @property
+    def entering(self):
+        """Factors of the views in the objective."""
+        power = self.options.power if self.options.weighting == "auto" else 1.0
+        return self.alpha**power * self.rows.share
+
+    def costs(self, rows):
+        errors = [
+            _errors(X, F, self.options.loss, rows.seen[:, v])
+            for v, (X, F) in enumerate(zip(rows.arrays, self.centers, strict=True))
+        ]
+        return errors, sum(a * e for a, e in zip(self.entering, errors, strict=True))
+
+    def assign(self, rows):
+        errors, total = self.costs(rows)
+        labels = total.argmin(axis=1)
+        return labels, np.stack([e[np.arange(len(labels)), labels] for e in errors], axis=1), total
+
+    def reweigh(self, own, weight):
+        """α given the errors of the views: closed form on the simplex."""
+        h = (weight @ own) * self.rows.share
+        if self.options.weighting == "auto":
+            share = np.maximum(h, np.finfo(float).tiny) ** (1.0 / (1.0 - self.options.power))
+            self.alpha = share / share.sum()
+        return float((self.alpha ** (self.options.power if self.options.weighting == "auto" else 1.0)) @ h)
+
+    def influence(self, own, weight, seen):
+        """Weight of every sample in the mean of its centre: by half-quadratic majorisation, 1/(2 distance)."""
+        factor = weight[:, None] * seen
+        return factor / (2.0 * np.maximum(own, _SMALL)) if self.options.loss == "l21" else factor
+
+    def lloyd(self):
+        rows, k = self.rows, self.options.n_clusters
+        for _ in range(self.options.max_iter):
+            self.labels, own, total = self.assign(rows)
+            self.fill(own, total)
+            factor = self.influence(own, rows.weight, rows.seen)
+            for v, X in enumerate(rows.arrays):
+                sums, mass = _sums(X, factor[:, v], self.labels, k)
+                alive = mass > 0
+                self.centers[v][alive] = sums[alive] / mass[alive, None]
+            own = self.own_errors()
+            self.path.append(self.reweigh(own, rows.weight))
+            if len(self.path) > 1 and abs(self.path[-2] - self.path[-1]) <= self.options.tol * self.path[-1]:
+                break
+        self.labels, own, total = self.assign(rows)
+        self.fill(own, total)
+
+    def own_errors(self):
+        own = np.empty((len(self.labels), len(self.centers)))
+        for v, (X, F) in enumerate(zip(self.rows.arrays, self.centers, strict=True)):
+            difference = np.square(X - F[self.labels]).sum(axis=1)
+            own[:, v] = np.sqrt(difference) if self.options.loss == "l21" else difference
+        own[~self.rows.seen] = 0.0
+        return own
+
+    def fill(self, own, total):
+        """An empty cluster takes the sample that costs most where it is."""
+        sizes = np.bincount(self.labels[self.rows.weight > 0], minlength=self.options.n_clusters)
+        if sizes.all():
+            return
+        cost = (own @ self.entering) * (self.rows.weight > 0)
+        for c in np.flatnonzero(sizes == 0):
+            i = int(np.where((sizes[self.labels] > 1) & (self.rows.weight > 0), cost, -1.0).argmax())
+            sizes[self.labels[i]] -= 1
+            self.labels[i], sizes[c], cost[i], own[i] = c, 1, 0.0, 0.0
+            for F, X, has in zip(self.centers, self.rows.arrays, self.rows.seen[i], strict=True):
+                if has:
+                    F[c] = X[i]
+
+    def batches(self):
+        """Centres as running means over random batches; all samples are assigned once at the end."""
+        k, n = self.options.n_clusters, len(self.rows.weight)
+        size = min(self.options.batch_size, n)
+        mass_seen = [np.zeros(k) for _ in self.centers]
+        smooth = None
+        for _ in range(self.options.max_iter):
+            batch = self.rows.take(self.rng.choice(n, size, replace=False))
+            labels, own, _ = self.assign(batch)
+            factor = self.influence(own, batch.weight, batch.seen)
+            for v, X in enumerate(batch.arrays):
+                sums, mass = _sums(X, factor[:, v], labels, k)
+                mass_seen[v] += mass
+                alive = mass > 0
+                step = (mass[alive] / mass_seen[v][alive])[:, None]
+                self.centers[v][alive] += step * (sums[alive] / mass[alive, None] - self.centers[v][alive])
+            value = self.reweigh(own, batch.weight) / batch.weight.sum()
+            before, smooth = smooth, value if smooth is None else 0.9 * smooth + 0.1 * value
+            self.path.append(value * self.rows.weight.sum())
+            if (
+                before is not None
+                and len(self.path) > 10
+                and abs(before - smooth) <= self.options.tol * smooth
+            ):
+                break
+        self.labels, own, total = self.assign(self.rows)
+        self.fill(own, total)
+        self.path.append(self.reweigh(self.own_errors(), self.rows.weight))
+
+
+def _sums(X, factor, labels, k):
+    """Weighted sums (k, d) and masses (k) of the rows of each label."""
+    indicator = sparse.csr_array((factor, (labels, np.arange(len(labels)))), shape=(k, len(labels)))
+    return indicator @ X, np.bincount(labels, weights=factor, minlength=k)
