@@ -1,4 +1,4 @@
-"""Graphs of the samples of one view: distances, neighbours, affinities. A sample is never its own neighbour."""
+"""Graphs of the samples of one view: distances and neighbours. A sample is never its own neighbour."""
 
 from __future__ import annotations
 

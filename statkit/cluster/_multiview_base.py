@@ -55,8 +55,8 @@ KERNEL_CONSTRAINTS = {
 class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
     """Fit and report of a clusterer of views; subclasses say how the labels are made.
 
-    A subclass has ``_fit_views(read, random_state, ...)``, which returns a dict of fitted attributes: nothing of
-    the estimator changes before it returns, so a fit that fails leaves an earlier one whole.
+    A subclass has ``_fit_views(read, random_state, ...)``, which returns a dict of fitted attributes: nothing
+    of the estimator changes before it returns, so a fit that fails leaves an earlier one whole.
     """
 
     _sparse_views = True
@@ -88,6 +88,7 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
         else:
             fitted = self._fit_views(read, rng, sample_weight)
         self._record(read, fitted)
+        self._warn_of_weights()
         return self
 
     # -- input ----------------------------------------------------------------------------------------------
@@ -143,14 +144,18 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
             "weight_entropy": _entropy(weights),
             "largest_weight": float(np.max(weights)),
         }
+
+    def _warn_of_weights(self):
+        weights = self._view_shares
         if len(weights) > 1 and np.max(weights) > _HEAVY:
             heavy = self.view_names_[int(np.argmax(weights))]
             warnings.warn(
-                f"view {heavy!r} holds {np.max(weights):.0%} of the weight: automatic weights favour views of low "
+                f"view {heavy!r} holds {np.max(weights):.0%} of the weight: automatic weights "
+                "favour views of low "
                 "complexity, which need not be the informative ones. Compare with equal weights "
                 "(weighting='average'), see statkit.cluster.compare_views",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _weights_of_views(self, read):
@@ -286,7 +291,8 @@ class KernelClusterer(BaseMultiViewClusterer):
         for name, K in zip(self._kernels.names, matrices, strict=True):
             if K.shape[1] != n:
                 raise ValueError(
-                    f"X has {K.shape[1]} features, but {type(self).__name__} is expecting {n} features as input: "
+                    f"X has {K.shape[1]} features, but {type(self).__name__} is expecting {n} "
+                    "features as input: "
                     f"kernel {name!r} of new samples needs one column for each of the {n} samples of the fit"
                 )
         for start in range(0, len(matrices[0]), block):

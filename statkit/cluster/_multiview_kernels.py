@@ -10,9 +10,10 @@ from statkit.cluster._simplex import project_row
 def sum_pairwise_pass(W, weight, labels, sums, squares, mass, counts):
     """One pass of sequential moves that lower the sum of squared distances over pairs inside clusters.
 
-    ``W`` (n, D); ``sums`` (D, k), ``squares``, ``mass`` and ``counts`` (k) are the weighted sums of the clusters
-    and are kept up to date with ``labels``. A row goes to the cluster where it costs least, at ties to the smaller
-    one, then to the lower number; an empty cluster costs nothing and so is filled. Returns the number of moves.
+    ``W`` (n, D); ``sums`` (D, k), ``squares``, ``mass`` and ``counts`` (k) are the weighted sums of the
+    clusters and are kept up to date with ``labels``. A row goes to the cluster where it costs least, at ties
+    to the smaller one, then to the lower number; an empty cluster costs nothing and so is filled. Returns the
+    number of moves.
     """
     n, D = W.shape
     k = len(mass)
@@ -61,7 +62,7 @@ def _shift(W, i, w, c, square, sums, squares, mass):
 
 @njit(cache=True, nogil=True)
 def cluster_totals(W, weight, labels, k):
-    """Weighted sums (D, k), sums of squares (k), masses (k) and counts of rows with weight (k) of the clusters."""
+    """Weighted sums (D, k) of the clusters; sums of squares, masses and counts of weighted rows (k)."""
     n, D = W.shape
     sums = np.zeros((D, k))
     squares = np.zeros(k)
@@ -81,7 +82,7 @@ def cluster_totals(W, weight, labels, k):
 
 @njit(cache=True, nogil=True)
 def project_rows_off_diagonal(V, first, out):
-    """Project every row of ``V`` on the simplex over all columns but its own; row r is sample ``first + r``."""
+    """Project rows on the simplex over all columns but their own; row r is sample ``first + r``."""
     rows, n = V.shape
     work = np.empty(n)
     kept = np.empty(n)
@@ -145,9 +146,9 @@ def gather_product(columns, values, A, out):
 def simplex_regression(Q, C, tol, out):
     """For every row c of ``C`` minimise ½ zᵀQz − cᵀz over the simplex, by an exact active set.
 
-    ``Q`` (r, r) is symmetric positive definite; ``out`` (n, r) receives the minimisers. The support grows by the
-    coordinate of smallest gradient; the equality-constrained minimiser on the support is found from a Cholesky
-    factor, and what would become negative leaves.
+    ``Q`` (r, r) is symmetric positive definite; ``out`` (n, r) receives the minimisers. The support grows by
+    the coordinate of smallest gradient; the equality-constrained minimiser on the support is found from a
+    Cholesky factor, and what would become negative leaves.
     """
     n, r = C.shape
     support = np.empty(r, dtype=np.int64)

@@ -19,7 +19,7 @@ class Scaler:
     divisor: np.ndarray | None
 
     def __call__(self, array, seen=None) -> Any:
-        """Scale the rows of ``array``; rows not ``seen`` become zero. Sparse views are divided, not shifted."""
+        """Scale the rows; those not ``seen`` become zero. Sparse views are divided, not shifted."""
         if self.divisor is None:
             return array
         if sparse.issparse(array):
@@ -33,10 +33,10 @@ class Scaler:
 def fit_scaler(array, name: str, scale: str | None, seen=None, weight=None) -> Scaler:
     """Learn the scaling of a view.
 
-    ``"standard"`` is mean 0 and variance 1 a column; ``"block"`` divides that by the square root of the number
-    of columns, so that every view has total variance 1 whatever its width; ``"minmax"`` is the unit interval.
-    Constant columns become zero. Sparse views keep their zeros: they are divided and not shifted, which
-    changes neither distances nor centred linear kernels.
+    ``"standard"`` is mean 0 and variance 1 a column; ``"block"`` divides that by the square root of the
+    number of columns, so that every view has total variance 1 whatever its width; ``"minmax"`` is the unit
+    interval. Constant columns become zero. Sparse views keep their zeros: they are divided and not shifted,
+    which changes neither distances nor centred linear kernels.
     """
     w = np.ones(array.shape[0]) if weight is None else np.asarray(weight, dtype=np.float64)
     if seen is not None:
@@ -57,7 +57,8 @@ def fit_scaler(array, name: str, scale: str | None, seen=None, weight=None) -> S
     flat = spread <= 1e-13 * np.abs(mean) + 1e-300
     if flat.all():
         raise ValueError(
-            f"view {name!r} is constant: none of its {array.shape[1]} columns varies over the samples, so it says "
+            f"view {name!r} is constant: none of its {array.shape[1]} columns varies over the "
+            "samples, so it says "
             "nothing about clusters; leave it out"
         )
     if scale is None:

@@ -11,8 +11,8 @@ from scipy import linalg, optimize
 def project_row(v, m, work, out):
     """Project ``v[:m]`` on the simplex into ``out[:m]``; return the threshold θ: out = max(v − θ, 0).
 
-    ``work`` holds at least ``m`` numbers; no sorting: what lies below the threshold of the rest is dropped until
-    nothing does (Michelot 1986), which ends at the threshold of the sorting formula.
+    ``work`` holds at least ``m`` numbers; no sorting: what lies below the threshold of the rest is dropped
+    until nothing does (Michelot 1986), which ends at the threshold of the sorting formula.
     """
     top = v[0]
     for j in range(1, m):

@@ -13,8 +13,8 @@ _DENSE_BELOW = 300  # a full eigensolver is as fast as Lanczos up to here
 def top_eigenvectors(matrix, k, *, start=None):
     """Return the ``k`` algebraically largest eigenvalues, descending, and their orthonormal eigenvectors.
 
-    ``matrix`` is symmetric: dense, sparse or a ``LinearOperator``. ``start`` (n, any) are earlier eigenvectors,
-    whose sum starts the iteration. Signs are fixed: the largest entry of a vector is positive.
+    ``matrix`` is symmetric: dense, sparse or a ``LinearOperator``. ``start`` (n, any) are earlier
+    eigenvectors, whose sum starts the iteration. Signs are fixed: the largest entry of a vector is positive.
     """
     n = matrix.shape[0]
     operator = isinstance(matrix, LinearOperator)
@@ -47,7 +47,7 @@ def unit_rows(H):
 
 
 def cluster_rows(H, n_clusters, n_init, random_state, *, unit=True, sample_weight=None):
-    """Labels of the rows of an embedding: the k-means of least inertia over ``n_init`` starts, and its centres."""
+    """Labels of the rows of an embedding, and centres: the k-means of least inertia of ``n_init`` starts."""
     points = unit_rows(H) if unit else H
     means = KMeans(n_clusters, n_init=n_init, random_state=random_state)
     labels = means.fit_predict(points, sample_weight=sample_weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -25,10 +26,11 @@ _BLOCK = 4_096  # rows of the simplex regressions at a time
 
 
 class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMultiViewClusterer):
-    """Subspace clustering of several views through anchors: not linear in the features, linear in the samples.
+    """Subspace clustering of several views through anchors: not linear in the features, linear in the
+    samples.
 
-    Each sample of a view is written as a convex combination of ``n_anchors`` centres of that view; the weights of
-    all views side by side are a bipartite graph, and its leading singular vectors are clustered.
+    Each sample of a view is written as a convex combination of ``n_anchors`` centres of that view; the
+    weights of all views side by side are a bipartite graph, and its leading singular vectors are clustered.
 
     Parameters
     ----------
@@ -65,13 +67,13 @@ class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     Notes
     -----
-    Row problems min ‖x − Aᵀz‖² + α‖z‖² over the simplex, all with the Hessian AAᵀ + αI, are solved exactly by an
-    active set. Anchors come from k-means on at most 20,000 rows.
+    Row problems min ‖x − Aᵀz‖² + α‖z‖² over the simplex, all with the Hessian AAᵀ + αI, are solved exactly by
+    an active set. Anchors come from k-means on at most 20,000 rows.
 
     References
     ----------
-    Z. Kang, W. Zhou, Z. Zhao, J. Shao, M. Han, Z. Xu (2020). Large-scale multi-view subspace clustering in linear time.
-    AAAI.
+    Z. Kang, W. Zhou, Z. Zhao, J. Shao, M. Han, Z. Xu (2020). Large-scale multi-view subspace clustering in
+    linear time. AAAI.
 
     Examples
     --------
@@ -83,7 +85,7 @@ class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     (300, 20)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **SCALE_CONSTRAINT,
         "n_anchors": [Interval(Integral, 1, None, closed="left")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -68,9 +69,9 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
 
     Notes
     -----
-    Pairwise: max Σ_v tr U_vᵀL_vU_v + λ Σ_{v<w} ‖U_vᵀU_w‖², with L_v = D^{-1/2}W_vD^{-1/2}; U_v are the leading
-    eigenvectors of L_v + λ Σ_{w≠v} U_wU_wᵀ, which is never formed: it is applied. The algebraically largest
-    eigenvalues are taken, which matters for graphs that are not positive semi-definite.
+    Pairwise: max Σ_v tr U_vᵀL_vU_v + λ Σ_{v<w} ‖U_vᵀU_w‖², with L_v = D^{-1/2}W_vD^{-1/2}; U_v are the
+    leading eigenvectors of L_v + λ Σ_{w≠v} U_wU_wᵀ, which is never formed: it is applied. The algebraically
+    largest eigenvalues are taken, which matters for graphs that are not positive semi-definite.
 
     References
     ----------
@@ -86,7 +87,7 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
     (120, 6)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **SCALE_CONSTRAINT,
         "method": [StrOptions({"pairwise", "centroid"})],
@@ -122,7 +123,7 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
         return super()._read(X)
 
     def _fit_views(self, read, rng):
-        n, k = read.n_samples, min(self.n_clusters, read.n_samples)
+        k = min(self.n_clusters, read.n_samples)
         L = [normalized_affinity(W) for W in self._affinities(read)]
         U = [top_eigenvectors(L_v, k)[1] for L_v in L]
         if len(U) == 1:

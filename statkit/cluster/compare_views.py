@@ -35,8 +35,8 @@ def compare_views(
     n_clusters : int
         Number of clusters.
     methods : dict or list, default=None
-        Estimators (fitted ones are used as they are, others are fitted to X) or arrays of labels; a dict names
-        them.
+        Estimators (fitted ones are used as they are, others are fitted to X) or arrays of labels; a dict
+        names them.
     labels_true : array-like of shape (n_samples,), default=None
         True labels, if known: adds their columns. They choose nothing.
     views : dict, list or array-like, default=None
@@ -51,10 +51,10 @@ def compare_views(
     Returns
     -------
     pandas.DataFrame
-        Index ``partition``: ``"<view> alone"`` for every view, ``"concatenation"`` (k-means), ``"average kernel"`` (spectral; up to
-        10,000 samples), then the methods. Columns: a view each, the adjusted Rand index with k-means of that
-        view alone; ``mean``, over the views other than itself; ``largest_weight`` of a method's views; with
-        ``labels_true`` also ``ari`` and ``nmi``.
+        Index ``partition``: ``"<view> alone"`` for every view, ``"concatenation"`` (k-means), ``"average
+        kernel"`` (spectral; up to 10,000 samples), then the methods. Columns: a view each, the adjusted Rand
+        index with k-means of that view alone; ``mean``, over the views other than itself; ``largest_weight``
+        of a method's views; with ``labels_true`` also ``ari`` and ``nmi``.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
@@ -82,8 +83,8 @@ class ConsensusClustering(BaseMultiViewClusterer):
     n_clusters : int, default=8
         Number of clusters k of the consensus.
     estimators : list of clusterers, default=None
-        Each is fitted to every view alone, ``n_runs`` times with different seeds if it takes ``random_state``.
-        None: k-means with ``n_clusters`` clusters from one start each.
+        Each is fitted to every view alone, ``n_runs`` times with different seeds if it takes
+        ``random_state``. None: k-means with ``n_clusters`` clusters from one start each.
     views : dict, list or array-like, default=None
         Columns of each view when X is one table, see `OneStepMultiViewClustering`.
     n_runs : int, default=10
@@ -117,7 +118,8 @@ class ConsensusClustering(BaseMultiViewClusterer):
 
     References
     ----------
-    A. L. N. Fred, A. K. Jain (2005). Combining multiple clusterings using evidence accumulation. IEEE TPAMI 27.
+    A. L. N. Fred, A. K. Jain (2005). Combining multiple clusterings using evidence accumulation. IEEE TPAMI
+    27.
 
     Examples
     --------
@@ -128,7 +130,7 @@ class ConsensusClustering(BaseMultiViewClusterer):
     (20, 120)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **SCALE_CONSTRAINT,
         "estimators": [list, tuple, None],

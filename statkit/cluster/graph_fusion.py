@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from scipy import linalg, sparse
@@ -38,11 +39,11 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     n_neighbors : int, default=15
         Neighbours of a sample in a view.
     fusion : {"weighted", "reference"}, default="weighted"
-        How view graphs make the consensus (gmc): weighted, which minimises the objective, or their plain mean,
-        as in the published code.
+        How view graphs make the consensus (gmc): weighted, which minimises the objective, or their plain
+        mean, as in the published code.
     scale : {"sample", "block", "standard", "minmax", None}, default="sample"
-        ``"sample"`` standardises every sample across its own features, as the published method; the others scale
-        columns.
+        ``"sample"`` standardises every sample across its own features, as the published method; the others
+        scale columns.
     n_init : int, default=20
         Starts of the k-means, if one is needed; the least inertia is kept.
     max_iter : int, default=20
@@ -61,8 +62,8 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     embedding_ : ndarray of shape (n_samples, n_clusters)
         Eigenvectors of the least eigenvalues of the Laplacian.
     n_components_ : int
-        Connected components of ``affinity_``; where it is not ``n_clusters`` the labels come from k-means on the
-        embedding, with a warning (gmc).
+        Connected components of ``affinity_``; where it is not ``n_clusters`` the labels come from k-means on
+        the embedding, with a warning (gmc).
     objective_path_ : ndarray of shape (n_iter_,)
         amgl: Σ_v sqrt(tr FᵀL_vF), never rises; gmc: sum of the k least eigenvalues.
     n_iter_ : int
@@ -85,7 +86,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     3
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         "method": [StrOptions({"gmc", "amgl"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -141,7 +142,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     # -- gmc ------------------------------------------------------------------------------------------------
 
     def _gmc(self, graphs, k, rng):
-        V, n = len(graphs), graphs[0].n
+        V = len(graphs)
         weights = np.full(V, 1.0 / V)
         U = sum(w * graph.matrix() for w, graph in zip(weights, graphs, strict=True))
         U = _row_normalized(U)
@@ -173,7 +174,8 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         if n_components != self.n_clusters:
             warnings.warn(
                 f"the graph has {n_components} connected components, not n_clusters={self.n_clusters}"
-                f"{'' if converged else f', after max_iter={self.max_iter} rounds'}: labels are k-means of its "
+                f"{'' if converged else f', after max_iter={self.max_iter} rounds'}: labels are "
+                "k-means of its "
                 "embedding",
                 ConvergenceWarning,
                 stacklevel=6,
@@ -195,7 +197,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         mean = sparse.csr_array(sum(f * graph.matrix(True) for f, graph in zip(factor, graphs, strict=True)))
         mean.data -= _KEEP * factor.sum()
         mean.data /= factor.sum()
-        # ‖f_i − f_j‖² on the support; λ/(2 Σw) weighs it, in the plain mean λ/(2 V w_v) averaged over the views.
+        # ‖f_i − f_j‖² on the support, with factor λ/(2 Σw); in the plain mean the average of λ/(2 V w_v).
         pull = (
             reg / (2 * weights.sum()) if self.fusion == "weighted" else reg / (2 * V) * (1 / weights).mean()
         )

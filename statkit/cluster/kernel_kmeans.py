@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -16,8 +17,8 @@ from statkit.cluster._spectral import cluster_rows, top_eigenvectors
 class KernelKMeans(KernelClusterer):
     """k-means in the feature space of a kernel; of several views, of the mean of their kernels.
 
-    Plain k-means finds round clusters of the features; with a kernel it finds round clusters of what the kernel
-    sees. The mean of the kernels of several views is the baseline that every weighting has to beat.
+    Plain k-means finds round clusters of the features; with a kernel it finds round clusters of what the
+    kernel sees. The mean of the kernels of several views is the baseline that every weighting has to beat.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ class KernelKMeans(KernelClusterer):
     Notes
     -----
     With Y the indicator of clusters and n_c their sizes, the distance of sample i to the mean of cluster c is
-    K_ii − 2 (KY)_ic / n_c + (YᵀKY)_cc / n_c². An emptied cluster gets the sample that is farthest from its mean.
-    For n too large for n × n numbers use a map of the kernel (`sklearn.kernel_approximation`) and k-means.
+    K_ii − 2 (KY)_ic / n_c + (YᵀKY)_cc / n_c². An emptied cluster gets the sample that is farthest from its
+    mean. For n too large for n × n numbers use a map of the kernel (`sklearn.kernel_approximation`) and
+    k-means.
 
     References
     ----------
@@ -74,7 +76,7 @@ class KernelKMeans(KernelClusterer):
     (200,)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **KERNEL_CONSTRAINTS,
         "init": [StrOptions({"spectral", "k-means++", "random"}), "array-like"],
@@ -216,7 +218,7 @@ def lloyd(K, labels, weight, k, max_iter):
     labels = np.asarray(labels, dtype=np.intp).copy()
     diagonal = np.diagonal(K)
     for iteration in range(1, max_iter + 1):
-        D, _, mass = _distances(K, labels, weight, k)
+        D, _, _ = _distances(K, labels, weight, k)
         new = D.argmin(axis=1)
         # A sample moves only if it gains: ties would run in circles.
         own = D[np.arange(len(K)), labels]

@@ -1,4 +1,4 @@
-"""From views to kernels: the Gram matrix of every view, centred and normalised so that kernels are comparable."""
+"""From views to kernels: the Gram matrix of every view, centred and normalised to be comparable."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def kernel_stack(
 ):  # fmt: skip
     """Return the kernels of several views as one array, ready for the methods of multiple kernels.
 
-    Kernels of different kind differ in size by orders of magnitude, and a method that weights them would follow
-    the size: centring and normalising make them comparable.
+    Kernels of different kind differ in size by orders of magnitude, and a method that weights them would
+    follow the size: centring and normalising make them comparable.
 
     Parameters
     ----------
@@ -98,15 +98,15 @@ def kernel_stack(
         Kernel of all views, or one for each view. A callable takes (X, Y) and returns the matrix.
     gamma : {"mean", "median", "scale"}, float or list, default="mean"
         Width of rbf and poly kernels. ``"mean"`` is 1 / mean of all n² squared distances of the scaled view;
-        ``"median"`` 1 / median squared distance (of at most 2,000 rows); ``"scale"`` 1 / (features × variance). A list makes
-        one kernel of every view for each entry.
+        ``"median"`` 1 / median squared distance (of at most 2,000 rows); ``"scale"`` 1 / (features ×
+        variance). A list makes one kernel of every view for each entry.
     degree, coef0 : int, float
         Of poly kernels.
     center, normalize : bool, default=True
         See `center_kernel`, `normalize_kernel`.
     scale : {"block", "standard", "minmax", None}, default="block"
-        Scaling of the columns first: variance one and divided by the square root of their number; variance one;
-        the unit interval; none.
+        Scaling of the columns first: variance one and divided by the square root of their number; variance
+        one; the unit interval; none.
     kernel_shift : float, default=0.0
         Added to the diagonal before anything else, to make an indefinite precomputed kernel definite.
     dtype : dtype, default=float64
@@ -192,13 +192,14 @@ class Kernels:
         return self._prepare_new(raw, own)
 
     def cross_precomputed(self, raw):
-        """The same from raw kernels (n_kernels, n_new, n_samples); k(x, x) must be what it was in the fit."""
+        """The same from raw kernels (n_kernels, n_new, n_samples); k(x, x) is what it was in the fit."""
         own = []
         for name, known in zip(self.names, self.raw_diagonals, strict=True):
-            if not np.allclose(known, known[0], rtol=1e-10):
+            if self.options.normalize and not np.allclose(known, known[0], rtol=1e-10):
                 raise ValueError(
                     f"kernel {name!r} is precomputed and its diagonal is not constant, so k(x, x) of new samples is "
-                    "unknown: fit on features, or give kernels that have a constant diagonal (normalize_kernel)"
+                    "unknown and they cannot be normalised: fit on features, give kernels of constant diagonal "
+                    "(normalize_kernel), or set normalize=False"
                 )
             own.append(np.full(raw.shape[1], known[0]))
         return self._prepare_new(raw, own)
@@ -345,14 +346,16 @@ def check_symmetric_pairs(names, matrices, what="kernel"):
     for name, K in zip(names, matrices, strict=True):
         if K.shape != (n, n):
             raise ValueError(
-                f"precomputed {what} {name!r} has shape {K.shape}; it must be square, one row and column a sample, "
+                f"precomputed {what} {name!r} has shape {K.shape}; it must be square, one row and "
+                "column a sample, "
                 f"and all of them ({n}, {n})"
             )
         gap = np.abs(K - K.T)
         if gap.max() > 1e-8 * max(np.abs(K).max(), 1e-300):
             i, j = np.unravel_index(gap.argmax(), gap.shape)
             raise ValueError(
-                f"precomputed {what} {name!r} is not symmetric: entry ({i}, {j}) is {K[i, j]:.6g} and ({j}, {i}) is "
+                f"precomputed {what} {name!r} is not symmetric: entry ({i}, {j}) is {K[i, j]:.6g} "
+                f"and ({j}, {i}) is "
                 f"{K[j, i]:.6g}; give (K + K.T) / 2 if the difference means nothing"
             )
 
@@ -361,6 +364,8 @@ def _fit_precomputed(X, options, estimator, dtype):
     names, matrices = read_precomputed(X, estimator=estimator)
     check_symmetric_pairs(names, matrices)
     n = len(matrices[0])
+    if estimator is not None and n < estimator.n_clusters:
+        raise ValueError(f"n_samples={n} should be >= n_clusters={estimator.n_clusters}: lower n_clusters")
     require(
         len(names) * n * n * np.dtype(dtype).itemsize,
         f"a stack of {len(names)} kernels of {n:,} × {n:,} numbers",
@@ -374,7 +379,8 @@ def _fit_precomputed(X, options, estimator, dtype):
             lowest = np.linalg.eigvalsh(K)[0]
             if lowest < -1e-8 * max(np.abs(K).max(), 1e-300):
                 warnings.warn(
-                    f"precomputed kernel {names[p]!r} is indefinite: its smallest eigenvalue is {lowest:.3g}. "
+                    f"precomputed kernel {names[p]!r} is indefinite: its smallest eigenvalue is "
+                    f"{lowest:.3g}. "
                     f"kernel_shift={-lowest:.3g} would make it definite",
                     UserWarning,
                     stacklevel=4,

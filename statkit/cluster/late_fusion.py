@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from scipy import linalg
@@ -22,8 +23,8 @@ from statkit.cluster.kernels import Kernels
 class LateFusionClustering(KernelClusterer):
     """Consensus of the embeddings (or partitions) of the views, by rotations and weights; linear after them.
 
-    Fusing kernels costs n² numbers an iteration; fusing their k leading eigenvectors costs n k. The views may also
-    come as finished embeddings or label columns, from whatever made them.
+    Fusing kernels costs n² numbers an iteration; fusing their k leading eigenvectors costs n k. The views may
+    also come as finished embeddings or label columns, from whatever made them.
 
     Parameters
     ----------
@@ -32,8 +33,8 @@ class LateFusionClustering(KernelClusterer):
     views : dict, list or array-like, default=None
         Columns of each view when X is one table, see `OneStepMultiViewClustering`.
     partitions : {"kernel", "precomputed"}, default="kernel"
-        ``"kernel"``: the embeddings are the k leading eigenvectors of the kernels. ``"precomputed"``: each view
-        of X is an embedding (n_samples, any), or one column of integer labels.
+        ``"kernel"``: the embeddings are the k leading eigenvectors of the kernels. ``"precomputed"``: each
+        view of X is an embedding (n_samples, any), or one column of integer labels.
     one_pass : bool, default=False
         Find the labels in the same objective, instead of k-means on the consensus at the end.
     reg : float, default=8.0
@@ -66,14 +67,14 @@ class LateFusionClustering(KernelClusterer):
 
     Notes
     -----
-    max tr Sᵀ(Σ_p β_p H_p W_p + λH_0) over S, W_p with orthonormal columns and ‖β‖ = 1; in one pass S = Y C with Y
-    the indicator of the labels. The published code adds up the sum over iterations; here it is made anew, and
-    the objective rises.
+    max tr Sᵀ(Σ_p β_p H_p W_p + λH_0) over S, W_p with orthonormal columns and ‖β‖ = 1; in one pass S = Y C
+    with Y the indicator of the labels. The published code adds up the sum over iterations; here it is made
+    anew, and the objective rises.
 
     References
     ----------
-    S. Wang, X. Liu, E. Zhu and others (2019). Multi-view clustering via late fusion alignment maximization. IJCAI.
-    X. Liu, L. Liu, Q. Liao and others (2021). One pass late fusion multi-view clustering. ICML.
+    S. Wang, X. Liu, E. Zhu and others (2019). Multi-view clustering via late fusion alignment maximization.
+    IJCAI. X. Liu, L. Liu, Q. Liao and others (2021). One pass late fusion multi-view clustering. ICML.
 
     Examples
     --------
@@ -84,7 +85,7 @@ class LateFusionClustering(KernelClusterer):
     array([0.71, 0.71])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **KERNEL_CONSTRAINTS,
         "partitions": [StrOptions({"kernel", "precomputed"})],
@@ -141,7 +142,8 @@ class LateFusionClustering(KernelClusterer):
             view_of = np.arange(len(H))
         if H_0.shape[1] < k:
             raise ValueError(
-                f"the embeddings span {H_0.shape[1]} dimensions together; n_clusters={k} clusters need as many"
+                f"the embeddings span {H_0.shape[1]} dimensions together; n_clusters={k} clusters "
+                "need as many"
             )
         if self.one_pass:
             fitted = self._one_pass(H, H_0, k, rng)
@@ -229,7 +231,7 @@ def _filled(labels, scores):
 
 
 def _orthonormal(array, k):
-    """Orthonormal columns that span an embedding (its k leading directions), or the indicator of a label column."""
+    """Orthonormal columns spanning the k leading directions of an embedding, or the indicator of labels."""
     if array.shape[1] == 1 and np.array_equal(array, np.round(array)):
         _, labels = np.unique(array[:, 0], return_inverse=True)
         indicator = np.eye(labels.max() + 1)[labels]

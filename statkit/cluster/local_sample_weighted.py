@@ -1,11 +1,11 @@
-"""Local sample-weighted multiple kernel clustering: a consensus graph, its neighbourhood kernel, kernel weights."""
+"""Local sample-weighted multiple kernel clustering: a consensus graph, a kernel near it, kernel weights."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import linalg, sparse
@@ -42,9 +42,9 @@ class LocalSampleWeightedMKC(KernelClusterer):
     n_neighbors : int, default=5
         Neighbours of a sample in the initial graph, which also fixes its regularisation.
     solver : {"auto", "exact", "sparse"}, default="auto"
-        ``"exact"``: graph and kernel over all pairs, one full eigendecomposition an iteration. ``"sparse"``: the graph
-        is restricted to ``n_candidates`` neighbours a sample and the kernel to ``rank``; no array over all
-        pairs. ``"auto"``: exact up to 2,000 samples. What was used is in ``solver_``.
+        ``"exact"``: graph and kernel over all pairs, one full eigendecomposition an iteration. ``"sparse"``:
+        the graph is restricted to ``n_candidates`` neighbours a sample and the kernel to ``rank``; no array
+        over all pairs. ``"auto"``: exact up to 2,000 samples. What was used is in ``solver_``.
     rank : int, default=None
         Largest rank of the consensus kernel; None: no limit (exact), ``n_clusters`` (sparse).
     n_candidates : int, default=50
@@ -58,7 +58,8 @@ class LocalSampleWeightedMKC(KernelClusterer):
     tol : float, default=1e-5
         Ends when the objective changes by less, relatively.
     stopping : {"objective", "reference"}, default="objective"
-        ``"reference"``: the rule of the published code, which looks at changes of the kernel after 20 iterations.
+        ``"reference"``: the rule of the published code, which looks at changes of the kernel after 20
+        iterations.
     random_state : int, RandomState or None, default=None
         For the k-means.
 
@@ -93,8 +94,9 @@ class LocalSampleWeightedMKC(KernelClusterer):
 
     References
     ----------
-    L. Li, S. Wang, X. Liu, E. Zhu, L. Shen, K. Li, K. Li (2022). Local sample-weighted multiple kernel clustering with
-    consensus discriminative graph. IEEE Transactions on Neural Networks and Learning Systems 35(2).
+    L. Li, S. Wang, X. Liu, E. Zhu, L. Shen, K. Li, K. Li (2022). Local sample-weighted multiple kernel
+    clustering with consensus discriminative graph. IEEE Transactions on Neural Networks and Learning Systems
+    35(2).
 
     Examples
     --------
@@ -106,7 +108,7 @@ class LocalSampleWeightedMKC(KernelClusterer):
     array([0.7, 0.7])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **KERNEL_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -121,9 +123,9 @@ class LocalSampleWeightedMKC(KernelClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, alpha=8.0, n_neighbors=5, solver="auto", rank=None, n_candidates=50,
-        kernel="rbf", gamma="mean", degree=3, coef0=1.0, center=True, normalize=True, scale="block",
-        kernel_shift=0.0, n_init=20, max_iter=100, tol=1e-5, stopping="objective", random_state=None,
+        self, n_clusters=8, *, views=None, alpha=8.0, n_neighbors=5, solver="auto", rank=None,
+        n_candidates=50, kernel="rbf", gamma="mean", degree=3, coef0=1.0, center=True, normalize=True,
+        scale="block", kernel_shift=0.0, n_init=20, max_iter=100, tol=1e-5, stopping="objective", random_state=None,
     ):  # fmt: skip
         self.n_clusters = n_clusters
         self.views = views

@@ -1,9 +1,10 @@
-"""Multiple kernel k-means: kernel weights by four rules, with optional localisation, at their exact optimum."""
+"""Multiple kernel k-means: weights by four rules, with optional localisation, at their exact optimum."""
 
 from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -25,10 +26,10 @@ class MultipleKernelKMeans(KernelClusterer):
     views : dict, list or array-like, default=None
         Columns of each view when X is one table, see `OneStepMultiViewClustering`.
     weighting : {"simple", "average", "mkkm", "mr"}, default="simple"
-        ``"average"``: equal weights, the baseline. ``"mkkm"``: weights that minimise the spectral objective; they favour
-        kernels of low rank, informative or not. ``"mr"``: the same with a penalty on weights of kernels that are
-        alike. ``"simple"``: weights that minimise the largest alignment, a convex problem solved to its
-        optimum.
+        ``"average"``: equal weights, the baseline. ``"mkkm"``: weights that minimise the spectral objective;
+        they favour kernels of low rank, informative or not. ``"mr"``: the same with a penalty on weights of
+        kernels that are alike. ``"simple"``: weights that minimise the largest alignment, a convex problem
+        solved to its optimum.
     reg : float, default=1.0
         The penalty λ of ``"mr"``.
     neighborhood : float, default=None
@@ -42,8 +43,8 @@ class MultipleKernelKMeans(KernelClusterer):
     max_iter : int, default=200
         Most updates of the weights.
     tol : float, default=1e-8
-        Ends when the optimality conditions hold to this, relatively (``"simple"``) or the objective changes by
-        less (``"mkkm"``, ``"mr"``).
+        Ends when the optimality conditions hold to this, relatively (``"simple"``) or the objective changes
+        by less (``"mkkm"``, ``"mr"``).
     random_state : int, RandomState or None, default=None
         For the k-means.
 
@@ -70,10 +71,11 @@ class MultipleKernelKMeans(KernelClusterer):
     With a_p = tr HᵀK_pH and H the k leading eigenvectors of K_σ = Σ σ_p² K_p:
 
     - mkkm: min Σ σ_p² (tr K_p − a_p) over H and σ;
-    - mr: the same plus (λ/2) σᵀMσ with M_pq = ⟨K_p, K_q⟩; the published code uses σ_p where its objective has σ_p²,
-      here both are σ_p²;
-    - simple: min over σ of max over H of Σ σ_p² a_p, convex. At its optimum σ_p a_p is the same for all p, and a damped
-      iteration σ_p ∝ 1/a_p reaches it in some twenty eigendecompositions where reduced gradients take hundreds.
+    - mr: the same plus (λ/2) σᵀMσ with M_pq = ⟨K_p, K_q⟩; the published code uses σ_p where its objective has
+      σ_p², here both are σ_p²;
+    - simple: min over σ of max over H of Σ σ_p² a_p, convex. At its optimum σ_p a_p is the same for all p,
+      and a damped iteration σ_p ∝ 1/a_p reaches it in some twenty eigendecompositions where reduced gradients
+      take hundreds.
 
     New samples are given to the nearest cluster mean of the weighted kernel, without localisation.
 
@@ -95,7 +97,7 @@ class MultipleKernelKMeans(KernelClusterer):
     array([0.531, 0.469])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **KERNEL_CONSTRAINTS,
         "weighting": [StrOptions({"simple", "average", "mkkm", "mr"})],
@@ -206,7 +208,7 @@ class _Weighting:
         self.n_eigen = 0
 
     def solve(self, entering):
-        """Alignments a_p = tr HᵀK_pH for H of the kernel with these factors, and the sum of its leading eigenvalues."""
+        """Alignments a_p = tr HᵀK_pH for H of the kernel with these factors; its leading eigenvalues' sum."""
         K = (entering @ self.flat).reshape(self.stack.shape[1:])
         values, self.H = top_eigenvectors(K, self.k, start=self.H)
         self.n_eigen += 1
@@ -241,7 +243,7 @@ class _Weighting:
         return sigma, H, path, residual, residual <= max(tol, 1e-6)
 
     def _descend(self, sigma, a, value, residual, path, max_iter, tol):
-        """Projected gradient with backtracking, where the fixed point does not settle (eigenvalues that cross)."""
+        """Projected gradient with backtracking, where the fixed point does not settle."""
         H, length = self.H, 0.25 / max(a.max(), 1e-300)
         while self.n_eigen < max_iter and residual > tol:
             gradient = 2 * sigma * a

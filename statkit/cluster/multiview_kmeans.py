@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -24,7 +25,8 @@ _SMALL = 1e-12  # distances below this count as this: a sample at its centre has
 
 
 class MultiViewKMeans(BaseMultiViewClusterer):
-    """k-means with one partition and centres in every view; views are weighted by how well they are explained.
+    """k-means with one partition and centres in every view; views are weighted by how well they are
+    explained.
 
     Parameters
     ----------
@@ -37,8 +39,8 @@ class MultiViewKMeans(BaseMultiViewClusterer):
     weighting : {"auto", "equal"}, default="auto"
         Weights of the views: learned, or equal.
     power : float, default=8.0
-        Exponent of the learned weights, above 1. Small ones let one view take all the weight; equal weights are
-        the limit of large ones.
+        Exponent of the learned weights, above 1. Small ones let one view take all the weight; equal weights
+        are the limit of large ones.
     scale : {"block", "standard", "minmax", None}, default="block"
         Scaling of the columns.
     n_init : int, default=10
@@ -48,7 +50,8 @@ class MultiViewKMeans(BaseMultiViewClusterer):
     tol : float, default=1e-6
         A start ends when the objective changes by less, relatively.
     batch_size : int, default=None
-        Update the centres from so many random samples at a time, ``max_iter`` times at most; None: all samples.
+        Update the centres from so many random samples at a time, ``max_iter`` times at most; None: all
+        samples.
     missing : {"error", "mask"}, default="error"
         ``"mask"``: a row that is NaN throughout a view lacks that view. Other NaN raise.
     random_state : int, RandomState or None, default=None
@@ -88,7 +91,7 @@ class MultiViewKMeans(BaseMultiViewClusterer):
     array([0.5, 0.5])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **SCALE_CONSTRAINT,
         "loss": [StrOptions({"l21", "l2"})],
@@ -162,10 +165,10 @@ class MultiViewKMeans(BaseMultiViewClusterer):
         for seed in rng.randint(np.iinfo(np.int32).max, size=self.n_init):
             run = _Run(self, rows, check_random_state(int(seed)))
             run.batches() if self.batch_size is not None else run.lloyd()
-            if best is None or run.path[-1] < best.path[-1]:
+            if best is None or run.path[-1] < best.path[-1] * (1 - 1e-10):  # of equal ones the first
                 best = run
         centers = []
-        for scaler, F, array in zip(scalers, best.centers, raw, strict=True):
+        for scaler, F in zip(scalers, best.centers, strict=True):
             if scaler.divisor is None:
                 centers.append(F)
             else:  # a constant column has an infinite divisor and stays at its value
@@ -283,7 +286,7 @@ class _Run:
         return float((self.alpha ** (self.options.power if self.options.weighting == "auto" else 1.0)) @ h)
 
     def influence(self, own, weight, seen):
-        """Weight of every sample in the mean of its centre: by half-quadratic majorisation, 1/(2 distance)."""
+        """Weight of every sample in the mean of its centre: half-quadratic, 1 / (2 distance)."""
         factor = weight[:, None] * seen
         return factor / (2.0 * np.maximum(own, _SMALL)) if self.options.loss == "l21" else factor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -30,9 +31,9 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
     """Clustering of several views in one step, through representations of several dimensions.
 
     Methods that first embed and then run k-means optimise neither. Here labels, ``n_latent`` consensus
-    representations z of dimension k, 2k, … and the projections of every view are found together; each update is
-    an exact minimiser, so the objective never rises. Time and memory are linear in the samples, samples may lack
-    views, and new samples get labels in closed form.
+    representations z of dimension k, 2k, … and the projections of every view are found together; each update
+    is an exact minimiser, so the objective never rises. Time and memory are linear in the samples, samples
+    may lack views, and new samples get labels in closed form.
 
     Parameters
     ----------
@@ -46,8 +47,8 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
     reg : float, default=0.1
         Strength of the cluster term.
     reg_scale : {"per_cluster", "none"}, default="per_cluster"
-        ``"per_cluster"``: λ = reg · V · k / n, so that representations shrink towards the means of their clusters by the
-        share reg / (1 + reg) whatever n is. ``"none"``: λ = reg.
+        ``"per_cluster"``: λ = reg · V · k / n, so that representations shrink towards the means of their
+        clusters by the share reg / (1 + reg) whatever n is. ``"none"``: λ = reg.
     latent_weights : {"equal", "exact", "reference"}, default="equal"
         Weights β of the representations in the cluster term: equal; the exact minimiser, which tends to
         concentrate on one; or the rule of the published code, which does not minimise the objective.
@@ -110,12 +111,13 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
         J = Σ_p α_p² Σ_v (‖X_v‖² − 2⟨X_v H_pv, Z_p⟩ + ‖Z_p‖²) + λ Σ_p β_p² · ½ Σ_c Σ_{i,j in c} ‖z_pi − z_pj‖²
 
     The representations of all samples given labels have a closed form and are updated at once (the published
-    code sweeps them one by one), H is an orthogonal Procrustes problem, labels are moved one sample at a time.
+    code sweeps them one by one), H is an orthogonal Procrustes problem, labels are moved one sample at a
+    time.
 
     References
     ----------
-    X. Wan, J. Liu, X. Gan, X. Liu, S. Wang, Y. Wen, T. Wan, E. Zhu (2023). One-step multi-view clustering with diverse
-    representation. IEEE Transactions on Neural Networks and Learning Systems.
+    X. Wan, J. Liu, X. Gan, X. Liu, S. Wang, Y. Wen, T. Wan, E. Zhu (2023). One-step multi-view clustering
+    with diverse representation. IEEE Transactions on Neural Networks and Learning Systems.
 
     Examples
     --------
@@ -127,7 +129,7 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
     array([67, 67, 66])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **SCALE_CONSTRAINT,
         "n_latent": [Interval(Integral, 1, None, closed="left")],
@@ -144,9 +146,9 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, n_latent=3, reg=0.1, reg_scale="per_cluster", latent_weights="equal",
-        scale="block", init="k-means++", n_init=10, max_iter=100, tol=1e-5, missing="error", n_jobs=None,
-        random_state=None, verbose=0,
+        self, n_clusters=8, *, views=None, n_latent=3, reg=0.1, reg_scale="per_cluster",
+        latent_weights="equal", scale="block", init="k-means++", n_init=10, max_iter=100, tol=1e-5,
+        missing="error", n_jobs=None, random_state=None, verbose=0,
     ):  # fmt: skip
         self.n_clusters = n_clusters
         self.views = views
@@ -214,7 +216,8 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if self.verbose:
             for s, run in enumerate(runs):
                 print(f"start {s}: objective {run.path[-1]:.8g} after {len(run.path)} iterations")
-        best = min(runs, key=lambda run: run.path[-1])
+        least = min(run.path[-1] for run in runs)
+        best = next(run for run in runs if run.path[-1] <= least * (1 + 1e-10))  # of equal ones the first
         return {
             "_scalers": scalers,
             "_state": best.state(),
@@ -276,16 +279,16 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
         state = self._state
         cost = np.zeros((len(B), self.n_clusters))
         for p, at in enumerate(_spaces(self.n_clusters, self.n_latent)):
-            a, l = state["alpha"] ** 2, state["lam"] * state["beta"][p] ** 2
+            a, pull = state["alpha"] ** 2, state["lam"] * state["beta"][p] ** 2
             sums = state["sums"][at]  # (q, k)
             squares = state["squares"][p]
             # ‖a b + l C‖² expanded, so that nothing of size n × k × q is made.
             norm = (
                 a**2 * np.einsum("ij,ij->i", B[:, at], B[:, at])[:, None]
-                + 2 * a * l * (B[:, at] @ sums)
-                + l**2 * np.square(sums).sum(axis=0)
+                + 2 * a * pull * (B[:, at] @ sums)
+                + pull**2 * np.square(sums).sum(axis=0)
             )
-            cost += l * squares - norm / (a * n_seen[:, None] + l * state["mass"])
+            cost += pull * squares - norm / (a * n_seen[:, None] + pull * state["mass"])
         return cost.argmin(axis=1)
 
     def transform(self, X):
@@ -305,9 +308,9 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
         state = self._state
         Z = np.empty_like(B)
         for p, at in enumerate(_spaces(self.n_clusters, self.n_latent)):
-            a, l = state["alpha"] ** 2, state["lam"] * state["beta"][p] ** 2
-            top = a * B[:, at] + l * state["sums"][at].T[labels]
-            Z[:, at] = top / (a * n_seen + l * state["mass"][labels])[:, None]
+            a, pull = state["alpha"] ** 2, state["lam"] * state["beta"][p] ** 2
+            top = a * B[:, at] + pull * state["sums"][at].T[labels]
+            Z[:, at] = top / (a * n_seen + pull * state["mass"][labels])[:, None]
         return Z
 
     @property
@@ -410,20 +413,20 @@ class _Run:
         a = self.alpha**2
         mass = np.bincount(self.labels, weights=problem.weight, minlength=k)
         for p, at in enumerate(problem.spaces):
-            l = problem.lam * self.beta[p] ** 2
-            denominator = a * problem.n_seen + l * mass[self.labels]
+            pull = problem.lam * self.beta[p] ** 2
+            denominator = a * problem.n_seen + pull * mass[self.labels]
             Z = self.Z[:, at]
             Z *= (a / denominator)[:, None]
-            if l > 0:
+            if pull > 0:
                 share = problem.weight / denominator
                 sums = cluster_totals(Z, problem.weight, self.labels, k)[0].T  # (k, q)
-                rest = 1.0 - l * np.bincount(self.labels, weights=share, minlength=k)
+                rest = 1.0 - pull * np.bincount(self.labels, weights=share, minlength=k)
                 C = sums / rest[:, None]
-                C *= l
+                C *= pull
                 Z += C[self.labels] / denominator[:, None]
 
     def _projections(self):
-        """H given Z, one orthogonal Procrustes problem for a view and a representation; returns ⟨X_v H, Z⟩."""
+        """H given Z: an orthogonal Procrustes problem a view and representation; returns ⟨X_v H, Z⟩."""
         problem = self.problem
         weighted = self.Z if np.all(problem.weight == 1.0) else self.Z * problem.weight[:, None]
         T = problem.X.T @ weighted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -64,15 +65,15 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
 
     Notes
     -----
-    With d the distances, m_i the mean distance to the K nearest and ε_ij = (m_i + m_j + d_ij)/3, the affinity is
-    the normal density of d_ij with standard deviation μ ε_ij. P is W over twice its off-diagonal row sum, ½ on
-    the diagonal; S keeps the K largest entries of each row of P. A round is P_v ← S_v (mean of the other P) S_vᵀ,
-    normalised again. The graph is that of the R package SNFtool.
+    With d the distances, m_i the mean distance to the K nearest and ε_ij = (m_i + m_j + d_ij)/3, the affinity
+    is the normal density of d_ij with standard deviation μ ε_ij. P is W over twice its off-diagonal row sum,
+    ½ on the diagonal; S keeps the K largest entries of each row of P. A round is P_v ← S_v (mean of the other
+    P) S_vᵀ, normalised again. The graph is that of the R package SNFtool.
 
     References
     ----------
-    B. Wang, A. M. Mezlini, F. Demir and others (2014). Similarity network fusion for aggregating data types on a
-    genomic scale. Nature Methods 11.
+    B. Wang, A. M. Mezlini, F. Demir and others (2014). Similarity network fusion for aggregating data types
+    on a genomic scale. Nature Methods 11.
 
     Examples
     --------
@@ -84,7 +85,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
     (120, 120)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **COMMON_CONSTRAINTS,
         **SCALE_CONSTRAINT,
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -96,8 +97,8 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, n_neighbors=20, mu=0.5, max_iter=20, affinity="local", scale="block",
-        missing="error", n_init=20, random_state=None,
+        self, n_clusters=8, *, views=None, n_neighbors=20, mu=0.5, max_iter=20, affinity="local",
+        scale="block", missing="error", n_init=20, random_state=None,
     ):  # fmt: skip
         self.n_clusters = n_clusters
         self.views = views
@@ -243,7 +244,7 @@ def _normalize(W):
 
 
 def _neighbors_of(P, count):
-    """The ``count`` largest entries of each row, the diagonal among them, over their sum: columns and values."""
+    """The ``count`` largest entries of each row (the diagonal is one) over their sum: columns and values."""
     at = (
         np.argpartition(-P, count - 1, axis=1)[:, :count]
         if count < len(P)

@@ -14,7 +14,8 @@ from statkit.cluster._spectral import normalized_affinity, top_eigenvectors
 def suggest_n_clusters(affinity, *, max_clusters=10):
     """Rank numbers of clusters by the eigengap of the normalised Laplacian of a graph.
 
-    A graph of k separate parts has k eigenvalues zero; of k nearly separate ones, k small ones and then a gap.
+    A graph of k separate parts has k eigenvalues zero; of k nearly separate ones, k small ones and then a
+    gap.
 
     Parameters
     ----------

@@ -21,9 +21,9 @@ from sklearn.utils.validation import check_array, validate_data
 class Views:
     """Views of the same samples, checked.
 
-    ``arrays`` are float64 of shape (n_samples, n_features of the view), dense or CSR; ``columns`` are the names
-    (or positions) of their columns; ``seen`` is None, or a boolean array of shape (n_samples, n_views), False
-    where a sample lacks a view (its row there is zero).
+    ``arrays`` are float64 of shape (n_samples, n_features of the view), dense or CSR; ``columns`` are the
+    names (or positions) of their columns; ``seen`` is None, or a boolean array of shape (n_samples, n_views),
+    False where a sample lacks a view (its row there is zero).
     """
 
     arrays: list[Any]
@@ -41,6 +41,8 @@ class Views:
 
 def is_view_collection(X) -> bool:
     """Say whether X is several views: a dict, or a list or tuple of two-dimensional things."""
+    if sparse.issparse(X):  # one of their formats is a dict
+        return False
     if isinstance(X, Mapping):
         return True
     return isinstance(X, list | tuple) and len(X) > 0 and all(_n_dimensions(view) == 2 for view in X)
@@ -135,8 +137,8 @@ def _read_collection(X, estimator, missing, accept_sparse) -> Views:
     for name, view in zip(names, raw, strict=True):
         if _n_dimensions(view) != 2:
             raise ValueError(f"view {name!r} has {_n_dimensions(view)} dimensions; a view is a table of two")
-        columns.append(_column_names(view))
         arrays.append(_check_view(view, name, estimator, accept_sparse))
+        columns.append(_column_names(view, arrays[-1].shape[1]))
     counts = [array.shape[0] for array in arrays]
     if len(set(counts)) > 1:
         told = ", ".join(f"{name!r}: {count}" for name, count in zip(names, counts, strict=True))
@@ -154,15 +156,17 @@ def _same_index(names, raw) -> None:
             continue  # unequal lengths have an error of their own
         at = next(i for i in range(len(index)) if index[i] != first[i])
         raise ValueError(
-            f"views {first_name!r} and {name!r} have different indices: row {at} is {first[at]!r} in the first and "
-            f"{index[at]!r} in the second. Rows are matched by position: reindex the frames, or drop their index"
+            f"views {first_name!r} and {name!r} have different indices: row {at} is "
+            f"{first[at]!r} in the first and "
+            f"{index[at]!r} in the second. Rows are matched by position: reindex the frames, "
+            "or drop their index"
         )
 
 
-def _column_names(view) -> list:
+def _column_names(view, width) -> list:
     if hasattr(view, "iloc"):
         return [c if isinstance(c, tuple) else str(c) for c in view.columns]
-    return list(range(view.shape[1] if hasattr(view, "shape") else len(view[0])))
+    return list(range(width))
 
 
 def _check_view(view, name, estimator, accept_sparse):
@@ -215,7 +219,7 @@ def _read_table(X, views, estimator, missing, accept_sparse, fitted: Views | Non
         names = [str(name) for name in names]
     else:
         names, selectors = _select(views, names_in, array.shape[1], X)
-    labels = _column_names(X)
+    labels = _column_names(X, array.shape[1])
     read = Views(
         [
             array if len(at) == array.shape[1] and np.all(np.diff(at) == 1) else _take_columns(array, at)
@@ -254,7 +258,8 @@ def _select(views, names_in, n_features, X):
         ids = np.asarray(views)
         if ids.shape != (n_features,):
             raise ValueError(
-                f"views is an array of shape {ids.shape}; as view ids it needs one a column, shape ({n_features},). "
+                f"views is an array of shape {ids.shape}; as view ids it needs one a column, "
+                f"shape ({n_features},). "
                 "Otherwise give a dict: name of the view -> its columns"
             )
         kinds = list(dict.fromkeys(ids.tolist()))

@@ -24,17 +24,17 @@ def load_mfeat(as_frame: bool = False) -> Bunch:
     Returns
     -------
     Bunch
-        ``views`` : dict of float64 arrays or frames: ``fou`` (2000, 76) Fourier coefficients, ``fac`` (2000, 216) profile
-        correlations, ``kar`` (2000, 64) Karhunen-Loève coefficients, ``pix`` (2000, 240) averages of 2 × 3
-        pixels, ``zer`` (2000, 47) Zernike moments, ``mor`` (2000, 6) morphological features.
-        ``target`` : the digit, (2000,), sorted.
+        ``views`` : dict of float64 arrays or frames: ``fou`` (2000, 76) Fourier coefficients, ``fac`` (2000,
+        216) profile correlations, ``kar`` (2000, 64) Karhunen-Loève coefficients, ``pix`` (2000, 240)
+        averages of 2 × 3 pixels, ``zer`` (2000, 47) Zernike moments, ``mor`` (2000, 6) morphological
+        features. ``target`` : the digit, (2000,), sorted.
         ``frame`` : DataFrame of all 649 columns (view, number), or None.
         ``DESCR`` : the README: source, licence.
 
     Notes
     -----
-    Source: UCI Machine Learning Repository, "Multiple Features" (R. Duin), CC BY 4.0; M. van Breukelen, R. Duin, D. Tax,
-    J. den Hartog (1998), Handwritten digit recognition by combined classifiers.
+    Source: UCI Machine Learning Repository, "Multiple Features" (R. Duin), CC BY 4.0; M. van Breukelen, R.
+    Duin, D. Tax, J. den Hartog (1998), Handwritten digit recognition by combined classifiers.
 
     Examples
     --------
@@ -56,16 +56,17 @@ def load_leaves100(as_frame: bool = False) -> Bunch:
     Returns
     -------
     Bunch
-        ``views`` : dict of float64 arrays or frames ``margin``, ``shape``, ``texture``, (1600, 64) each. Row 0
-        of ``texture`` is imputed: the original lacks it.
+        ``views`` : dict of float64 arrays or frames ``margin``, ``shape``, ``texture``, (1600, 64) each. Row
+        0 of ``texture`` is imputed: the original lacks it.
         ``target`` : the species, 1 … 100, (1600,).
         ``frame`` : DataFrame of all 192 columns (view, number), or None.
         ``DESCR`` : the README: source, licence.
 
     Notes
     -----
-    Source: UCI Machine Learning Repository, "One-hundred plant species leaves", CC BY 4.0; C. Mallah, J. Cope,
-    J. Orwell (2013), Plant leaf classification using probabilistic integration of shape, texture and margin features.
+    Source: UCI Machine Learning Repository, "One-hundred plant species leaves", CC BY 4.0; C. Mallah, J.
+    Cope, J. Orwell (2013), Plant leaf classification using probabilistic integration of shape, texture and
+    margin features.
 
     Examples
     --------
@@ -96,8 +97,8 @@ def load_nutrimouse(as_frame: bool = False) -> Bunch:
 
     Notes
     -----
-    Source: P. Martin, H. Guillou, F. Lasserre and others (2007), Novel aspects of PPARα-mediated regulation of lipid and
-    xenobiotic metabolism revealed through a nutrigenomic study. Hepatology 45.
+    Source: P. Martin, H. Guillou, F. Lasserre and others (2007), Novel aspects of PPARα-mediated regulation
+    of lipid and xenobiotic metabolism revealed through a nutrigenomic study. Hepatology 45.
 
     Examples
     --------
@@ -169,14 +170,14 @@ def make_multiview_blobs(
     Returns
     -------
     Bunch
-        ``views`` : dict ``view0``, …, ``noise0``, … of float64 arrays of shape (n_samples, n_features of the view).
-        ``target`` : int64 array of shape (n_samples,), the clusters, in random order.
+        ``views`` : dict ``view0``, …, ``noise0``, … of float64 arrays of shape (n_samples, n_features of the
+        view). ``target`` : int64 array of shape (n_samples,), the clusters, in random order.
         ``centers`` : list of arrays of shape (n_clusters, n_features of the view).
 
     Examples
     --------
     >>> from statkit.datasets import make_multiview_blobs
-    >>> blobs = make_multiview_blobs(100, 3, n_features=(4, 6), separations=(3.0, 1.0), noise_views=1, random_state=0)
+    >>> blobs = make_multiview_blobs(100, 3, n_features=(4, 6), noise_views=1, random_state=0)
     >>> {name: view.shape for name, view in blobs.views.items()}
     {'view0': (100, 4), 'view1': (100, 6), 'noise0': (100, 6)}
     """
@@ -188,7 +189,8 @@ def make_multiview_blobs(
         raise ValueError(f"n_clusters must be from 1 to n_samples={n_samples}; got {n_clusters!r}")
     if len(n_features) != len(separations) or len(n_features) == 0:
         raise ValueError(
-            f"n_features and separations describe the same views; they have {len(n_features)} and {len(separations)} entries"
+            f"n_features and separations describe the same views; they have {len(n_features)} "
+            f"and {len(separations)} entries"
         )
     if not isinstance(missing, Real) or not 0.0 <= missing < 1.0:
         raise ValueError(f"missing is a share from 0 to below 1; got {missing!r}")
