@@ -105,7 +105,7 @@ class MultiViewKMeans(BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, loss="l21", weighting="auto", power=8.0, scale="block", n_init=10,
+        self, n_clusters=8, *, views=None, loss="l21", weighting="equal", power=8.0, scale="block", n_init=10,
         max_iter=300, tol=1e-6, batch_size=None, missing="error", random_state=None,
     ):  # fmt: skip
         self.n_clusters = n_clusters
