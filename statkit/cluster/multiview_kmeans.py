@@ -36,11 +36,12 @@ class MultiViewKMeans(BaseMultiViewClusterer):
         Columns of each view when X is one table, see `OneStepMultiViewClustering`.
     loss : {"l21", "l2"}, default="l21"
         ``"l21"``: distances, robust against outlying samples. ``"l2"``: squared distances, as k-means.
-    weighting : {"auto", "equal"}, default="auto"
-        Weights of the views: learned, or equal.
+    weighting : {"equal", "auto"}, default="equal"
+        Weights of the views: equal, or learned from how well they are explained. Learned weights favour views of
+        few columns, which are easily explained: compare both with `compare_views`.
     power : float, default=8.0
-        Exponent of the learned weights, above 1. Small ones let one view take all the weight; equal weights
-        are the limit of large ones.
+        Exponent g of the learned weights, above 1. Small ones let one view take all the weight; with large ones
+        the factor α^g of a view approaches the inverse of its error, so that all contribute the same.
     scale : {"block", "standard", "minmax", None}, default="block"
         Scaling of the columns.
     n_init : int, default=10
@@ -86,7 +87,7 @@ class MultiViewKMeans(BaseMultiViewClusterer):
     >>> from statkit.cluster import MultiViewKMeans
     >>> from statkit.datasets import make_multiview_blobs
     >>> blobs = make_multiview_blobs(200, 3, n_features=(5, 8), separations=(4.0, 4.0), random_state=0)
-    >>> fit = MultiViewKMeans(3, random_state=0).fit(blobs.views)
+    >>> fit = MultiViewKMeans(3, weighting="auto", random_state=0).fit(blobs.views)
     >>> fit.view_weights_.round(1)
     array([0.5, 0.5])
     """

