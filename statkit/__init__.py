@@ -17,5 +17,5 @@ __all__ = ["__version__", "glm"]
 __getattr__, __dir__ = lazy_names(
     __name__,
     {"glm": "statkit.regression"},
-    ("cluster", "datasets", "exceptions", "families", "plans", "regression"),
+    ("cluster", "datasets", "exceptions", "families", "plans", "plotting", "regression"),
 )

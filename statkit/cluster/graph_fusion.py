@@ -152,7 +152,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         for _ in range(self.max_iter):
             dense = U.toarray()
             for graph, w in zip(graphs, weights, strict=True):
-                graph.update(dense, w)
+                graph.update(dense, w, self.fusion == "weighted")
             gaps = np.array([sparse.linalg.norm(U - graph.matrix()) for graph in graphs])
             weights = 0.5 / (gaps + _EPS)
             U = self._consensus(graphs, weights, F, reg)
@@ -194,8 +194,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         """Rows of the consensus: projections on the simplex over the union of the neighbours of the views."""
         V, n = len(graphs), graphs[0].n
         factor = weights if self.fusion == "weighted" else np.full(V, 1.0 / V)
-        mean = sparse.csr_array(sum(f * graph.matrix(True) for f, graph in zip(factor, graphs, strict=True)))
-        mean.data -= _KEEP * factor.sum()
+        mean = sparse.csr_array(_raised(graphs, factor, self.fusion == "weighted"))
         mean.data /= factor.sum()
         # ‖f_i − f_j‖² on the support, with factor λ/(2 Σw); in the plain mean the average of λ/(2 V w_v).
         pull = (
@@ -242,7 +241,19 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         }
 
 
-_KEEP = 1.0  # added to entries while graphs are summed, so that zeros stay in the pattern
+_KEEP = 1e-300  # added to entries while graphs are summed, so that zeros stay in the pattern
+
+
+def _raised(graphs, factor, whole):
+    """Weighted sum of the graphs, on all their candidates (``whole``) or only where one is positive."""
+    total = None
+    for f, graph in zip(factor, graphs, strict=True):
+        S = graph.matrix()
+        if not whole:
+            S.eliminate_zeros()
+        S.data = f * S.data + _KEEP
+        total = S if total is None else total + S
+    return total
 
 
 class _ViewGraph:
@@ -253,25 +264,29 @@ class _ViewGraph:
         self.n, self.tau = len(D), n_neighbors
         self.at = nearest(D, n_neighbors + 1)
         self.d = np.take_along_axis(D, self.at, axis=1)
-        self.update(None, 0.0)
+        self.update(None, 0.0, True)
 
-    def update(self, consensus, weight):
-        """Closed form: nearer neighbours, and those close in the consensus, weigh more."""
-        d = self.d.copy()
+    def update(self, consensus, weight, exact):
+        """Closed form: nearer neighbours, and those close in the consensus, weigh more.
+
+        The costliest of the candidates gets weight zero and sets the scale. Published code takes the farthest for
+        it (``exact=False``), and rows stop summing to one where the consensus changes the order.
+        """
+        cost = self.d
         if consensus is not None:
-            d -= 2 * weight * np.take_along_axis(consensus, self.at, axis=1)
-        last = d[:, -1:]
-        top = np.maximum(last - d, 0.0)[:, :-1]
-        total = self.tau * last - d[:, :-1].sum(axis=1, keepdims=True)
-        self.s = np.maximum(top / (total + _EPS), 0.0)
+            cost = cost - 2 * weight * np.take_along_axis(consensus, self.at, axis=1)
+        last = cost.max(axis=1, keepdims=True) if exact else cost[:, -1:]
+        total = (last - cost).sum(axis=1, keepdims=True)
+        self.s = np.maximum((last - cost) / (total + _EPS), 0.0)
         ties = self.s.sum(axis=1) <= 0
         self.s[ties] = 1.0 / self.tau
+        self.s[ties, -1] = 0.0
 
-    def matrix(self, raised=False):
-        """CSR of shape (n, n); ``raised`` adds one to every entry of the support."""
-        data = self.s + _KEEP if raised else self.s
-        pointers = np.arange(0, self.n * self.tau + 1, self.tau)
-        return sparse.csr_array((data.ravel(), self.at[:, :-1].ravel(), pointers), shape=(self.n, self.n))
+    def matrix(self):
+        """CSR of shape (n, n), zeros of the support kept."""
+        width = self.tau + 1
+        pointers = np.arange(0, self.n * width + 1, width)
+        return sparse.csr_array((self.s.flatten(), self.at.flatten(), pointers), shape=(self.n, self.n))
 
 
 def _row_normalized(U):

@@ -138,7 +138,8 @@ class LateFusionClustering(KernelClusterer):
             view_of = read.view_of
         else:
             H = [_orthonormal(array, k) for array in dense_views(read)]
-            H_0 = linalg.svd(np.hstack(H), full_matrices=False)[0][:, :k]
+            H_0, singular, _ = linalg.svd(np.hstack(H), full_matrices=False)
+            H_0 = H_0[:, : min(k, int((singular > 1e-10 * singular[0]).sum()))]
             view_of = np.arange(len(H))
         if H_0.shape[1] < k:
             raise ValueError(

@@ -21,7 +21,7 @@ from statkit.cluster._multiview_base import (
 )
 from statkit.cluster._scaling import fit_scaler
 
-_SMALL = 1e-12  # distances below this count as this: a sample at its centre has a finite influence
+_SMALL = 1e-12  # a sample nearer to its centre than this is at it
 
 
 class MultiViewKMeans(BaseMultiViewClusterer):
@@ -287,20 +287,37 @@ class _Run:
         return float((self.alpha ** (self.options.power if self.options.weighting == "auto" else 1.0)) @ h)
 
     def influence(self, own, weight, seen):
-        """Weight of every sample in the mean of its centre: half-quadratic, 1 / (2 distance)."""
+        """Weight of every sample in its centre: 1 / distance, and none where it is at the centre."""
         factor = weight[:, None] * seen
-        return factor / (2.0 * np.maximum(own, _SMALL)) if self.options.loss == "l21" else factor
+        if self.options.loss == "l2":
+            return factor
+        return np.where(own > _SMALL, factor / np.maximum(own, _SMALL), 0.0)
+
+    def targets(self, v, X, labels, own, weight, seen):
+        """Where the centres of view ``v`` go, and the mass that pulls them there.
+
+        A step of Weiszfeld for the median; samples at the centre hold it back by their weight (Vardi, Zhang 2000),
+        without which a centre that starts at a sample would stay there.
+        """
+        factor = self.influence(own[:, v : v + 1], weight, seen[:, v : v + 1])[:, 0]
+        sums, mass = _sums(X, factor, labels, len(self.centers[v]))
+        alive = mass > 0
+        target = np.where(alive[:, None], sums / np.where(alive, mass, 1.0)[:, None], self.centers[v])
+        if self.options.loss == "l21":
+            at = (own[:, v] <= _SMALL) & seen[:, v]
+            held = np.bincount(labels[at], weights=weight[at], minlength=len(mass))
+            pull = np.linalg.norm(sums - mass[:, None] * self.centers[v], axis=1)
+            stay = np.where(pull > 0, np.minimum(1.0, held / np.where(pull > 0, pull, 1.0)), held > 0)
+            target = (1 - stay)[:, None] * target + stay[:, None] * self.centers[v]
+        return target, mass
 
     def lloyd(self):
-        rows, k = self.rows, self.options.n_clusters
+        rows = self.rows
         for _ in range(self.options.max_iter):
             self.labels, own, total = self.assign(rows)
             self.fill(own, total)
-            factor = self.influence(own, rows.weight, rows.seen)
             for v, X in enumerate(rows.arrays):
-                sums, mass = _sums(X, factor[:, v], self.labels, k)
-                alive = mass > 0
-                self.centers[v][alive] = sums[alive] / mass[alive, None]
+                self.centers[v] = self.targets(v, X, self.labels, own, rows.weight, rows.seen)[0]
             own = self.own_errors()
             self.path.append(self.reweigh(own, rows.weight))
             if len(self.path) > 1 and abs(self.path[-2] - self.path[-1]) <= self.options.tol * self.path[-1]:
@@ -339,13 +356,11 @@ class _Run:
         for _ in range(self.options.max_iter):
             batch = self.rows.take(self.rng.choice(n, size, replace=False))
             labels, own, _ = self.assign(batch)
-            factor = self.influence(own, batch.weight, batch.seen)
             for v, X in enumerate(batch.arrays):
-                sums, mass = _sums(X, factor[:, v], labels, k)
+                target, mass = self.targets(v, X, labels, own, batch.weight, batch.seen)
                 mass_seen[v] += mass
-                alive = mass > 0
-                step = (mass[alive] / mass_seen[v][alive])[:, None]
-                self.centers[v][alive] += step * (sums[alive] / mass[alive, None] - self.centers[v][alive])
+                step = mass / np.where(mass_seen[v] > 0, mass_seen[v], 1.0)
+                self.centers[v] += step[:, None] * (target - self.centers[v])
             value = self.reweigh(own, batch.weight) / batch.weight.sum()
             before, smooth = smooth, value if smooth is None else 0.9 * smooth + 0.1 * value
             self.path.append(value * self.rows.weight.sum())

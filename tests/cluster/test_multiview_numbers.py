@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
 
-from statkit.cluster import LocalSampleWeightedMKC, MultipleKernelKMeans, OneStepMultiViewClustering, kernel_stack
+from statkit.cluster import (
+    LocalSampleWeightedMKC,
+    MultipleKernelKMeans,
+    OneStepMultiViewClustering,
+    kernel_stack,
+)
 
 AS_GIVEN = {"kernel": "precomputed", "center": False, "normalize": False}
 
@@ -24,7 +29,9 @@ def iris():
 
 
 def test_local_sample_weighted_toy(toy):
-    fit = LocalSampleWeightedMKC(2, alpha=1, n_neighbors=2, stopping="reference", random_state=0, **AS_GIVEN).fit(toy)
+    fit = LocalSampleWeightedMKC(
+        2, alpha=1, n_neighbors=2, stopping="reference", random_state=0, **AS_GIVEN
+    ).fit(toy)
     np.testing.assert_allclose(fit.objective_path_[:3], [-4.38212358, -4.64665797, -4.66629336], atol=1e-8)
     assert fit.objective_path_[-1] == pytest.approx(-4.73387993, abs=1e-8)
     np.testing.assert_allclose(fit.kernel_weights_, [0.87179664, 0.48986796], atol=1e-8)
