@@ -1,4 +1,4 @@
-"""Multi-view clustering against its peers: accuracy on digits, speed of solvers, memory of the linear methods.
+"""Multi-view clustering against its peers: accuracy on digits, speed of solvers, linear methods.
 
     python benchmarks/multiview.py [--size small|full] [--peers FOLDER]
 
@@ -120,7 +120,7 @@ def table_of_solvers(n):
     X, y = digits(2000 // n)
     exact, exact_cpu = cpu(lambda: LocalSampleWeightedMKC(10, solver="exact", random_state=0).fit(X))
     sparse, sparse_cpu = cpu(lambda: LocalSampleWeightedMKC(10, solver="sparse", random_state=0).fit(X))
-    stack, stack_cpu = cpu(lambda: kernel_stack(X))
+    _, stack_cpu = cpu(lambda: kernel_stack(X))
     simple = MultipleKernelKMeans(10, tol=1e-10, random_state=0).fit(X)
     return {
         "n": n,
@@ -311,9 +311,7 @@ def main():
     full = given.size == "full"
     path = Path(__file__).parent / "results" / "multiview.json"
     results = json.loads(path.read_text()) if path.exists() else {}
-    results["machine"] = (
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
-    )
+    results["machine"] = f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
     wanted = given.only or ["digits", "solvers", "peers", "large"]
     warm()
     if "digits" in wanted:

@@ -269,8 +269,8 @@ class _ViewGraph:
     def update(self, consensus, weight, exact):
         """Closed form: nearer neighbours, and those close in the consensus, weigh more.
 
-        The costliest of the candidates gets weight zero and sets the scale. Published code takes the farthest for
-        it (``exact=False``), and rows stop summing to one where the consensus changes the order.
+        The costliest of the candidates gets weight zero and sets the scale. Published code takes the farthest
+        for it (``exact=False``), and rows stop summing to one where the consensus changes the order.
         """
         cost = self.d
         if consensus is not None:

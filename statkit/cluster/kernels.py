@@ -197,8 +197,10 @@ class Kernels:
         for name, known in zip(self.names, self.raw_diagonals, strict=True):
             if self.options.normalize and not np.allclose(known, known[0], rtol=1e-10):
                 raise ValueError(
-                    f"kernel {name!r} is precomputed and its diagonal is not constant, so k(x, x) of new samples is "
-                    "unknown and they cannot be normalised: fit on features, give kernels of constant diagonal "
+                    f"kernel {name!r} is precomputed and its diagonal is not constant, so k(x, x) of "
+                    "new samples is "
+                    "unknown and they cannot be normalised: fit on features, give kernels of "
+                    "constant diagonal "
                     "(normalize_kernel), or set normalize=False"
                 )
             own.append(np.full(raw.shape[1], known[0]))

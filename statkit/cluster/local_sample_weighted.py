@@ -125,7 +125,8 @@ class LocalSampleWeightedMKC(KernelClusterer):
     def __init__(
         self, n_clusters=8, *, views=None, alpha=8.0, n_neighbors=5, solver="auto", rank=None,
         n_candidates=50, kernel="rbf", gamma="mean", degree=3, coef0=1.0, center=True, normalize=True,
-        scale="block", kernel_shift=0.0, n_init=20, max_iter=100, tol=1e-5, stopping="objective", random_state=None,
+        scale="block", kernel_shift=0.0, n_init=20, max_iter=100, tol=1e-5,
+        stopping="objective", random_state=None,
     ):  # fmt: skip
         self.n_clusters = n_clusters
         self.views = views

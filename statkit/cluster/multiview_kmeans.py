@@ -37,11 +37,11 @@ class MultiViewKMeans(BaseMultiViewClusterer):
     loss : {"l21", "l2"}, default="l21"
         ``"l21"``: distances, robust against outlying samples. ``"l2"``: squared distances, as k-means.
     weighting : {"equal", "auto"}, default="equal"
-        Weights of the views: equal, or learned from how well they are explained. Learned weights favour views of
-        few columns, which are easily explained: compare both with `compare_views`.
+        Weights of the views: equal, or learned from how well they are explained. Learned weights favour views
+        of few columns, which are easily explained: compare both with `compare_views`.
     power : float, default=8.0
-        Exponent g of the learned weights, above 1. Small ones let one view take all the weight; with large ones
-        the factor α^g of a view approaches the inverse of its error, so that all contribute the same.
+        Exponent g of the learned weights, above 1. Small ones let one view take all the weight; with large
+        ones the factor α^g of a view approaches the inverse of its error, so that all contribute the same.
     scale : {"block", "standard", "minmax", None}, default="block"
         Scaling of the columns.
     n_init : int, default=10
@@ -296,8 +296,8 @@ class _Run:
     def targets(self, v, X, labels, own, weight, seen):
         """Where the centres of view ``v`` go, and the mass that pulls them there.
 
-        A step of Weiszfeld for the median; samples at the centre hold it back by their weight (Vardi, Zhang 2000),
-        without which a centre that starts at a sample would stay there.
+        A step of Weiszfeld for the median; samples at the centre hold it back by their weight (Vardi, Zhang
+        2000), without which a centre that starts at a sample would stay there.
         """
         factor = self.influence(own[:, v : v + 1], weight, seen[:, v : v + 1])[:, 0]
         sums, mass = _sums(X, factor, labels, len(self.centers[v]))

@@ -1,4 +1,4 @@
-"""Plots of multi-view clusterings: what every view weighs and supports, and the graph in the order of clusters."""
+"""Plots of multi-view clusterings: what views weigh and support, and the graph in the order of clusters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _LARGEST = 2_000  # rows of a heat map; more are thinned evenly inside clusters
 class ViewWeightsDisplay:
     """Bars of the weight of every view beside its agreement with the clusters.
 
-    A long weight bar over a short agreement bar is the sign of a view that was trusted for being simple, not for
-    being right.
+    A long weight bar over a short agreement bar is the sign of a view that was trusted for being simple, not
+    for being right.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every multi-view method keeps: scikit-learn's conventions, its forms of input, its report, its errors."""
+"""What every multi-view method keeps: scikit-learn's conventions, forms of input, report, errors."""
 
 import pickle
 import warnings
@@ -32,7 +32,8 @@ PREDICTING = [name for name in METHODS if hasattr(getattr(cluster, name), "predi
 KERNEL_METHODS = ["KernelKMeans", "LateFusionClustering", "LocalSampleWeightedMKC", "MultipleKernelKMeans"]
 _WEIGHTS = (
     "starts are drawn by k-means++ from the rows as they are given: a row twice and a row of weight two draw "
-    "other random numbers, as in sklearn.cluster.KMeans; the updates themselves are equivalent, which is tested"
+    "other random numbers, as in sklearn.cluster.KMeans; the updates themselves are "
+    "equivalent, which is tested"
 )
 
 
@@ -146,7 +147,7 @@ def test_new_samples(name, blobs):
         fit.predict({"view0": new["view0"]})
     with pytest.raises(ValueError, match="view 'view1' has 7 columns; the fit had 8"):
         fit.predict({"view0": new["view0"], "view1": new["view1"][:, 1:]})
-    with pytest.raises(ValueError, match="X is one table, but .* was fitted to a list or dict"):
+    with pytest.raises(ValueError, match=r"X is one table, but .* was fitted to a list or dict"):
         fit.predict(new["view0"])
     with pytest.raises(NotFittedError):
         make(name).predict(new)

@@ -448,7 +448,7 @@ def test_co_regularised_rises(blobs, method, affinity):
 
 
 def test_co_regularised_against_the_explicit_matrices():
-    """Lanczos on the applied operator, beyond the size of the dense solver, against eigh of the formed matrix."""
+    """Lanczos on the applied operator against eigh of the formed matrix."""
     blobs = make_multiview_blobs(350, 3, n_features=(4, 5), separations=(2.0, 2.0), random_state=0)
     W = [np.exp(-((X[:, None] - X) ** 2).sum(axis=2) / 8) for X in blobs.views.values()]
     fit = CoRegularizedSpectralClustering(3, affinity="precomputed", max_iter=4, tol=0, random_state=0).fit(W)
@@ -551,7 +551,7 @@ def test_multiview_kmeans_of_one_view_is_kmeans():
 
 
 def test_multiview_kmeans_robustness():
-    """Where the noise has no variance (Student t, 1.5 degrees of freedom) distances beat squared distances."""
+    """Where the noise has no variance (Student t, 1.5 degrees) distances beat squared ones."""
     gains = []
     for seed in range(6):
         blobs = make_multiview_blobs(300, 3, n_features=(4, 4), separations=(4.0, 4.0), random_state=seed)
@@ -641,11 +641,13 @@ def test_number_of_clusters():
 def test_compare_views(blobs):
     fit = MultiViewKMeans(4, random_state=0).fit(blobs.views)
     table = compare_views(
-        blobs.views, 4, methods={"fitted": fit, "new": KernelKMeans(4, random_state=0), "labels": blobs.target},
+        blobs.views, 4,
+        methods={"fitted": fit, "new": KernelKMeans(4, random_state=0), "labels": blobs.target},
         labels_true=blobs.target, random_state=0,
     )  # fmt: skip
     assert list(table.index) == [
-        "view0 alone", "view1 alone", "view2 alone", "concatenation", "average kernel", "fitted", "new", "labels",
+        "view0 alone", "view1 alone", "view2 alone", "concatenation", "average kernel",
+        "fitted", "new", "labels",
     ]  # fmt: skip
     assert table.loc["labels", "ari"] == table.loc["labels", "nmi"] == 1
     assert table.loc["view0 alone", "view0"] == 1

@@ -109,7 +109,15 @@ def test_sparse_views(name):
 def test_kernels_of_every_kind():
     views = make_multiview_blobs(30, 3, random_state=0).views
     names = list(views)
-    for kernel in ("rbf", "linear", "poly", "cosine", lambda X, Y: X @ Y.T, ["rbf", "linear"], {names[0]: "rbf", names[1]: "poly"}):
+    for kernel in (
+        "rbf",
+        "linear",
+        "poly",
+        "cosine",
+        lambda X, Y: X @ Y.T,
+        ["rbf", "linear"],
+        {names[0]: "rbf", names[1]: "poly"},
+    ):
         K = cluster.kernel_stack(views, kernel=kernel)
         np.testing.assert_allclose(np.diagonal(K, axis1=1, axis2=2), 1, atol=1e-12)
         np.testing.assert_allclose(K, K.transpose(0, 2, 1), atol=1e-15)
@@ -182,13 +190,14 @@ numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
     first=npst.arrays(np.float64, st.tuples(st.integers(6, 12), st.integers(1, 3)), elements=numbers),
     width=st.integers(1, 3),
     name=st.sampled_from(
-        ["KernelKMeans", "LateFusionClustering", "LocalSampleWeightedMKC", "MultiViewKMeans", "MultipleKernelKMeans",
+        ["KernelKMeans", "LateFusionClustering", "LocalSampleWeightedMKC", "MultiViewKMeans",
+         "MultipleKernelKMeans",
          "OneStepMultiViewClustering", "AnchorMultiViewClustering", "GraphFusionClustering",
          "SimilarityNetworkFusion", "CoRegularizedSpectralClustering", "ConsensusClustering"]
     ),
 )  # fmt: skip
 def test_any_numbers_give_labels_or_a_clear_error(first, width, name):
-    """Ties, duplicates, huge spreads: labels in range and finite attributes, or an error that names the view."""
+    """Ties, duplicates, huge spreads: labels and finite attributes, or an error that names the view."""
     second = np.random.default_rng(width).normal(size=(len(first), width))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
