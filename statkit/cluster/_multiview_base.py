@@ -222,7 +222,8 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
         pandas.DataFrame
             Index ``view``; columns ``columns`` (number of features), ``weight`` (share, sums to one),
             ``agreement`` (adjusted Rand index between the labels and k-means of the view alone), ``residual``
-            (unexplained share of the view, NaN where the method has none).
+            (unexplained share of the view, above one where the fit is worse than
+            none; NaN where the method has none).
         """
         import pandas as pd
 

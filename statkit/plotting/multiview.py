@@ -57,7 +57,7 @@ class ViewWeightsDisplay:
         import matplotlib.pyplot as plt
 
         if ax is None:
-            _, ax = plt.subplots(figsize=(5.5, 0.9 + 0.55 * len(self.summary)), layout="constrained")
+            _, ax = plt.subplots(figsize=(5.5, 1.2 + 0.55 * len(self.summary)), layout="constrained")
         at = np.arange(len(self.summary))
         ax.barh(at - 0.2, self.summary["weight"], height=0.38, color=_BLUE, label="weight")
         ax.barh(
@@ -69,7 +69,7 @@ class ViewWeightsDisplay:
         ax.axvline(0, color="0.2", linewidth=0.8)
         ax.set_xlim(min(0.0, float(np.nanmin(self.summary["agreement"])) - 0.02), 1.0)
         ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize="small")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, frameon=False, fontsize="small")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -43,7 +43,7 @@ def test_column_maps(frame):
 @pytest.mark.parametrize(
     "views, message",
     [
-        ({"g": ["g1", "g9"]}, r"view 'g': X has no column 'g9'; did you mean 'g"),
+        ({"g": ["g1", "g22"]}, r"view 'g': X has no column 'g22'; did you mean 'g2'"),
         ({"g": [0, 7]}, r"view 'g': there is no column 7; X has 4"),
         ({"g": []}, r"view 'g' is empty"),
         ({"g": [True, False]}, r"the mask has 2 entries; X has 4"),
