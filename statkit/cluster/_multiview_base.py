@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from statkit.cluster._scaling import SCALES, fit_scaler
 from statkit.cluster.kernels import (
@@ -151,9 +151,8 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
             heavy = self.view_names_[int(np.argmax(weights))]
             warnings.warn(
                 f"view {heavy!r} holds {np.max(weights):.0%} of the weight: automatic weights "
-                "favour views of low "
-                "complexity, which need not be the informative ones. Compare with equal weights "
-                "(weighting='average'), see statkit.cluster.compare_views",
+                "favour views of low complexity, which need not be the informative ones. Compare with equal "
+                "weights (weighting='average'), see statkit.cluster.compare_views",
                 UserWarning,
                 stacklevel=5,
             )
@@ -245,6 +244,44 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
         return tags
 
 
+class WeightedFit:
+    """``fit`` with weights of the samples, for the methods whose sums can carry them."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Cluster the samples.
+
+        Parameters
+        ----------
+        X : list or dict of arrays or frames, array or frame
+            Views, (n_samples, n_features of the view) each; or one table, see ``views``.
+        y : Ignored
+            Present for the conventions of scikit-learn.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights in the objective; a weight of two is the same sample twice. Kernels are centred and
+            normalised without them.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, sample_weight)
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit and return ``labels_``; parameters as `fit`."""
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def _checked_weights(self, sample_weight, n_samples):
+        weight = np.ones(n_samples)
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, weight)
+        if np.count_nonzero(weight) < self.n_clusters or weight.min() < 0:
+            raise ValueError(
+                f"sample_weight must be ≥ 0 and positive for at least n_clusters={self.n_clusters} samples"
+            )
+        return weight
+
+
 class KernelClusterer(BaseMultiViewClusterer):
     """A clusterer that sees its views through kernels."""
 
@@ -274,7 +311,8 @@ class KernelClusterer(BaseMultiViewClusterer):
         super()._record(read, fitted)
         self.kernel_names_ = list(read.names)
         self._kernels = copy.copy(read)
-        self._kernels.stack = None  # new samples need the means and norms, not the n² numbers
+        # New samples need scaled views, means and norms, neither raw views nor the n² numbers.
+        self._kernels.stack = self._kernels.views = None
 
     def _cross(self, X):
         """Blocks of new samples: their prepared kernels against those of the fit, and their own k(x, x)."""

@@ -74,6 +74,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     References
     ----------
     H. Wang, Y. Yang, B. Liu (2019). GMC: graph-based multi-view clustering. IEEE TKDE 32.
+
     F. Nie, J. Li, X. Li (2016). Parameter-free auto-weighted multiple graph learning. IJCAI.
 
     Examples

@@ -6,15 +6,36 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
-from statkit.cluster._multiview_base import COMMON_CONSTRAINTS, KERNEL_CONSTRAINTS, KernelClusterer
+from statkit.cluster._multiview_base import (
+    COMMON_CONSTRAINTS,
+    KERNEL_CONSTRAINTS,
+    KernelClusterer,
+    WeightedFit,
+)
 from statkit.cluster._spectral import cluster_rows, top_eigenvectors
 
 
-class KernelKMeans(KernelClusterer):
+class NearestMean:
+    """``predict`` by the nearest mean of a cluster in feature space, of what ``_assignment`` holds."""
+
+    def predict(self, X):
+        """Return the cluster of new samples: the nearest mean in feature space.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            The same views of other samples; if precomputed, kernels of shape (n_kernels, n_new, n_samples).
+
+        Returns
+        -------
+        ndarray of shape (n_new,)
+        """
+        return np.concatenate([self._assignment(K) for K, _ in self._cross(X)])
+
+
+class KernelKMeans(NearestMean, WeightedFit, KernelClusterer):
     """k-means in the feature space of a kernel; of several views, of the mean of their kernels.
 
     Plain k-means finds round clusters of the features; with a kernel it finds round clusters of what the
@@ -106,35 +127,10 @@ class KernelKMeans(KernelClusterer):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Cluster the samples.
-
-        Parameters
-        ----------
-        X : list or dict of arrays or frames, array or frame
-            Views, or kernels if ``kernel="precomputed"``.
-        y : Ignored
-            Present for the conventions of scikit-learn.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights in the objective; kernels are centred and normalised without them.
-
-        Returns
-        -------
-        self
-        """
-        return self._fit(X, sample_weight)
-
-    def fit_predict(self, X, y=None, sample_weight=None):
-        """Fit and return ``labels_``; parameters as `fit`."""
-        return self.fit(X, sample_weight=sample_weight).labels_
-
     def _fit_views(self, kernels, rng, sample_weight=None):
         n, k = kernels.n_samples, self.n_clusters
         K = kernels.stack.mean(axis=0)
-        weight = np.ones(n) if sample_weight is None else _check_sample_weight(sample_weight, K)
-        if np.count_nonzero(weight) < k or weight.min() < 0:
-            raise ValueError(f"sample_weight must be ≥ 0 and positive for at least n_clusters={k} samples")
+        weight = self._checked_weights(sample_weight, n)
         root = np.sqrt(weight)
         weighted = K if sample_weight is None else K * root[:, None] * root[None, :]
         values, H = top_eigenvectors(weighted, min(k, n))
@@ -171,20 +167,6 @@ class KernelKMeans(KernelClusterer):
         else:
             for _ in range(self.n_init):
                 yield rng.randint(k, size=n) if self.init == "random" else _plus_plus(K, weight, k, rng)
-
-    def predict(self, X):
-        """Return the cluster of new samples: the nearest mean in feature space.
-
-        Parameters
-        ----------
-        X : as in `fit`
-            The same views of other samples; if precomputed, kernels of shape (n_kernels, n_new, n_samples).
-
-        Returns
-        -------
-        ndarray of shape (n_new,)
-        """
-        return np.concatenate([self._assignment(K) for K, _ in self._cross(X)])
 
 
 class Assignment:

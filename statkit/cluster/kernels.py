@@ -249,7 +249,7 @@ def fit_kernels(
             kernels.functions.append(
                 KernelFunction(specifications[v], width, options, kernels.scaled[v], name)
             )
-    stack = np.empty((m, n, n), dtype=dtype) if stacked else None
+    stack: Any = np.empty((m, n, n), dtype=dtype) if stacked else None
     for p in range(m):
         raw = kernels.functions[p]
         X_p = kernels.scaled[kernels.view_of[p]]

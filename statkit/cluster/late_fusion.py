@@ -74,7 +74,9 @@ class LateFusionClustering(KernelClusterer):
     References
     ----------
     S. Wang, X. Liu, E. Zhu and others (2019). Multi-view clustering via late fusion alignment maximization.
-    IJCAI. X. Liu, L. Liu, Q. Liao and others (2021). One pass late fusion multi-view clustering. ICML.
+    IJCAI.
+
+    X. Liu, L. Liu, Q. Liao and others (2021). One pass late fusion multi-view clustering. ICML.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class LateFusionClustering(KernelClusterer):
     >>> from statkit.datasets import make_multiview_blobs
     >>> blobs = make_multiview_blobs(120, 3, n_features=(5, 8), separations=(4.0, 4.0), random_state=0)
     >>> LateFusionClustering(3, random_state=0).fit(blobs.views).view_weights_.round(2)
-    array([0.71, 0.71])
+    array([0.8, 0.6])
     """
 
     _parameter_constraints: ClassVar[dict] = {

@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from statkit.cluster._multiview_base import COMMON_CONSTRAINTS, KERNEL_CONSTRAINTS, KernelClusterer
 from statkit.cluster._simplex import minimize_on_simplex
 from statkit.cluster._spectral import cluster_rows, top_eigenvectors
-from statkit.cluster.kernel_kmeans import Assignment, lloyd, objective_of
+from statkit.cluster.kernel_kmeans import Assignment, NearestMean, lloyd, objective_of
 
 
-class MultipleKernelKMeans(KernelClusterer):
+class MultipleKernelKMeans(NearestMean, KernelClusterer):
     """k-means on a weighted sum of kernels whose weights are learned, by one of four rules.
 
     Parameters
@@ -82,9 +82,12 @@ class MultipleKernelKMeans(KernelClusterer):
     References
     ----------
     H.-C. Huang, Y.-Y. Chuang, C.-S. Chen (2012). Multiple kernel fuzzy clustering. IEEE TFS 20.
+
     X. Liu, Y. Dou, J. Yin, L. Wang, E. Zhu (2016). Multiple kernel k-means clustering with matrix-induced
     regularization. AAAI.
+
     X. Liu, E. Zhu, J. Liu and others (2020). SimpleMKKM: simple multiple kernel k-means. arXiv:2005.04975.
+
     X. Liu, S. Zhou, L. Liu and others (2021). Localized simple multiple kernel k-means. ICCV.
 
     Examples
@@ -170,20 +173,6 @@ class MultipleKernelKMeans(KernelClusterer):
             "converged_": bool(converged),
             "_assignment": Assignment(labels, ones, within, mass, entering),
         }
-
-    def predict(self, X):
-        """Return the cluster of new samples: the nearest mean in the feature space of the weighted kernel.
-
-        Parameters
-        ----------
-        X : as in `fit`
-            The same views of other samples; if precomputed, kernels of shape (n_kernels, n_new, n_samples).
-
-        Returns
-        -------
-        ndarray of shape (n_new,)
-        """
-        return np.concatenate([self._assignment(K) for K, _ in self._cross(X)])
 
 
 def _localisation(stack, share):

@@ -7,16 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import _fit_context
 from sklearn.cluster import kmeans_plusplus
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
 from statkit.cluster._multiview_base import (
     COMMON_CONSTRAINTS,
     SCALE_CONSTRAINT,
     BaseMultiViewClusterer,
+    WeightedFit,
     dense_views,
 )
 from statkit.cluster._scaling import fit_scaler
@@ -24,7 +23,7 @@ from statkit.cluster._scaling import fit_scaler
 _SMALL = 1e-12  # a sample nearer to its centre than this is at it
 
 
-class MultiViewKMeans(BaseMultiViewClusterer):
+class MultiViewKMeans(WeightedFit, BaseMultiViewClusterer):
     """k-means with one partition and centres in every view; views are weighted by how well they are
     explained.
 
@@ -122,36 +121,9 @@ class MultiViewKMeans(BaseMultiViewClusterer):
         self.missing = missing
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Cluster the samples.
-
-        Parameters
-        ----------
-        X : list or dict of arrays or frames, array or frame
-            Views, (n_samples, n_features of the view) each; or one table, see ``views``.
-        y : Ignored
-            Present for the conventions of scikit-learn.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of two is the same sample twice.
-
-        Returns
-        -------
-        self
-        """
-        return self._fit(X, sample_weight)
-
-    def fit_predict(self, X, y=None, sample_weight=None):
-        """Fit and return ``labels_``; parameters as `fit`."""
-        return self.fit(X, sample_weight=sample_weight).labels_
-
     def _fit_views(self, read, rng, sample_weight=None):
         n = read.n_samples
-        weight = np.ones(n) if sample_weight is None else _check_sample_weight(sample_weight, read.arrays[0])
-        if np.count_nonzero(weight) < self.n_clusters or weight.min() < 0:
-            raise ValueError(
-                f"sample_weight must be ≥ 0 and positive for at least n_clusters={self.n_clusters} samples"
-            )
+        weight = self._checked_weights(sample_weight, n)
         seen = np.ones((n, len(read.names)), dtype=bool) if read.seen is None else read.seen
         scalers = [
             fit_scaler(array, name, self.scale, seen[:, v], weight)

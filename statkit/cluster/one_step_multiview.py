@@ -9,16 +9,16 @@ from typing import ClassVar
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import linalg
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 from threadpoolctl import threadpool_limits
 
 from statkit.cluster._multiview_base import (
     COMMON_CONSTRAINTS,
     SCALE_CONSTRAINT,
     BaseMultiViewClusterer,
+    WeightedFit,
     dense_views,
 )
 from statkit.cluster._multiview_kernels import cluster_totals, sum_pairwise_pass
@@ -27,7 +27,9 @@ from statkit.cluster._scaling import fit_scaler
 _MAX_PASSES = 100  # of moves in one update of the labels
 
 
-class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseMultiViewClusterer):
+class OneStepMultiViewClustering(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, WeightedFit, BaseMultiViewClusterer
+):
     """Clustering of several views in one step, through representations of several dimensions.
 
     Methods that first embed and then run k-means optimise neither. Here labels, ``n_latent`` consensus
@@ -166,34 +168,9 @@ class OneStepMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Cluster the samples.
-
-        Parameters
-        ----------
-        X : list or dict of arrays or frames, array or frame
-            Views, (n_samples, n_features of the view) each; or one table, see ``views``.
-        y : Ignored
-            Present for the conventions of scikit-learn.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of two is the same sample twice.
-
-        Returns
-        -------
-        self
-        """
-        return self._fit(X, sample_weight)
-
-    def fit_predict(self, X, y=None, sample_weight=None):
-        """Fit and return ``labels_``; parameters as `fit`."""
-        return self.fit(X, sample_weight=sample_weight).labels_
-
     def _fit_views(self, read, rng, sample_weight=None):
         n, V, k = read.n_samples, len(read.names), self.n_clusters
-        weight = np.ones(n) if sample_weight is None else _check_sample_weight(sample_weight, read.arrays[0])
-        if np.count_nonzero(weight) < k or weight.min() < 0:
-            raise ValueError(f"sample_weight must be ≥ 0 and positive for at least n_clusters={k} samples")
+        weight = self._checked_weights(sample_weight, n)
         seen = np.ones((n, V), dtype=bool) if read.seen is None else read.seen
         scalers, edges = [], np.cumsum([0] + [array.shape[1] for array in read.arrays])
         X = np.empty((n, edges[-1]))

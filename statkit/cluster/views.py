@@ -220,6 +220,7 @@ def _read_table(X, views, estimator, missing, accept_sparse, fitted: Views | Non
     else:
         names, selectors = _select(views, names_in, array.shape[1], X)
     labels = _column_names(X, array.shape[1])
+    assert selectors is not None  # for the type checker
     read = Views(
         [
             array if len(at) == array.shape[1] and np.all(np.diff(at) == 1) else _take_columns(array, at)
