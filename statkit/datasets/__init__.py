@@ -27,6 +27,14 @@ __all__ = [
     "write_glm_parquet",
 ]
 __all__ = ["flights_path", "load_flights", "make_cluster_mixture", "make_glm", "write_glm_parquet"]
+    from statkit.datasets.views import load_leaves100 as load_leaves100
+    from statkit.datasets.views import load_mfeat as load_mfeat
+    from statkit.datasets.views import load_nutrimouse as load_nutrimouse
+    from statkit.datasets.views import make_multiview_blobs as make_multiview_blobs
+    "load_leaves100",
+    "load_mfeat",
+    "load_nutrimouse",
+    "make_multiview_blobs",
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -37,7 +45,11 @@ __getattr__, __dir__ = lazy_names(
         "load_spamassassin": "statkit.datasets.text",
         "load_vader_ratings": "statkit.datasets.text",
         "make_cluster_mixture": "statkit.datasets.cluster_simulators",
+        "load_leaves100": "statkit.datasets.views",
+        "load_mfeat": "statkit.datasets.views",
+        "load_nutrimouse": "statkit.datasets.views",
         "make_glm": "statkit.datasets.glm_simulator",
+        "make_multiview_blobs": "statkit.datasets.views",
         "write_glm_parquet": "statkit.datasets.glm_parquet",
     },
 )

@@ -26,6 +26,9 @@ SETS: dict[str, DataSet] = {
         "vader_ratings_bow.npz",
         "words of 23,703 sentences rated by people, with their errors",
     ),
+    "mfeat": DataSet("multiview", "mfeat.npz", "2,000 handwritten digits described in six ways"),
+    "leaves100": DataSet("multiview", "leaves100.npz", "1,600 leaves of 100 species: margin, shape, texture"),
+    "nutrimouse": DataSet("multiview", "nutrimouse.csv", "genes and lipids of 40 mice: 2 genotypes, 5 diets"),
 }
 
 

@@ -23,4 +23,8 @@ _WHERE = {
     "PathDisplay": "statkit.plotting.pac",
 }
 __all__ = list(_WHERE)
+"""Display classes: plots of fitted estimators, with matplotlib imported when used."""
+    "AffinityDisplay": "statkit.plotting.multiview",
+    "ViewWeightsDisplay": "statkit.plotting.multiview",
+__all__ = sorted(_WHERE)
 __getattr__, __dir__ = lazy_names(__name__, _WHERE)

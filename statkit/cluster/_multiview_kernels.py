@@ -1,0 +1,245 @@
+"""Compiled loops of the multi-view methods: plain arrays in, plain arrays out."""
+
+import numpy as np
+from numba import njit
+
+from statkit.cluster._simplex import project_row
+
+
+@njit(cache=True, nogil=True)
+def sum_pairwise_pass(W, weight, labels, sums, squares, mass, counts):
+    """One pass of sequential moves that lower the sum of squared distances over pairs inside clusters.
+
+    ``W`` (n, D); ``sums`` (D, k), ``squares``, ``mass`` and ``counts`` (k) are the weighted sums of the
+    clusters and are kept up to date with ``labels``. A row goes to the cluster where it costs least, at ties
+    to the smaller one, then to the lower number; an empty cluster costs nothing and so is filled. Returns the
+    number of moves.
+    """
+    n, D = W.shape
+    k = len(mass)
+    cost = np.empty(k)
+    moves = 0
+    for i in range(n):
+        old = labels[i]
+        w = weight[i]
+        square = 0.0
+        for d in range(D):
+            square += W[i, d] * W[i, d]
+        counted = w > 0.0
+        if counted:
+            _shift(W, i, -w, old, square, sums, squares, mass)
+            counts[old] -= 1
+            if counts[old] == 0:  # exactly empty, not up to rounding
+                sums[:, old] = 0.0
+                squares[old] = 0.0
+                mass[old] = 0.0
+        for c in range(k):
+            cost[c] = squares[c] + mass[c] * square
+        for d in range(D):
+            twice = 2.0 * W[i, d]
+            for c in range(k):
+                cost[c] -= twice * sums[d, c]
+        new = 0
+        for c in range(1, k):
+            if cost[c] < cost[new] or (cost[c] == cost[new] and mass[c] < mass[new]):
+                new = c
+        if counted:
+            _shift(W, i, w, new, square, sums, squares, mass)
+            counts[new] += 1
+        if new != old:
+            labels[i] = new
+            moves += 1
+    return moves
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _shift(W, i, w, c, square, sums, squares, mass):
+    for d in range(W.shape[1]):
+        sums[d, c] += w * W[i, d]
+    squares[c] += w * square
+    mass[c] += w
+
+
+@njit(cache=True, nogil=True)
+def cluster_totals(W, weight, labels, k):
+    """Weighted sums (D, k) of the clusters; sums of squares, masses and counts of weighted rows (k)."""
+    n, D = W.shape
+    sums = np.zeros((D, k))
+    squares = np.zeros(k)
+    mass = np.zeros(k)
+    counts = np.zeros(k, dtype=np.int64)
+    for i in range(n):
+        w = weight[i]
+        if w > 0.0:
+            c = labels[i]
+            counts[c] += 1
+            mass[c] += w
+            for d in range(D):
+                sums[d, c] += w * W[i, d]
+                squares[c] += w * W[i, d] * W[i, d]
+    return sums, squares, mass, counts
+
+
+@njit(cache=True, nogil=True)
+def project_rows_off_diagonal(V, first, out):
+    """Project rows on the simplex over all columns but their own; row r is sample ``first + r``."""
+    rows, n = V.shape
+    work = np.empty(n)
+    kept = np.empty(n)
+    projected = np.empty(n)
+    for r in range(rows):
+        i = first + r
+        m = 0
+        for j in range(n):
+            if j != i:
+                kept[m] = V[r, j]
+                m += 1
+        project_row(kept, m, work, projected)
+        out[r, :i] = projected[:i]
+        out[r, i] = 0.0
+        out[r, i + 1 :] = projected[i : n - 1]
+
+
+@njit(cache=True, nogil=True)
+def project_rows(V, out):
+    """Project every row of ``V`` on the simplex."""
+    n, m = V.shape
+    work = np.empty(m)
+    for i in range(n):
+        project_row(V[i], m, work, out[i])
+
+
+@njit(cache=True, nogil=True)
+def factor_entries(F, candidates, out):
+    """``out[i, j]`` = ⟨F_i, F_{candidates[i, j]}⟩: the entries of F Fᵀ on a sparse support."""
+    n, c = candidates.shape
+    r = F.shape[1]
+    for i in range(n):
+        for j in range(c):
+            other = candidates[i, j]
+            total = 0.0
+            for d in range(r):
+                total += F[i, d] * F[other, d]
+            out[i, j] = total
+
+
+@njit(cache=True, nogil=True)
+def gather_product(columns, values, A, out):
+    """``out = S A`` for a sparse S with ``K`` entries a row, over tiles of columns that stay in cache."""
+    n, K = columns.shape
+    m = A.shape[1]
+    tile = 128
+    for start in range(0, m, tile):
+        stop = min(start + tile, m)
+        for i in range(n):
+            row = out[i, start:stop]
+            row[:] = 0.0
+            for j in range(K):
+                value = values[i, j]
+                if value != 0.0:
+                    source = A[columns[i, j], start:stop]
+                    for t in range(stop - start):
+                        row[t] += value * source[t]
+
+
+@njit(cache=True, nogil=True)
+def simplex_regression(Q, C, tol, out):
+    """For every row c of ``C`` minimise ½ zᵀQz − cᵀz over the simplex, by an exact active set.
+
+    ``Q`` (r, r) is symmetric positive definite; ``out`` (n, r) receives the minimisers. The support grows by
+    the coordinate of smallest gradient; the equality-constrained minimiser on the support is found from a
+    Cholesky factor, and what would become negative leaves.
+    """
+    n, r = C.shape
+    support = np.empty(r, dtype=np.int64)
+    inside = np.empty(r, dtype=np.bool_)
+    L = np.empty((r, r))
+    u = np.empty(r)
+    v = np.empty(r)
+    z = np.empty(r)
+    for i in range(n):
+        c = C[i]
+        best = 0
+        for j in range(1, r):
+            if 0.5 * Q[j, j] - c[j] < 0.5 * Q[best, best] - c[best]:
+                best = j
+        inside[:] = False
+        z[:] = 0.0
+        z[best] = 1.0
+        inside[best] = True
+        support[0] = best
+        s = 1
+        mu = Q[best, best] - c[best]
+        for _ in range(10 * r):
+            entering = -1
+            lowest = mu - tol
+            for j in range(r):
+                if not inside[j]:
+                    g = -c[j]
+                    for a in range(s):
+                        g += Q[j, support[a]] * z[support[a]]
+                    if g < lowest:
+                        lowest = g
+                        entering = j
+            if entering < 0:
+                break
+            support[s] = entering
+            inside[entering] = True
+            s += 1
+            while True:
+                # Minimiser on the support: Q u = c, Q v = 1, z = u − μ v with μ so that Σz = 1.
+                for a in range(s):
+                    for b in range(a + 1):
+                        x = Q[support[a], support[b]]
+                        for t in range(b):
+                            x -= L[a, t] * L[b, t]
+                        if a == b:
+                            L[a, a] = np.sqrt(x)
+                        else:
+                            L[a, b] = x / L[b, b]
+                for a in range(s):
+                    x = c[support[a]]
+                    y = 1.0
+                    for t in range(a):
+                        x -= L[a, t] * u[t]
+                        y -= L[a, t] * v[t]
+                    u[a] = x / L[a, a]
+                    v[a] = y / L[a, a]
+                for a in range(s - 1, -1, -1):
+                    for t in range(a + 1, s):
+                        u[a] -= L[t, a] * u[t]
+                        v[a] -= L[t, a] * v[t]
+                    u[a] /= L[a, a]
+                    v[a] /= L[a, a]
+                mu_total = -1.0
+                mu_scale = 0.0
+                for a in range(s):
+                    mu_total += u[a]
+                    mu_scale += v[a]
+                # The gradient Qz − c on the support is −(mu_total / mu_scale).
+                step = 1.0
+                leaving = -1
+                for a in range(s):
+                    target = u[a] - mu_total / mu_scale * v[a]
+                    if target < 0.0:
+                        old = z[support[a]]
+                        if old / (old - target) < step or leaving < 0:
+                            step = old / (old - target)
+                            leaving = support[a]
+                for a in range(s):
+                    target = u[a] - mu_total / mu_scale * v[a]
+                    z[support[a]] += step * (target - z[support[a]])
+                if leaving < 0:
+                    mu = -mu_total / mu_scale
+                    break
+                kept = 0
+                for a in range(s):
+                    j = support[a]
+                    if j == leaving:
+                        z[j] = 0.0
+                        inside[j] = False
+                    else:
+                        support[kept] = j
+                        kept += 1
+                s = kept
+        out[i] = z
