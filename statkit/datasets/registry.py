@@ -17,6 +17,15 @@ class DataSet(NamedTuple):
 
 SETS: dict[str, DataSet] = {
     "flights": DataSet("flights", "flights_2001h1.parquet", "3,000,000 flights in the United States, 2001"),
+    "north_america_air_temperature": DataSet(
+        "schrodinger_pca", "north_america_air_temperature.npz", "240 years of a climate model, North America"
+    ),
+    "ozone_midwest": DataSet(
+        "schrodinger_pca", "ozone_midwest_1987.csv", "ozone at 153 stations on 89 days, with missing values"
+    ),
+    "ozone_midwest_stations": DataSet(
+        "schrodinger_pca", "ozone_midwest_1987_stations.csv", "where the ozone stations are"
+    ),
 }
 
 
