@@ -217,8 +217,7 @@ def solve_modes(
     apply = None
     if n_refine or solver == "fft":
         correlation = correlation_operator(mesh, node_lengths, kernel)
-        # Nodes carry density · mass; a graph's and a matrix's nodes carry 1.
-        amplitude = np.sqrt(node_variance * placement.density * mesh.mass)[:, None]
+        amplitude = np.sqrt(node_variance * placement.node_weights)[:, None]
 
         def apply(block):
             return amplitude * (correlation @ (amplitude * block))
@@ -243,8 +242,13 @@ def solve_modes(
         energies, vectors = spectrum.energies, spectrum.vectors
         eigenvalues = mass_scale * spectrum.share
         if n_refine:
+            # From vectors orthonormal by volume and density to the weights that the exact covariance has.
+            ratio = np.sqrt(_ratio(placement.node_weights, placement.density * mesh.mass))
+            vectors = np.linalg.qr(ratio[:, None] * vectors)[0]
             eigenvalues, vectors = rayleigh_ritz(apply, vectors, n_refine)
-            energies = -np.log(np.maximum(eigenvalues, 1e-300) / mass_scale) if operator == "log" else -eigenvalues / mass_scale
+            vectors /= np.where(ratio > 0, ratio, 1.0)[:, None]
+            relative = np.maximum(eigenvalues, 1e-300) / mass_scale
+            energies = -np.log(relative) if operator == "log" else -relative
     k = min(n_components, vectors.shape[1])
     eigenvalues, energies = np.maximum(eigenvalues[:k], 0.0), energies[:k]
     node_modes, components = _to_locations(placement, vectors[:, :k])
@@ -297,6 +301,10 @@ def _to_locations(placement: Placement, vectors: np.ndarray) -> tuple[np.ndarray
         components[k] *= factor
         node_modes[:, k] *= factor
     return node_modes, components
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
 
 def _lanczos_exact(apply, node_variance, q):

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.interpolate import LinearNDInterpolator
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import QhullError, cKDTree
 
 from statkit.decomposition.fields.lengths import Lengths
 from statkit.decomposition.meshes.grid import GridMesh
@@ -43,6 +43,11 @@ class Placement:
     weights: np.ndarray
     density: np.ndarray
     location_density: np.ndarray
+
+    @property
+    def node_weights(self) -> np.ndarray:
+        """Weights of the nodes: those of the locations where these are the nodes."""
+        return self.weights if self.projector is None else self.density * self.mesh.mass
 
     def to_locations(self, values: np.ndarray) -> np.ndarray:
         """Interpolate node values (n,) or (n, k)."""
@@ -129,7 +134,7 @@ def place(
     elif structure.metric == "sphere":
         nodes, projector = _sphere_nodes(structure, lengths, resolution, max_nodes)
     else:
-        nodes, projector = _background_grid(structure, lengths, resolution, max_nodes)
+        nodes, projector = _scattered_nodes(structure, lengths, resolution, max_nodes, mesh)
     return _with_density(structure, nodes, projector, weights, lengths)
 
 
@@ -229,6 +234,21 @@ def _cubic(nodes: np.ndarray, points: np.ndarray, periodic: bool, edges: np.ndar
         columns = (columns - 2) % n
     rows = np.repeat(np.arange(len(points)), width)
     return sparse.csr_array((weights.ravel(), (rows, columns.ravel())), shape=(len(points), n))
+
+
+def _scattered_nodes(structure, lengths, resolution, max_nodes, mesh):
+    """The locations themselves where they resolve the field and are fewer than the nodes of a background grid."""
+    p, spacing = structure.n_locations, structure.typical_spacing()
+    fine = spacing <= 0.5 * float(np.min(lengths.shortest()))
+    if mesh == "auto" and fine and p <= LOCATION_CELLS:
+        extent = np.ptp(structure.points, axis=0) + spacing
+        nodes = np.prod(extent * resolution / _axis_lengths(structure, lengths))
+        if nodes >= 0.5 * p:
+            try:
+                return triangulate(structure.points), None
+            except (ValueError, QhullError):
+                pass  # coinciding or collinear locations have no mesh of their own
+    return _background_grid(structure, lengths, resolution, max_nodes)
 
 
 def _background_grid(structure, lengths, resolution, max_nodes):
