@@ -349,10 +349,12 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         field = self._scores(X) @ modes + self._mean_at(coordinates)
         if not return_std:
             return field
+        # The truncated modes: at least their mean share, as they were fitted where there are data.
+        variance, share = self._variance_at(coordinates), self._model.noise.sum() / self._model.total
         rest = interpolate_scattered(
             self._structure, self._model.noise, coordinates=self._structure.placed(coordinates)
         )
-        rest = np.maximum(rest - self.nugget_ * self._variance_at(coordinates), 0.0)
+        rest = np.maximum(np.maximum(rest, share * variance) - self.nugget_ * variance, 0.0)
         std = np.empty_like(field)
         for rows, covariance in self._model.deviations(np.isnan(X[:, self._kept])):
             std[rows] = np.sqrt(np.einsum("km,kl,lm->m", modes, covariance, modes) + rest)
@@ -646,7 +648,8 @@ class _Fit:
         v = self.variance
         explained = np.sum(eigenvalues[:, None] * components**2, axis=0)
         noise = self.nugget * v + np.maximum((1 - self.nugget) * v - explained, 0)
-        return ScoreModel(components, eigenvalues, self.placement.weights, np.maximum(noise, 1e-6 * v))
+        noise = np.maximum(noise, 1e-6 * v)
+        return ScoreModel(components, eigenvalues, self.placement.weights, noise, float(v.sum()) or 1.0)
 
     def _fitted(self, components, eigenvalues, modes, shrinkage, bandwidth, mean) -> dict[str, Any]:
         options, kept = self.options, self.kept

@@ -19,7 +19,7 @@ TENSOR = np.array([[0.09, 0.03], [0.03, 0.04]])
 def all_operators(boundary):
     rng = np.random.default_rng(0)
     mask = rng.random((7, 8)) < 0.8
-    latitude, longitude = np.linspace(-80, 80, 9), np.arange(0, 360, 30.0)
+    latitude, longitude = np.linspace(-60, 60, 9), np.arange(0, 360, 30.0)
     yield "line", grid_operator((6,), 2.0, boundary=boundary)
     yield "uneven line", grid_operator((5,), 2.0, coordinates=([0, 1, 3, 4, 9],), boundary=boundary)
     yield "grid", grid_operator((4, 5), 2.0, boundary=boundary)

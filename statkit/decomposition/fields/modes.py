@@ -213,7 +213,7 @@ def solve_modes(
         )
         zero = np.zeros(len(flat.eigenvalues))
         return FieldModes(flat.components, zero, flat.energies, flat.node_modes, placement, 0.0)
-    strength, mass_scale, kinetic, beyond = _ingredients(placement, node_variance, node_lengths, kernel)
+    strength, mass_scale, moment, beyond = _ingredients(placement, node_variance, node_lengths, kernel)
     apply = None
     if n_refine or solver == "fft":
         correlation = correlation_operator(mesh, node_lengths, kernel)
@@ -229,11 +229,12 @@ def solve_modes(
         eigenvalues, vectors = _lanczos_exact(apply, node_variance, q)
         energies = -np.log(np.maximum(eigenvalues, 1e-300) / mass_scale)
     else:
-        resolvent = None
+        resolvent, kinetic = None, node_lengths.scaled(moment)
         if operator == "resolvent":
             if d == 0:
                 raise ValueError('the resolvent operator is for fields in space; on a graph use operator="log"')
-            resolvent = _resolvent_order(kernel, d)
+            # (1 + L / 2nu)^-α is written with Σ itself; the boundary lies as far away as before.
+            resolvent, kinetic, beyond = _resolvent_order(kernel, d), node_lengths, beyond * np.sqrt(moment)
         stiffness = mesh.stiffness(kinetic, boundary, beyond)
         spectrum = solve(
             stiffness, mesh.mass, strength, q,
@@ -252,7 +253,7 @@ def solve_modes(
     k = min(n_components, vectors.shape[1])
     eigenvalues, energies = np.maximum(eigenvalues[:k], 0.0), energies[:k]
     node_modes, components = _to_locations(placement, vectors[:, :k])
-    splitting = _splitting_error(mesh, node_variance, node_lengths.scaled(kernel.stretch(max(d, 1)) if d else 1.0))
+    splitting = _splitting_error(mesh, node_variance, node_lengths.scaled(moment))
     if operator == "log" and not n_refine and solver != "fft" and splitting > SPLITTING_LIMIT:
         warnings.warn(
             f"the variance changes faster than the field is correlated (splitting error {splitting:.2f}): the modes "
@@ -264,16 +265,16 @@ def solve_modes(
 
 
 def _ingredients(placement, node_variance, node_lengths, kernel):
-    """Strength B² relative to a reference mass, that mass, Σ of the kinetic term, and the Robin distance."""
+    """Strength B² relative to a reference mass, that mass, the second moment, and the Robin distance."""
     d = placement.mesh.dimension
     if d == 0:
         if not kernel.gaussian:
             raise ValueError('on a graph the kernel is the heat kernel: kernel="gaussian"')
-        return node_variance * placement.density, 1.0, node_lengths, 0.0
+        return node_variance * placement.density, 1.0, 1.0, 0.0
     volume = kernel.mass(d) * node_lengths.root_determinant()
     reference = 1.0 if node_lengths.varying else float(volume)
     strength = node_variance * placement.density * (volume if node_lengths.varying else 1.0)
-    return strength, reference, node_lengths.scaled(kernel.stretch(d)), kernel.extrapolation(d)
+    return strength, reference, kernel.stretch(d), kernel.extrapolation(d)
 
 
 def _resolvent_order(kernel: Kernel, dimension: int) -> tuple[float, int]:

@@ -12,13 +12,15 @@ from scipy.linalg import cho_factor, cho_solve
 class ScoreModel:
     """What a row needs to be scored: modes (k, p), their variances, weights and noise of the locations.
 
-    ``noise`` is the variance at each location that the modes leave out: the nugget and the truncated modes.
+    ``noise`` is the variance at each location that the modes leave out: the nugget and the truncated modes;
+    ``total`` the sum of the variances.
     """
 
     components: np.ndarray
     eigenvalues: np.ndarray
     weights: np.ndarray
     noise: np.ndarray
+    total: float = 1.0
 
     @property
     def resolved(self) -> bool:

@@ -48,7 +48,7 @@ def optimal_weight(gram: np.ndarray, product: np.ndarray, overlap: np.ndarray, s
     norm2 = np.sum(gram**2)
     noise = (np.sum(np.diag(gram) ** 2) / n - norm2 / n**2) / n
     cross = np.sum(scale * np.sum(product**2, axis=0)) / (n - 1)
-    target = np.sum((scale[:, None] * overlap) * (overlap * scale).T)
+    target = np.sum((scale[:, None] * overlap) * (overlap * scale))
     distance = norm2 / (n - 1) ** 2 - 2 * cross + target
     return float(np.clip(noise / distance, 0, 1)) if distance > 0 else 1.0
 
