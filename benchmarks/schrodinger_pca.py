@@ -4,10 +4,12 @@
     python benchmarks/schrodinger_pca.py --size full           # everything
     python benchmarks/schrodinger_pca.py --size full --part samples
 
-Times are CPU seconds of one process with one BLAS thread, imports and compilation left out; every case runs in
-a process of its own, so that its peak memory is its own; cases alternate over the rounds and the least time
+Times are CPU seconds of one process with one BLAS thread, imports and compilation left out; every case
+runs in a process of its own, so that its peak memory is its own; cases alternate over the rounds and the least time
 counts. xeofs is compared when it is installed.
 """
+
+# ruff: noqa: E402 — thread counts are set before numpy is imported
 
 from __future__ import annotations
 
@@ -40,8 +42,12 @@ def measured(prepare, work):
     start, wall = time.process_time(), time.perf_counter()
     work(made)
     cpu, wall = time.process_time() - start, time.perf_counter() - wall
-    return {"cpu": cpu, "wall": wall, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "before_mb": before}
+    return {
+        "cpu": cpu,
+        "wall": wall,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "before_mb": before,
+    }
 
 
 def warm_up():
@@ -108,7 +114,9 @@ def samples_case(p: int, tool: str):
 def child(case: dict) -> dict:
     """Run one case in a process of its own."""
     command = [sys.executable, __file__, "--case", json.dumps(case)]
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]))
+    environment = dict(
+        os.environ, PYTHONPATH=os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    )
     out = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if out.returncode:
         return {"error": out.stderr.strip().splitlines()[-1] if out.stderr.strip() else "failed"}
@@ -151,7 +159,10 @@ def part_samples(full: bool) -> list[dict]:
     table(
         f"Fit to {SAMPLES} samples at {p} locations, 20 modes",
         ["tool", "CPU s", "× statkit", "peak MB", "of which X"],
-        [[r["tool"], r.get("cpu"), r.get("cpu", np.nan) / base, r.get("peak_mb"), r.get("before_mb")] for r in rows],
+        [
+            [r["tool"], r.get("cpu"), r.get("cpu", np.nan) / base, r.get("peak_mb"), r.get("before_mb")]
+            for r in rows
+        ],
     )
     return rows
 
@@ -171,14 +182,22 @@ def part_accuracy(full: bool) -> list[dict]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 modes = schrodinger_modes(
-                    disc(), sigma**0.5, shape=(101, 101), operator=operator, n_refine=n_refine, n_components=10
+                    disc(),
+                    sigma**0.5,
+                    shape=(101, 101),
+                    operator=operator,
+                    n_refine=n_refine,
+                    n_components=10,
                 )
             found = len(modes.eigenvalues)
             angle = [
-                subspace_angle(modes.components[:k], exact.components[:k]) if k <= found else 90.0 for k in (1, 3, 6, 10)
+                subspace_angle(modes.components[:k], exact.components[:k]) if k <= found else 90.0
+                for k in (1, 3, 6, 10)
             ]
             error = float(np.abs(modes.eigenvalues / exact.eigenvalues[:found] - 1).max())
-            rows.append({"sigma": sigma, "operator": operator, "n_refine": n_refine, "angle": angle, "error": error})
+            rows.append(
+                {"sigma": sigma, "operator": operator, "n_refine": n_refine, "angle": angle, "error": error}
+            )
     table(
         "The disc: degrees to exact Karhunen–Loève for the top 1, 3, 6, 10 modes, and worst eigenvalue error",
         ["Σ", "operator", "refined", "1", "3", "6", "10", "λ error"],
@@ -209,7 +228,9 @@ def part_efficiency(full: bool) -> list[dict]:
     for n in (5, 10, 20, 50, 100, 300, 1000) if full else (20,):
         made: dict[str, list[float]] = {}
         for seed in range(repeats if n < 300 else 1):
-            X = make_random_field(n, shape=(101, 101), correlation_length=ell, variance=variance, random_state=seed).data
+            X = make_random_field(
+                n, shape=(101, 101), correlation_length=ell, variance=variance, random_state=seed
+            ).data
             kwargs = {"shape": (101, 101), "random_state": 0}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -224,10 +245,19 @@ def part_efficiency(full: bool) -> list[dict]:
                 for name, model in models.items():
                     made.setdefault(name, []).append(captured(model.fit(X).components_))
             if n >= 10:
-                made.setdefault("PCA", []).append(captured(PCA(10, svd_solver="covariance_eigh" if n > 2e4 else "auto", random_state=0).fit(X).components_))
+                made.setdefault("PCA", []).append(
+                    captured(
+                        PCA(10, svd_solver="covariance_eigh" if n > 2e4 else "auto", random_state=0)
+                        .fit(X)
+                        .components_
+                    )
+                )
         rows += [{"n": n, "method": name, "captured": float(np.mean(v))} for name, v in made.items()]
-    table("The disc, Σ = 18: captured variance of ten modes from n samples", ["n", "method", "captured"],
-          [[r["n"], r["method"], r["captured"]] for r in rows])
+    table(
+        "The disc, Σ = 18: captured variance of ten modes from n samples",
+        ["n", "method", "captured"],
+        [[r["n"], r["method"], r["captured"]] for r in rows],
+    )
     return rows
 
 
@@ -238,7 +268,12 @@ def part_climate(full: bool) -> list[dict]:
 
     data = load_north_america_air_temperature(detrend=True)
     X = data.data.reshape(240, -1).astype(float)
-    grid = {"shape": (37, 49), "coordinates": (data.latitude, data.longitude), "metric": "latlon", "radius": 6371.0}
+    grid = {
+        "shape": (37, 49),
+        "coordinates": (data.latitude, data.longitude),
+        "metric": "latlon",
+        "radius": 6371.0,
+    }
     root = np.sqrt(np.cos(np.deg2rad(np.repeat(data.latitude, 49))))
     methods = {
         "PCA": {"shrinkage": 0.0},
@@ -254,15 +289,23 @@ def part_climate(full: bool) -> list[dict]:
                 order = np.random.default_rng(seed).permutation(240)
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    model = SchrodingerPCA(20, nugget="fit", random_state=0, **grid, **kwargs).fit(X[order[:n]])
+                    model = SchrodingerPCA(20, nugget="fit", random_state=0, **grid, **kwargs).fit(
+                        X[order[:n]]
+                    )
                 rest = (X[order[n:]] - model.mean_) * root
-                made.append([
-                    np.sum((rest @ np.linalg.qr((model.components_[:k] * root).T)[0]) ** 2) / np.sum(rest**2)
-                    for k in (3, 5, 10, 20)
-                ])
+                made.append(
+                    [
+                        np.sum((rest @ np.linalg.qr((model.components_[:k] * root).T)[0]) ** 2)
+                        / np.sum(rest**2)
+                        for k in (3, 5, 10, 20)
+                    ]
+                )
             rows.append({"n": n, "method": name, "explained": np.mean(made, axis=0).tolist()})
-    table("Climate: held-out share of variance of 3, 5, 10, 20 modes", ["n", "method", "3", "5", "10", "20"],
-          [[r["n"], r["method"], *r["explained"]] for r in rows])
+    table(
+        "Climate: held-out share of variance of 3, 5, 10, 20 modes",
+        ["n", "method", "3", "5", "10", "20"],
+        [[r["n"], r["method"], *r["explained"]] for r in rows],
+    )
     return rows
 
 
@@ -276,7 +319,12 @@ def table(title: str, header: list[str], rows: list[list]) -> None:
     width = [max(len(row[k]) for row in cells) for k in range(len(header))]
     print(f"\n{title}")
     for row in cells:
-        print("  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, width, strict=True))))
+        print(
+            "  ".join(
+                cell.rjust(w) if k else cell.ljust(w)
+                for k, (cell, w) in enumerate(zip(row, width, strict=True))
+            )
+        )
 
 
 PARTS = {
@@ -294,10 +342,19 @@ def machine() -> dict:
 
     model = platform.processor()
     if Path("/proc/cpuinfo").exists():
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0].split(":")[1].strip() if names else model
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__,
-            "scipy": scipy.__version__, "scikit-learn": sklearn.__version__, "threads": 1}
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "threads": 1,
+    }
 
 
 def main() -> None:

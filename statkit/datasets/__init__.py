@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from statkit.datasets.fields import load_north_america_air_temperature as load_north_america_air_temperature
+    from statkit.datasets.fields import (
+        load_north_america_air_temperature as load_north_america_air_temperature,
+    )
     from statkit.datasets.fields import load_ozone_midwest as load_ozone_midwest
     from statkit.datasets.flights import flights_path as flights_path
     from statkit.datasets.flights import load_flights as load_flights

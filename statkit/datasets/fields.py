@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
 
-def load_north_america_air_temperature(scenario: str = "A1B", *, detrend: bool = False, as_frame: bool = False) -> Bunch:
+def load_north_america_air_temperature(
+    scenario: str = "A1B", *, detrend: bool = False, as_frame: bool = False
+) -> Bunch:
     """Load annual near-surface air temperature over North America, 1860–2099, from a climate model.
 
     Parameters
@@ -27,7 +29,7 @@ def load_north_america_air_temperature(scenario: str = "A1B", *, detrend: bool =
     -------
     Bunch
         ``data`` : float32 ndarray of shape (240, 37, 49), years × latitude × longitude, in kelvin.
-        ``year`` (240,); ``latitude`` (37,), 15 to 60 degrees north; ``longitude`` (49,), 225 to 315 degrees east.
+        ``year`` (240,); ``latitude`` (37,), 15 to 60 degrees north; ``longitude`` (49,), 225 to 315 east.
         ``frame`` : DataFrame or None. ``DESCR`` : str, source and licence.
 
     Notes

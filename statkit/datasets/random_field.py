@@ -114,7 +114,9 @@ def _draw(n, structure, lengths, kernel, rng) -> np.ndarray:
         from scipy.sparse.linalg import expm_multiply
 
         generator = structure.mesh.laplacian * (-0.25 * float(lengths.sigma))
-        return expm_multiply(generator, rng.standard_normal((p, n)), traceA=float(generator.diagonal().sum())).T
+        return expm_multiply(
+            generator, rng.standard_normal((p, n)), traceA=float(generator.diagonal().sum())
+        ).T
     if structure.kind == "grid" and structure.mesh.uniform and not lengths.varying:
         return _circulant(n, structure.mesh, lengths, kernel, rng)
     if p <= _DENSE or lengths.varying:
@@ -150,7 +152,9 @@ def _circulant(n, mesh, lengths, kernel, rng) -> np.ndarray:
     reach = lengths.longest() * kernel.reach(1e-4)
     for axis, cells in enumerate(mesh.shape):
         step = float(mesh.widths[axis][0])
-        full = cells if mesh.periodic[axis] else fft.next_fast_len(max(2 * cells, cells + int(reach / step) + 1))
+        full = (
+            cells if mesh.periodic[axis] else fft.next_fast_len(max(2 * cells, cells + int(reach / step) + 1))
+        )
         k = np.arange(full)
         size.append(full)
         offsets.append(np.where(k <= full // 2, k, k - full) * step)

@@ -68,7 +68,9 @@ def bootstrap_modes(estimator, X, *, n_resamples: int = 100, random_state=None) 
         squares += aligned**2
         variances[b] = again.explained_variance_
         angles[b] = subspace_angle(modes, reference)
-    spread = np.maximum(squares / n_resamples - (total / n_resamples) ** 2, 0) * n_resamples / (n_resamples - 1)
+    spread = (
+        np.maximum(squares / n_resamples - (total / n_resamples) ** 2, 0) * n_resamples / (n_resamples - 1)
+    )
     std = np.zeros_like(estimator.components_)
     std[:, kept] = np.sqrt(spread) / root
     return Bunch(components_std=std, explained_variance=variances, angles=angles)

@@ -1,4 +1,4 @@
-"""How near two sets of modes are: principal angles and captured variance (single modes of a level may rotate)."""
+"""How near two sets of modes are: principal angles and captured variance. Single modes may rotate."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
@@ -154,7 +154,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     True
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "n_components": [
             Interval(numbers.Integral, 1, None, closed="left"),
             Interval(numbers.Real, 0, 1, closed="neither"),
@@ -247,7 +247,11 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         columns = getattr(X, "columns", None)
         labels = None
-        described: dict[str, Any] = {"coordinates": self.coordinates, "shape": self.shape, "metric": self.metric}
+        described: dict[str, Any] = {
+            "coordinates": self.coordinates,
+            "shape": self.shape,
+            "metric": self.metric,
+        }
         if labelled.is_labelled(X):
             X, labels = labelled.unfold(X)
             if self.coordinates is None and self.shape is None and self.graph is None:
@@ -257,7 +261,8 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         described["coordinates"] = labelled.ordered_coordinates(described["coordinates"], names, columns)
         if len(X) == 1 and self.variance is None:
             raise ValueError(
-                "1 sample does not determine a variance: pass variance and correlation_length, or use more samples"
+                "1 sample does not determine a variance: pass variance and correlation_length, "
+                "or use more samples"
             )
         structure = resolve_structure(
             X.shape[1], graph=self.graph, mesh=self.mesh, radius=self.radius, **described
@@ -405,7 +410,9 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             Z = centre + (rng.standard_normal((n_samples, k)) * np.sqrt(np.maximum(value, 0))) @ axes.T
         fields = Z @ self.components_ + self.mean_
         if noise:
-            fields[:, self._kept] += rng.standard_normal((n_samples, self._kept.sum())) * np.sqrt(self._model.noise)
+            fields[:, self._kept] += rng.standard_normal((n_samples, self._kept.sum())) * np.sqrt(
+                self._model.noise
+            )
         return fields
 
     def rotated(self, n_components: int | None = None, *, method: str = "varimax", power: int = 4) -> Bunch:
@@ -451,7 +458,9 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Rows over the locations, such as reconstructed fields, as an xarray.DataArray."""
         check_is_fitted(self)
         if self._labels is None:
-            raise ValueError("the model was not fitted to an xarray.DataArray: there are no coordinates to restore")
+            raise ValueError(
+                "the model was not fitted to an xarray.DataArray: there are no coordinates to restore"
+            )
         return self._labels.fold(np.asarray(values), dim)
 
     @property
@@ -507,8 +516,11 @@ class _Fit:
         p = X.shape[1]
         mean, variance, count = moments(X)
         if options.variance is not None:
-            variance = np.broadcast_to(np.asarray(options.variance, dtype=float), (p,)).copy() \
-                if np.ndim(options.variance) == 0 else np.asarray(options.variance, dtype=float).ravel()
+            variance = (
+                np.broadcast_to(np.asarray(options.variance, dtype=float), (p,)).copy()
+                if np.ndim(options.variance) == 0
+                else np.asarray(options.variance, dtype=float).ravel()
+            )
             if variance.shape != (p,):
                 raise ValueError(f"variance has {len(variance)} values, but X has {p} columns")
             check_variance(variance)
@@ -531,8 +543,11 @@ class _Fit:
             self.structure, self.lengths, weights, mesh=options.mesh, resolution=options.resolution
         )
         self.node_variance, bandwidth = smooth_variance(
-            self.placement, (1 - self.nugget) * self.variance, options.variance_smoothing,
-            X=self.data, random_state=check_random_state(options.random_state).randint(2**31),
+            self.placement,
+            (1 - self.nugget) * self.variance,
+            options.variance_smoothing,
+            X=self.data,
+            random_state=check_random_state(options.random_state).randint(2**31),
         )
         components, eigenvalues, modes, shrinkage = self._components()
         return self._fitted(components, eigenvalues, modes, shrinkage, bandwidth, mean)
@@ -550,7 +565,10 @@ class _Fit:
             if len(self.X) < 2:
                 raise ValueError("1 sample does not determine a correlation length: pass correlation_length")
             fit = fit_correlation(
-                self.data, self.structure, kernel=options.kernel, nugget=options.nugget,
+                self.data,
+                self.structure,
+                kernel=options.kernel,
+                nugget=options.nugget,
                 form=given if isinstance(given, str) else "isotropic",
                 random_state=check_random_state(options.random_state),
             )
@@ -565,14 +583,23 @@ class _Fit:
         if fitted:
             self.lengths = self.structure.mirrored(read_lengths(given, dimension, int(self.kept.sum())))
         else:
-            self.lengths = self.structure.mirrored(read_lengths(given, dimension, len(self.kept))).at(self.kept)
+            self.lengths = self.structure.mirrored(read_lengths(given, dimension, len(self.kept))).at(
+                self.kept
+            )
         self.kernel_object = Kernel.of(self.kernel)
 
     def _target(self, node_variance, k: int) -> FieldModes:
         options = self.options
         return solve_modes(
-            self.placement, node_variance, self.lengths, self.kernel_object, k,
-            operator=options.operator, boundary=options.boundary, n_refine=options.n_refine, solver=options.solver,
+            self.placement,
+            node_variance,
+            self.lengths,
+            self.kernel_object,
+            k,
+            operator=options.operator,
+            boundary=options.boundary,
+            n_refine=options.n_refine,
+            solver=options.solver,
         )
 
     def _components(self):
@@ -611,7 +638,9 @@ class _Fit:
             shrinkage = optimal_weight(gram, product, overlap, scale)
         elif shrinkage == "cv":
             shrinkage = cross_validated_weight(
-                gram, lambda train: self._fold(train, samples, len(scale)), k,
+                gram,
+                lambda train: self._fold(train, samples, len(scale)),
+                k,
                 check_random_state(options.random_state).randint(2**31),
             )
         value, combined = combined_modes(samples, gram, product, overlap, vectors, scale, float(shrinkage), k)
@@ -705,4 +734,3 @@ class _Fit:
             "_kept": kept,
             "_score_method": method,
         }
-

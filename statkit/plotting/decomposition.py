@@ -45,7 +45,9 @@ class ModesDisplay:
         self.modes, self.structure, self.titles = np.atleast_2d(modes), structure, titles
 
     @classmethod
-    def from_estimator(cls, estimator, *, n_components: int = 4, values=None, ax=None, **kwargs) -> ModesDisplay:
+    def from_estimator(
+        cls, estimator, *, n_components: int = 4, values=None, ax=None, **kwargs
+    ) -> ModesDisplay:
         """Draw the leading modes of a fitted `SchrodingerPCA`, or `values` (k, p) over its locations.
 
         `ax` is one Axes a mode; keyword arguments go to `plot`.
@@ -67,7 +69,15 @@ class ModesDisplay:
                 values = values[:, estimator._kept]
         return cls(values, whole, titles).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, cmap: str = "RdBu_r", colorbar: bool = True, coastlines: bool = False, size: float = 3.2):
+    def plot(
+        self,
+        ax=None,
+        *,
+        cmap: str = "RdBu_r",
+        colorbar: bool = True,
+        coastlines: bool = False,
+        size: float = 3.2,
+    ):
         """Draw one map a mode on a common, symmetric scale.
 
         With ``coastlines`` and cartopy installed, maps in degrees get coastlines.
@@ -81,7 +91,11 @@ class ModesDisplay:
             rows = -(-k // columns)
             wide = 1.3 if self.structure.dimension == 1 or geographic else 1.15
             figure, axes = plt.subplots(
-                rows, columns, figsize=(size * columns * wide, size * rows), squeeze=False, layout="constrained",
+                rows,
+                columns,
+                figsize=(size * columns * wide, size * rows),
+                squeeze=False,
+                layout="constrained",
                 subplot_kw={"projection": projection} if projection else None,
             )
             for spare in axes.ravel()[k:]:
@@ -196,7 +210,9 @@ class CorrelationDisplay:
 
         check_is_fitted(estimator)
         if estimator.correlation_table_ is None or not len(estimator.correlation_table_):
-            raise ValueError("the correlation length of this model was not fitted to pairs of locations in space")
+            raise ValueError(
+                "the correlation length of this model was not fitted to pairs of locations in space"
+            )
         length = estimator.correlation_length_
         text = f"ℓ = {length:.4g}" if np.ndim(length) == 0 else "anisotropic ℓ"
         return cls(estimator.correlation_table_, f"{estimator.kernel_}, {text}").plot(ax=ax)
@@ -217,7 +233,14 @@ class CorrelationDisplay:
         table = self.table
         size = 12 + 60 * np.sqrt(table["n_pairs"] / table["n_pairs"].max())
         ax.axhline(0, color="0.8", linewidth=0.8)
-        ax.scatter(table["distance"], table["correlation"], s=size, color="#0072B2", label="samples, binned", zorder=2)
+        ax.scatter(
+            table["distance"],
+            table["correlation"],
+            s=size,
+            color="#0072B2",
+            label="samples, binned",
+            zorder=2,
+        )
         ax.plot(table["distance"], table["fitted"], color="#D55E00", label=self.label or "fit")
         ax.set(xlabel="distance", ylabel="correlation")
         ax.legend(frameon=False)
@@ -259,7 +282,13 @@ class ScreeDisplay:
             _, ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
         number = np.arange(1, len(self.share) + 1)
         ax.errorbar(
-            number, 100 * self.share, yerr=100 * self.error, fmt="o", color="#0072B2", ecolor="#56B4E9", capsize=3
+            number,
+            100 * self.share,
+            yerr=100 * self.error,
+            fmt="o",
+            color="#0072B2",
+            ecolor="#56B4E9",
+            capsize=3,
         )
         ax.set(xlabel="mode", ylabel="variance explained (%)")
         ax.set_ylim(bottom=0)

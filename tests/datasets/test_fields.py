@@ -43,7 +43,14 @@ def test_ozone():
         ({"coordinates": np.random.default_rng(0).random((25, 2))}, [[0.09, 0.02], [0.02, 0.05]]),
         ({"coordinates": np.random.default_rng(0).random((25, 2)) * 50, "metric": "sphere"}, 0.4),
         ({"mesh": icosphere(0), "metric": "sphere"}, 0.8),
-        ({"shape": (5, 5), "coordinates": (np.arange(0, 50, 10.0), np.arange(0, 50, 10.0)), "metric": "latlon"}, 0.3),
+        (
+            {
+                "shape": (5, 5),
+                "coordinates": (np.arange(0, 50, 10.0), np.arange(0, 50, 10.0)),
+                "metric": "latlon",
+            },
+            0.3,
+        ),
         ({"graph": np.diag(np.ones(11), 1) + np.diag(np.ones(11), -1)}, 1.0),
     ],
 )
@@ -54,8 +61,12 @@ def test_simulated_covariance(kwargs, ell, kernel):
     p = make_random_field(1, correlation_length=ell, kernel=kernel, **kwargs).data.shape[1]
     variance = np.linspace(0.5, 2, p)
     n = 6_000
-    X = make_random_field(n, correlation_length=ell, kernel=kernel, variance=variance, random_state=0, **kwargs).data
-    exact = karhunen_loeve(kernel, ell, variance, n_components=p, weights=np.ones(p), method="dense", **kwargs)
+    X = make_random_field(
+        n, correlation_length=ell, kernel=kernel, variance=variance, random_state=0, **kwargs
+    ).data
+    exact = karhunen_loeve(
+        kernel, ell, variance, n_components=p, weights=np.ones(p), method="dense", **kwargs
+    )
     C = (exact.components.T * exact.eigenvalues) @ exact.components
     S = X.T @ X / n
     se = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / n)
@@ -64,19 +75,27 @@ def test_simulated_covariance(kwargs, ell, kernel):
 
 def test_random_waves_where_there_are_many_locations():
     points = np.random.default_rng(0).random((4_500, 2))
-    field = make_random_field(300, coordinates=points, correlation_length=0.2, kernel="matern52", random_state=0)
+    field = make_random_field(
+        300, coordinates=points, correlation_length=0.2, kernel="matern52", random_state=0
+    )
     near = np.argmin(np.abs(np.linalg.norm(points - points[0], axis=1) - 0.2))
     r = np.linalg.norm(points[near] - points[0]) / 0.2
     x = np.sqrt(5) * r
-    assert np.mean(field.data[:, 0] * field.data[:, near]) == pytest.approx((1 + x + x**2 / 3) * np.exp(-x), abs=0.2)
+    assert np.mean(field.data[:, 0] * field.data[:, near]) == pytest.approx(
+        (1 + x + x**2 / 3) * np.exp(-x), abs=0.2
+    )
 
 
 def test_nugget_missing_and_bad_input():
-    field = make_random_field(2_000, shape=(40,), correlation_length=3.0, nugget=0.5, missing=0.1, random_state=0)
+    field = make_random_field(
+        2_000, shape=(40,), correlation_length=3.0, nugget=0.5, missing=0.1, random_state=0
+    )
     assert np.isnan(field.data).mean() == pytest.approx(0.1, abs=0.01)
     r = np.nanmean(field.data[:, 0] * field.data[:, 1])
     assert r == pytest.approx(0.5 * np.exp(-1 / 18), abs=0.08)
-    same = make_random_field(2_000, shape=(40,), correlation_length=3.0, nugget=0.5, missing=0.1, random_state=0)
+    same = make_random_field(
+        2_000, shape=(40,), correlation_length=3.0, nugget=0.5, missing=0.1, random_state=0
+    )
     assert np.array_equal(field.data, same.data, equal_nan=True)
     for kwargs, message in (
         ({"n_samples": 0, "shape": (4,)}, "n_samples"),

@@ -13,7 +13,10 @@ DISC = np.maximum(1 - (G[:, None] ** 2 + G**2) / 1600, 0).ravel()
 
 @pytest.fixture(scope="module")
 def exact_disc():
-    return {s: karhunen_loeve("gaussian", np.sqrt(s), DISC, shape=(101, 101), n_components=10) for s in (9, 18, 72)}
+    return {
+        s: karhunen_loeve("gaussian", np.sqrt(s), DISC, shape=(101, 101), n_components=10)
+        for s in (9, 18, 72)
+    }
 
 
 def angles(modes, exact, tops, weights=None):
@@ -28,8 +31,11 @@ def quietly(*args, **kwargs):
 
 @pytest.mark.parametrize(
     ("sigma", "values"),
-    [(9, [0.8968, 0.8018, 0.8018, 0.7146, 0.7146, 0.7123, 0.6349]), (18, [0.8557, 0.7276, 0.7276, 0.6147, 0.6147, 0.6105]),
-     (72, [0.7230, 0.5085, 0.5085, 0.3474, 0.3474, 0.3362])],
+    [
+        (9, [0.8968, 0.8018, 0.8018, 0.7146, 0.7146, 0.7123, 0.6349]),
+        (18, [0.8557, 0.7276, 0.7276, 0.6147, 0.6147, 0.6105]),
+        (72, [0.7230, 0.5085, 0.5085, 0.3474, 0.3474, 0.3362]),
+    ],
 )
 def test_exact_spectrum_of_the_disc(exact_disc, sigma, values):
     share = exact_disc[sigma].eigenvalues / (2 * np.pi * sigma)
@@ -65,7 +71,9 @@ def test_refinement_with_the_exact_kernel(exact_disc):
 
 
 def test_stored_spectra_of_the_authors():
-    modes = quietly(DISC, 3.0, shape=(101, 101), operator="quadratic-sym", n_components=21, boundary="neumann")
+    modes = quietly(
+        DISC, 3.0, shape=(101, 101), operator="quadratic-sym", n_components=21, boundary="neumann"
+    )
     np.testing.assert_allclose(
         -modes.energies[:7], [0.89410, 0.79397, 0.79397, 0.69970, 0.69956, 0.69435, 0.61106], atol=1e-4
     )
@@ -77,7 +85,9 @@ def test_stored_spectra_of_the_authors():
     anchors = DISC.reshape(101, 101)[::10, ::10]
     from scipy.interpolate import RegularGridInterpolator
 
-    coarse = RegularGridInterpolator((G[::10], G[::10]), anchors)(np.stack(np.meshgrid(G, G, indexing="ij"), -1))
+    coarse = RegularGridInterpolator((G[::10], G[::10]), anchors)(
+        np.stack(np.meshgrid(G, G, indexing="ij"), -1)
+    )
     modes = quietly(coarse.ravel(), 3.0, shape=(101, 101), operator="quadratic-sym", n_components=21)
     np.testing.assert_allclose(
         -modes.energies[:6], [0.87458, 0.77555, 0.77555, 0.68244, 0.68224, 0.67709], atol=1e-4
@@ -86,8 +96,11 @@ def test_stored_spectra_of_the_authors():
 
 @pytest.mark.parametrize(
     ("kernel", "ell", "log", "refined"),
-    [("matern52", 4.0, [0.8, 1.5, 2.8, 4.1], 0.1), ("matern32", 4.0, [1.1, 2.3, 4.1, 6.1], 0.2),
-     ("exponential", 3.0, [1.8, 3.7, 6.7, 9.9], 0.9)],
+    [
+        ("matern52", 4.0, [0.8, 1.5, 2.8, 4.1], 0.1),
+        ("matern32", 4.0, [1.1, 2.3, 4.1, 6.1], 0.2),
+        ("exponential", 3.0, [1.8, 3.7, 6.7, 9.9], 0.9),
+    ],
 )
 def test_other_kernels_on_the_disc(kernel, ell, log, refined):
     exact = karhunen_loeve(kernel, ell, DISC, shape=(101, 101), n_components=10)
@@ -99,19 +112,31 @@ def test_other_kernels_on_the_disc(kernel, ell, log, refined):
 
 def test_whittle_by_the_resolvent():
     exact = karhunen_loeve("whittle", 4.0, DISC, shape=(101, 101), n_components=10)
-    modes = schrodinger_modes(DISC, 4.0, shape=(101, 101), kernel="whittle", operator="resolvent", n_components=10)
+    modes = schrodinger_modes(
+        DISC, 4.0, shape=(101, 101), kernel="whittle", operator="resolvent", n_components=10
+    )
     assert np.all(angles(modes, exact, (1, 3, 6, 10)) < 1.3 * np.array([0.08, 0.20, 0.50, 0.92]))
 
 
 @pytest.mark.parametrize(
     ("ell", "boundary", "degrees"),
-    [(0.02, "robin", [0.05, 0.36]), (0.05, "robin", [0.21, 1.8]), (0.1, "robin", [0.6, 6.6]),
-     (0.02, "neumann", [24.5, 33.7]), (0.02, "dirichlet", [1.4, 5.9]), (0.1, "dirichlet", [6.2, 26.4])],
+    [
+        (0.02, "robin", [0.05, 0.36]),
+        (0.05, "robin", [0.21, 1.8]),
+        (0.1, "robin", [0.6, 6.6]),
+        (0.02, "neumann", [24.5, 33.7]),
+        (0.02, "dirichlet", [1.4, 5.9]),
+        (0.1, "dirichlet", [6.2, 26.4]),
+    ],
 )
 def test_boundary_conditions_on_an_interval(ell, boundary, degrees):
     x = (np.arange(500) + 0.5) / 500
     args = {"shape": (500,), "coordinates": (x,), "n_components": 5}
-    found = angles(schrodinger_modes(1.0, ell, boundary=boundary, **args), karhunen_loeve("gaussian", ell, **args), (1, 5))
+    found = angles(
+        schrodinger_modes(1.0, ell, boundary=boundary, **args),
+        karhunen_loeve("gaussian", ell, **args),
+        (1, 5),
+    )
     np.testing.assert_allclose(found, degrees, rtol=0.3, atol=0.02)
 
 
@@ -126,12 +151,18 @@ def test_boundary_conditions_on_a_square():
     assert np.all(neumann > 20)
     wave = ((1 + 0.6 * np.sin(2 * np.pi * x)[:, None] * np.cos(np.pi * x)) ** 2).ravel()
     exact = karhunen_loeve("gaussian", 0.05, wave, **args)
-    assert np.all(angles(schrodinger_modes(wave, 0.05, **args), exact, (1, 3, 6, 11)) < 1.3 * np.array([1.3, 2.6, 2.6, 4.1]))
+    assert np.all(
+        angles(schrodinger_modes(wave, 0.05, **args), exact, (1, 3, 6, 11))
+        < 1.3 * np.array([1.3, 2.6, 2.6, 4.1])
+    )
 
 
 @pytest.mark.parametrize(
     ("ell", "degrees"),
-    [(lambda x: 0.03 + 0.04 * np.sin(np.pi * x) ** 2, [0.69, 0.89, 0.93, 2.1]), (lambda x: 0.03 * (1 + 1.5 * x), [1.4, 3.1, 4.8, 7.6])],
+    [
+        (lambda x: 0.03 + 0.04 * np.sin(np.pi * x) ** 2, [0.69, 0.89, 0.93, 2.1]),
+        (lambda x: 0.03 * (1 + 1.5 * x), [1.4, 3.1, 4.8, 7.6]),
+    ],
 )
 def test_varying_correlation_length(ell, degrees):
     n = 600
@@ -162,7 +193,14 @@ def test_scattered_points_with_an_oblique_correlation(weights):
     points = rng.random((1200, 2))
     args = {"coordinates": points, "weights": weights, "n_components": 10}
     modes = schrodinger_modes(1.0, sigma, mesh="locations", **args)
-    exact = karhunen_loeve("gaussian", sigma, method="dense", coordinates=points, weights=modes.placement.weights, n_components=10)
+    exact = karhunen_loeve(
+        "gaussian",
+        sigma,
+        method="dense",
+        coordinates=points,
+        weights=modes.placement.weights,
+        n_components=10,
+    )
     table = [1.3, 5.0, 7.2, 11.8] if weights else [3.8, 4.9, 12, 14]
     found = angles(modes, exact, (1, 3, 5, 8), exact.weights)
     assert np.all(found < 1.3 * np.array(table)), found
@@ -205,7 +243,7 @@ def test_background_mesh_of_a_grid():
 
 
 def test_undersampled_anchors():
-    # Eleven anchors a side, 3.3 correlation lengths apart: their covariances are zero, their variances are not.
+    # Eleven anchors a side, 3.3 correlation lengths apart: no covariances, but variances.
     axis = G[::10]
     anchors = DISC.reshape(101, 101)[::10, ::10].ravel()
     modes = quietly(anchors, 3.0, shape=(11, 11), coordinates=(axis, axis), mesh="grid", n_components=10)

@@ -55,7 +55,9 @@ def test_length_and_nugget_are_recovered(kernel):
 def test_auto_kernel_takes_the_least_error():
     points = np.random.default_rng(1).random((150, 2))
     for truth in ("gaussian", "exponential"):
-        X = make_random_field(400, coordinates=points, correlation_length=0.15, kernel=truth, random_state=3).data
+        X = make_random_field(
+            400, coordinates=points, correlation_length=0.15, kernel=truth, random_state=3
+        ).data
         fit = estimate_correlation_length(X, points, kernel="auto", random_state=0)
         assert fit.kernel == truth == min(fit.sse, key=fit.sse.get)
 
@@ -78,7 +80,9 @@ def test_varying_lengths_follow_the_truth():
     x = (np.arange(300) + 0.5) / 300
     truth = 0.03 * (1 + 1.5 * x)
     X = make_random_field(300, shape=(300,), coordinates=(x,), correlation_length=truth, random_state=0).data
-    fit = estimate_correlation_length(X, shape=(300,), coordinates=(x,), form="varying", nugget=0.0, random_state=0)
+    fit = estimate_correlation_length(
+        X, shape=(300,), coordinates=(x,), form="varying", nugget=0.0, random_state=0
+    )
     assert np.corrcoef(fit.length, truth)[0, 1] > 0.9
     assert np.abs(fit.length / truth - 1).mean() < 0.15
 
@@ -146,5 +150,7 @@ def test_sparse_network_is_not_biased_as_bins_are():
     for seed in range(20):
         points = np.random.default_rng(seed).random((60, 2))
         X = make_random_field(100, coordinates=points, correlation_length=0.03, random_state=seed).data
-        lengths.append(estimate_correlation_length(X, points, nugget=0.0, random_state=seed, n_bootstrap=0).length)
+        lengths.append(
+            estimate_correlation_length(X, points, nugget=0.0, random_state=seed, n_bootstrap=0).length
+        )
     assert np.mean(lengths) == pytest.approx(0.03, rel=0.06)

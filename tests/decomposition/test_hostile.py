@@ -24,7 +24,9 @@ def problems(draw):
         "points": {"coordinates": rng.random((p, 2))},
         "coinciding": {"coordinates": np.repeat(rng.random((1, 2)), p, axis=0)},
         "column": {"coordinates": np.column_stack([np.zeros(p), np.arange(p)])},
-        "graph": {"graph": (lambda a: np.triu(a, 1) + np.triu(a, 1).T)(rng.integers(0, 2, (p, p)).astype(float))},
+        "graph": {
+            "graph": (lambda a: np.triu(a, 1) + np.triu(a, 1).T)(rng.integers(0, 2, (p, p)).astype(float))
+        },
     }[kind]
     options["shrinkage"] = draw(st.sampled_from(["auto", 1.0, 0.3]))
     options["scores"] = draw(st.sampled_from(["auto", "blup"]))
@@ -45,7 +47,9 @@ def test_fit_gives_finite_modes_or_a_clear_error(problem):
             return
     Z = model.transform(X)
     assert np.all(np.isfinite(model.components_)) and np.all(np.isfinite(Z))
-    assert np.all(model.explained_variance_ >= 0) and np.all(np.diff(model.explained_variance_) <= 1e-9 * X.size * 1e12)
+    assert np.all(model.explained_variance_ >= 0) and np.all(
+        np.diff(model.explained_variance_) <= 1e-9 * X.size * 1e12
+    )
     back = model.inverse_transform(Z)
     seen = np.isfinite(X).any(axis=0)
     assert np.all(np.isfinite(back[:, seen])) and np.all(np.isnan(back[:, ~seen]))
@@ -53,7 +57,10 @@ def test_fit_gives_finite_modes_or_a_clear_error(problem):
 
 @SETTINGS
 @given(
-    st.integers(2, 12), st.integers(2, 12), st.floats(0.7, 8), st.sampled_from(["robin", "neumann", "dirichlet"]),
+    st.integers(2, 12),
+    st.integers(2, 12),
+    st.floats(0.7, 8),
+    st.sampled_from(["robin", "neumann", "dirichlet"]),
     st.integers(0, 99),
 )
 def test_grid_invariants(ny, nx, ell, boundary, seed):

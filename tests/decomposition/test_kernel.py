@@ -1,4 +1,4 @@
-"""Correlation kernels: mass, second moment and extrapolation length against quadrature and known constants."""
+"""Correlation kernels: mass, second moment and extrapolation length, by quadrature and known constants."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,13 @@ def test_general_matern_continues_the_closed_forms():
 
 @pytest.mark.parametrize(
     ("name", "d", "in_lengths"),
-    [("gaussian", 1, -zeta(0.5) / np.sqrt(2 * np.pi)), ("gaussian", 3, 0.5825971579), ("exponential", 1, 1.0),
-     ("matern32", 1, 0.74645), ("matern32", 2, 0.81837)],
+    [
+        ("gaussian", 1, -zeta(0.5) / np.sqrt(2 * np.pi)),
+        ("gaussian", 3, 0.5825971579),
+        ("exponential", 1, 1.0),
+        ("matern32", 1, 0.74645),
+        ("matern32", 2, 0.81837),
+    ],
 )
 def test_extrapolation_length(name, d, in_lengths):
     kernel = Kernel.of(name)
@@ -39,7 +44,8 @@ def test_extrapolation_length(name, d, in_lengths):
 
 
 @pytest.mark.parametrize(
-    ("alpha", "value"), [(1, 0.70711), (1.5, 0.66705), (2, 0.64645), (2.5, 0.63391), (3, 0.62548), (4, 0.61487)]
+    ("alpha", "value"),
+    [(1, 0.70711), (1.5, 0.66705), (2, 0.64645), (2.5, 0.63391), (3, 0.62548), (4, 0.61487)],
 )
 def test_extrapolation_length_of_matern_by_order(alpha, value):
     assert Kernel.of(("matern", alpha - 0.5)).extrapolation(1) == pytest.approx(value, abs=1e-5)

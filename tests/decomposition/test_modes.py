@@ -17,7 +17,9 @@ def test_five_cells():
     np.testing.assert_allclose(
         modes.eigenvalues, [5.11391389, 2.78640765, 1.85496061, 1.00629077, 0.81770517], atol=1e-8
     )
-    np.testing.assert_allclose(modes.components[0], [0.184545, 0.447716, 0.728688, 0.447716, 0.184545], atol=1e-6)
+    np.testing.assert_allclose(
+        modes.components[0], [0.184545, 0.447716, 0.728688, 0.447716, 0.184545], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("r", "k", "worst"), [(0.1, 6, 2.3e-4), (0.2, 6, 1.8e-3), (0.5, 6, 2.7e-2)])
@@ -41,7 +43,9 @@ def test_gaussian_amplitude_is_the_harmonic_oscillator(r, k, worst):
 def test_worked_digits_of_the_oscillator():
     x = np.linspace(-8, 8, 4001)
     variance = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
-    modes = schrodinger_modes(variance, 0.2, shape=(len(x),), coordinates=(x,), n_components=3, weights="area")
+    modes = schrodinger_modes(
+        variance, 0.2, shape=(len(x),), coordinates=(x,), n_components=3, weights="area"
+    )
     np.testing.assert_allclose(modes.eigenvalues, [0.1809675, 0.1481636, 0.1213061], rtol=2e-5)
     b = np.exp(-2 * np.arcsinh(0.1))
     np.testing.assert_allclose(0.2 * b ** (np.arange(3) + 0.5), [0.1809975, 0.1482374, 0.1214068], atol=5e-8)
@@ -65,7 +69,13 @@ def test_sphere_of_constant_variance():
 def test_latitude_longitude_grid_is_the_sphere():
     latitude, longitude = np.arange(-88.5, 90, 3.0), np.arange(0, 360, 3.0)
     modes = schrodinger_modes(
-        1.0, 0.3, shape=(60, 120), coordinates=(latitude, longitude), metric="latlon", weights="area", n_components=16
+        1.0,
+        0.3,
+        shape=(60, 120),
+        coordinates=(latitude, longitude),
+        metric="latlon",
+        weights="area",
+        n_components=16,
     )
     from scipy.special import ive
 
@@ -75,7 +85,7 @@ def test_latitude_longitude_grid_is_the_sphere():
 
 
 def test_parabolic_well():
-    # A² = 1 - r²/R²: in two dimensions the quadratic operator is a harmonic oscillator of energy -1 + ω (1 + n).
+    # A² = 1 - r²/R²: in the plane the quadratic operator is an oscillator of energy -1 + ω (1 + n).
     g = np.arange(-50, 51.0)
     variance = np.maximum(1 - (g[:, None] ** 2 + g**2) / 1600, 0).ravel()
     modes = schrodinger_modes(variance, 3.0, shape=(101, 101), operator="quadratic", n_components=3)
@@ -146,7 +156,9 @@ def test_north_to_south_axes_are_mirrored():
     variance = np.random.default_rng(0).uniform(0.5, 1.5, (9, 8))
     latitude, longitude = np.linspace(20, 60, 9), np.linspace(0, 70, 8)
     up = base(variance.ravel(), 0.4, shape=(9, 8), coordinates=(latitude, longitude), metric="latlon")
-    down = base(variance[::-1].ravel(), 0.4, shape=(9, 8), coordinates=(latitude[::-1], longitude), metric="latlon")
+    down = base(
+        variance[::-1].ravel(), 0.4, shape=(9, 8), coordinates=(latitude[::-1], longitude), metric="latlon"
+    )
     np.testing.assert_allclose(down.eigenvalues, up.eigenvalues, rtol=1e-9)
     flipped = down.components[0].reshape(9, 8)[::-1].ravel()
     np.testing.assert_allclose(np.abs(flipped), np.abs(up.components[0]), atol=1e-7)

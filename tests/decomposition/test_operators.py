@@ -27,7 +27,10 @@ def all_operators(boundary):
     yield "tensor", grid_operator((6, 5), 9 * TENSOR, boundary=boundary)
     yield "box", grid_operator((3, 4, 2), 2.0, boundary=boundary)
     yield "masked", grid_operator((7, 8), 1.5, mask=mask, boundary=boundary)
-    yield "globe", grid_operator((9, 12), 0.4, coordinates=(latitude, longitude), metric="latlon", boundary=boundary)
+    yield (
+        "globe",
+        grid_operator((9, 12), 0.4, coordinates=(latitude, longitude), metric="latlon", boundary=boundary),
+    )
     yield "varying", grid_operator((20,), np.linspace(1, 2, 20), boundary=boundary)
     yield "segments", mesh_operator([0.0, 1, 2.5, 3, 7], None, 1.0, boundary=boundary)
     yield "triangles", mesh_operator(rng.random((40, 2)), None, 0.3, boundary=boundary)
@@ -52,7 +55,9 @@ def test_stiffness_is_symmetric_and_positive(boundary):
 
 
 def test_robin_lies_between_neumann_and_dirichlet():
-    for (name, n), (_, r), (_, d) in zip(*(all_operators(b) for b in ("neumann", "robin", "dirichlet")), strict=True):
+    for (name, n), (_, r), (_, d) in zip(
+        *(all_operators(b) for b in ("neumann", "robin", "dirichlet")), strict=True
+    ):
         if name != "sphere":
             lowest = [np.linalg.eigvalsh(o.stiffness.toarray())[0] for o in (n, r, d)]
             assert lowest[0] < lowest[1] < lowest[2], name
@@ -85,8 +90,9 @@ def test_robin_term_of_a_cell():
 
 
 def test_masses_add_up_to_the_volume():
-    assert grid_operator((90, 180), coordinates=(np.arange(-89, 90, 2.0), np.arange(0, 360, 2.0)), metric="latlon",
-                         radius=2.0).mass.sum() == pytest.approx(16 * np.pi, rel=1e-12)
+    assert grid_operator(
+        (90, 180), coordinates=(np.arange(-89, 90, 2.0), np.arange(0, 360, 2.0)), metric="latlon", radius=2.0
+    ).mass.sum() == pytest.approx(16 * np.pi, rel=1e-12)
     assert mesh_operator(*icosphere(5)).mass.sum() == pytest.approx(4 * np.pi, rel=2e-3)
     cube = np.stack(np.meshgrid([0, 1.0], [0, 1.0], [0, 1.0]), -1).reshape(-1, 3)
     assert mesh_operator(cube).mass.sum() == pytest.approx(1)

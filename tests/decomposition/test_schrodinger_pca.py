@@ -19,7 +19,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:correlation length is not identi
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @parametrize_with_checks(
-    [SchrodingerPCA(), SchrodingerPCA(2, shrinkage=1.0, scores="blup"), SchrodingerPCA(2, nugget="fit", shrinkage="cv")]
+    [
+        SchrodingerPCA(),
+        SchrodingerPCA(2, shrinkage=1.0, scores="blup"),
+        SchrodingerPCA(2, nugget="fit", shrinkage="cv"),
+    ]
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
@@ -28,7 +32,11 @@ def test_scikit_learn_contract(estimator, check):
 @pytest.fixture(scope="module")
 def field():
     return make_random_field(
-        25, shape=(14, 18), correlation_length=3.0, nugget=0.05, random_state=0,
+        25,
+        shape=(14, 18),
+        correlation_length=3.0,
+        nugget=0.05,
+        random_state=0,
         variance=(1 + 0.4 * np.sin(np.arange(252) / 40)) ** 2,
     )
 
@@ -67,8 +75,12 @@ def test_weighted_pca():
     weights = np.random.default_rng(0).uniform(0.5, 2, 30)
     ours = SchrodingerPCA(4, shrinkage=0.0, weights=weights).fit(X)
     pca = PCA(4).fit((X - X.mean(axis=0)) * np.sqrt(weights))
-    np.testing.assert_allclose(np.abs(ours.components_), np.abs(pca.components_) / np.sqrt(weights), atol=1e-6)
-    np.testing.assert_allclose(np.abs(ours.transform(X)), np.abs(pca.transform((X - X.mean(axis=0)) * np.sqrt(weights))), atol=1e-6)
+    np.testing.assert_allclose(
+        np.abs(ours.components_), np.abs(pca.components_) / np.sqrt(weights), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        np.abs(ours.transform(X)), np.abs(pca.transform((X - X.mean(axis=0)) * np.sqrt(weights))), atol=1e-6
+    )
 
 
 def test_more_components_than_samples(field):
@@ -173,7 +185,10 @@ def test_prediction_between_stations_covers_its_errors():
 def test_simulation(model, field):
     draws = model.sample(4000, random_state=0)
     np.testing.assert_allclose(
-        (draws - model.mean_).var(axis=0), (model.explained_variance_[:, None] * model.components_**2).sum(axis=0), rtol=0.2, atol=0.01
+        (draws - model.mean_).var(axis=0),
+        (model.explained_variance_[:, None] * model.components_**2).sum(axis=0),
+        rtol=0.2,
+        atol=0.01,
     )
     noisy = model.sample(4000, noise=True, random_state=0)
     np.testing.assert_allclose(noisy.var(axis=0), model.variance_, rtol=0.25)
@@ -223,7 +238,9 @@ def test_structures_of_every_kind():
         ({"mesh": (vertices, cells), "metric": "sphere"}, 0.5),
         ({"graph": graph}, 1.5),
     ):
-        made = {k: v for k, v in kwargs.items() if k != "mesh"} | ({"mesh": kwargs["mesh"]} if "mesh" in kwargs else {})
+        made = {k: v for k, v in kwargs.items() if k != "mesh"} | (
+            {"mesh": kwargs["mesh"]} if "mesh" in kwargs else {}
+        )
         X = make_random_field(30, correlation_length=ell, random_state=0, **made).data
         model = SchrodingerPCA(4, random_state=0, **kwargs).fit(X)
         assert model.components_.shape == (4, X.shape[1]), kwargs.keys()
@@ -248,13 +265,21 @@ def test_stations_without_data_are_predicted():
 
 
 def test_estimated_anisotropic_varying_and_auto_kernels(field):
-    model = SchrodingerPCA(3, shape=(14, 18), correlation_length="anisotropic", nugget="fit", random_state=0).fit(field.data)
+    model = SchrodingerPCA(
+        3, shape=(14, 18), correlation_length="anisotropic", nugget="fit", random_state=0
+    ).fit(field.data)
     assert model.correlation_length_.shape == (2, 2) and model.correlation_length_se_.shape == (2,)
     model = SchrodingerPCA(3, shape=(14, 18), correlation_length="varying", random_state=0).fit(field.data)
     assert model.correlation_length_.shape == (252,)
-    model = SchrodingerPCA(3, shape=(14, 18), kernel="auto", nugget="fit", n_refine=1, random_state=0).fit(field.data)
+    model = SchrodingerPCA(3, shape=(14, 18), kernel="auto", nugget="fit", n_refine=1, random_state=0).fit(
+        field.data
+    )
     assert model.kernel_ in ("gaussian", "matern52") and 0 <= model.nugget_ < 0.3
-    again = clone(model).set_params(correlation_length=model.correlation_length_, kernel=model.kernel_).fit(field.data)
+    again = (
+        clone(model)
+        .set_params(correlation_length=model.correlation_length_, kernel=model.kernel_)
+        .fit(field.data)
+    )
     assert np.isnan(again.correlation_length_se_)
 
 
@@ -264,7 +289,9 @@ def test_frames_arrays_and_names(field):
     points = np.random.default_rng(0).random((60, 2))
     where = pd.DataFrame(points, index=names, columns=["x", "y"])
     plain = SchrodingerPCA(3, coordinates=points, correlation_length=0.3).fit(frame.to_numpy())
-    shuffled = SchrodingerPCA(3, coordinates=where.sample(frac=1, random_state=0), correlation_length=0.3).fit(frame)
+    shuffled = SchrodingerPCA(
+        3, coordinates=where.sample(frac=1, random_state=0), correlation_length=0.3
+    ).fit(frame)
     np.testing.assert_allclose(shuffled.components_, plain.components_, atol=1e-10)
     assert list(shuffled.feature_names_in_) == names
     out = shuffled.set_output(transform="pandas").transform(frame)
@@ -290,13 +317,22 @@ def test_data_arrays():
     xarray = pytest.importorskip("xarray")
     latitude, longitude = np.linspace(60, 30, 8), np.linspace(0, 40, 9)
     X = make_random_field(
-        20, shape=(8, 9), coordinates=(latitude, longitude), metric="latlon", correlation_length=0.2, random_state=0
+        20,
+        shape=(8, 9),
+        coordinates=(latitude, longitude),
+        metric="latlon",
+        correlation_length=0.2,
+        random_state=0,
     ).data
     array = xarray.DataArray(
-        X.reshape(20, 8, 9), dims=("time", "lat", "lon"), coords={"lat": latitude, "lon": longitude, "time": np.arange(20)}
+        X.reshape(20, 8, 9),
+        dims=("time", "lat", "lon"),
+        coords={"lat": latitude, "lon": longitude, "time": np.arange(20)},
     )
     model = SchrodingerPCA(3, random_state=0).fit(array)
-    plain = SchrodingerPCA(3, shape=(8, 9), coordinates=(latitude, longitude), metric="latlon", random_state=0).fit(X)
+    plain = SchrodingerPCA(
+        3, shape=(8, 9), coordinates=(latitude, longitude), metric="latlon", random_state=0
+    ).fit(X)
     np.testing.assert_allclose(model.components_, plain.components_, atol=1e-12)
     maps = model.components_to_xarray()
     assert maps.dims == ("mode", "lat", "lon") and np.array_equal(maps.lat, latitude)
@@ -304,8 +340,12 @@ def test_data_arrays():
     np.testing.assert_allclose(model.transform(turned), plain.transform(X), atol=1e-12)
     assert model.to_xarray(model.inverse_transform(model.transform(array)), dim="time").shape == (20, 8, 9)
     stations = xarray.DataArray(
-        X[:, :30], dims=("time", "station"),
-        coords={"lat": ("station", np.linspace(30, 50, 30)), "lon": ("station", np.linspace(0, 20, 30) ** 1.2)},
+        X[:, :30],
+        dims=("time", "station"),
+        coords={
+            "lat": ("station", np.linspace(30, 50, 30)),
+            "lon": ("station", np.linspace(0, 20, 30) ** 1.2),
+        },
     )
     assert SchrodingerPCA(2, correlation_length=0.2).fit(stations)._structure.metric == "sphere"
     with pytest.raises(ValueError, match="differs"):

@@ -25,7 +25,9 @@ def test_twenty_samples_on_the_disc():
     X = make_random_field(20, shape=(101, 101), correlation_length=ELL, variance=DISC, random_state=0).data
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        pure = SchrodingerPCA(10, shape=(101, 101), shrinkage=1.0, variance_smoothing="cv", random_state=0).fit(X)
+        pure = SchrodingerPCA(
+            10, shape=(101, 101), shrinkage=1.0, variance_smoothing="cv", random_state=0
+        ).fit(X)
         shrunk = SchrodingerPCA(10, shape=(101, 101), random_state=0).fit(X)
     assert pure.correlation_length_ == pytest.approx(ELL, rel=0.05)
     assert captured(pure.components_) > 0.96
@@ -52,14 +54,22 @@ def test_climate_table(n):
         for seed in range(6):
             order = np.random.default_rng(seed).permutation(240)
             model = SchrodingerPCA(
-                20, shape=(37, 49), coordinates=(data.latitude, data.longitude), metric="latlon", radius=6371.0,
-                nugget="fit", shrinkage=shrinkage, random_state=0,
+                20,
+                shape=(37, 49),
+                coordinates=(data.latitude, data.longitude),
+                metric="latlon",
+                radius=6371.0,
+                nugget="fit",
+                shrinkage=shrinkage,
+                random_state=0,
             ).fit(X[order[:n]])
             rest = (X[order[n:]] - model.mean_) * root
-            made.append([
-                np.sum((rest @ np.linalg.qr((model.components_[:k] * root).T)[0]) ** 2) / np.sum(rest**2)
-                for k in (3, 5, 10, 20)
-            ])
+            made.append(
+                [
+                    np.sum((rest @ np.linalg.qr((model.components_[:k] * root).T)[0]) ** 2) / np.sum(rest**2)
+                    for k in (3, 5, 10, 20)
+                ]
+            )
         found[name] = np.mean(made, axis=0)
         expected = TABLE[n][name]
         # Six splits of 240 years leave a Monte Carlo error of about 0.01.

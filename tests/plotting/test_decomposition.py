@@ -55,7 +55,14 @@ def test_every_structure_is_drawn():
         ({"mesh": (vertices, Delaunay(vertices).simplices)}, 0.4),
         ({"coordinates": vertices * 40, "metric": "sphere"}, 0.3),
         ({"mesh": icosphere(1), "metric": "sphere"}, 0.6),
-        ({"shape": (6, 5), "coordinates": (np.linspace(60, 20, 6), np.linspace(0, 40, 5)), "metric": "latlon"}, 0.3),
+        (
+            {
+                "shape": (6, 5),
+                "coordinates": (np.linspace(60, 20, 6), np.linspace(0, 40, 5)),
+                "metric": "latlon",
+            },
+            0.3,
+        ),
         ({"graph": networkx.grid_2d_graph(5, 6)}, 1.0),
     ):
         X = make_random_field(20, correlation_length=ell, random_state=0, **kwargs).data

@@ -133,8 +133,16 @@ def estimate_correlation_length(
         X.shape[1], coordinates=coordinates, shape=shape, graph=graph, mesh=mesh, metric=metric, radius=radius
     )
     fit = fit_correlation(
-        X, structure, kernel=kernel, nugget=nugget, form=form, method=method, max_distance=max_distance,
-        max_pairs=max_pairs, n_bootstrap=n_bootstrap, random_state=random_state,
+        X,
+        structure,
+        kernel=kernel,
+        nugget=nugget,
+        form=form,
+        method=method,
+        max_distance=max_distance,
+        max_pairs=max_pairs,
+        n_bootstrap=n_bootstrap,
+        random_state=random_state,
     )
     if not fit.identified:
         warn_unidentified(stacklevel=2)
@@ -183,7 +191,11 @@ def fit_correlation(
     if structure.n_locations < 2:
         return _unidentified(1.0, kernels[0])
     pairs = choose_pairs(
-        structure.points, rng, n_rows=len(X), max_pairs=max_pairs, max_distance=max_distance,
+        structure.points,
+        rng,
+        n_rows=len(X),
+        max_pairs=max_pairs,
+        max_distance=max_distance,
         spacing=structure.typical_spacing(),
     )
     counts = np.ones((1, len(X)))
@@ -199,8 +211,10 @@ def fit_correlation(
     chosen, length, signal, _ = best
     name = ("matern", chosen.nu) if chosen.name.startswith("matern(") else chosen.name
     se_log, inside = problem.spread(chosen, length, signal)
-    identified = inside and np.any(pairs.distance <= 2 * length) and (
-        not n_bootstrap or np.exp(2 * 1.96 * se_log) <= _WIDE
+    identified = (
+        inside
+        and np.any(pairs.distance <= 2 * length)
+        and (not n_bootstrap or np.exp(2 * 1.96 * se_log) <= _WIDE)
     )
     value: Any = length
     se: Any = length * se_log
@@ -241,7 +255,15 @@ def _from_neighbours(pairs: Pairs, r: np.ndarray, kernel: Kernel) -> Correlation
     lengths = np.sqrt(-(distance**2) / (2 * np.log(mean[usable])))
     se = float(lengths[1:].std(ddof=1)) if len(lengths) > 2 else np.nan
     problem = _Fit(pairs, r, 2, 0.0)
-    return CorrelationFit(float(lengths[0]), se, 0.0, "gaussian", {}, True, problem.table(Kernel.of("gaussian"), float(lengths[0]), 1.0))
+    return CorrelationFit(
+        float(lengths[0]),
+        se,
+        0.0,
+        "gaussian",
+        {},
+        True,
+        problem.table(Kernel.of("gaussian"), float(lengths[0]), 1.0),
+    )
 
 
 class _Fit:
@@ -327,7 +349,9 @@ class _Fit:
         starts = [start]
         strong = r > 0.3
         if strong.sum() > 2 * len(start):  # -2 log r = hᵀ Σ⁻¹ h, as a Gaussian would have it
-            terms = np.stack([h[strong, a] * h[strong, b] * (1 if a == b else 2) for a, b in zip(*lower, strict=True)], 1)
+            terms = np.stack(
+                [h[strong, a] * h[strong, b] * (1 if a == b else 2) for a, b in zip(*lower, strict=True)], 1
+            )
             found = np.linalg.lstsq(terms, -2 * np.log(np.minimum(r[strong] / signal, 0.999)), rcond=None)[0]
             inverse = np.zeros((d, d))
             inverse[lower] = found
@@ -346,7 +370,9 @@ class _Fit:
                 if fitted:
                     bounds[0][-1], bounds[1][-1] = 1e-3, 1.0
                     theta[-1] = np.clip(theta[-1], 2e-3, 1 - 1e-6)
-                result = least_squares(lambda t, w=root: w * (r - model(t)), theta, bounds=bounds, x_scale="jac")
+                result = least_squares(
+                    lambda t, w=root: w * (r - model(t)), theta, bounds=bounds, x_scale="jac"
+                )
                 theta = result.x
             if best is None or result.cost < best[0]:
                 best = (result.cost, theta, result.jac / -root[:, None], root**2)
@@ -403,7 +429,12 @@ class _Fit:
             return (np.bincount(number, values, n_bins)[some] / count[some]).astype(float)
 
         return pd.DataFrame(
-            {"distance": mean(distance), "correlation": mean(r), "fitted": mean(fitted), "n_pairs": count[some]}
+            {
+                "distance": mean(distance),
+                "correlation": mean(r),
+                "fitted": mean(fitted),
+                "n_pairs": count[some],
+            }
         )
 
 

@@ -1,4 +1,4 @@
-"""The exact correlation operator of a field, applied to blocks of vectors: by FFT, by pairs, by the heat kernel.
+"""The exact correlation operator of a field times blocks of vectors: by FFT, by pairs, by the heat kernel.
 
 This is what the sparse operators approximate: it refines their modes and is the reference for tests.
 """
@@ -100,8 +100,16 @@ class PairCorrelation:
             return out.reshape(block.shape)
         sorted_out = np.zeros_like(columns)
         _kernels.apply_stationary(
-            self.points, self.starts, self.cells, self.counts, reach2, self.nu, self.table, self.step,
-            columns[self.order], sorted_out,
+            self.points,
+            self.starts,
+            self.cells,
+            self.counts,
+            reach2,
+            self.nu,
+            self.table,
+            self.step,
+            columns[self.order],
+            sorted_out,
         )
         out[self.order] = sorted_out
         return out.reshape(block.shape)
@@ -131,7 +139,7 @@ def correlation_operator(mesh, lengths: Lengths, kernel: Kernel):
 
 
 def rayleigh_ritz(apply, vectors: np.ndarray, n_applications: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotate (after n - 1 subspace iterations) a block to the best eigenvectors of a covariance in its span."""
+    """Rotate a block, after n - 1 subspace iterations, to the best eigenvectors of a covariance in its span."""
     for _ in range(n_applications - 1):
         vectors = np.linalg.qr(apply(vectors))[0]
     small = vectors.T @ apply(vectors)

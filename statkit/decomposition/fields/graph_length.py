@@ -31,7 +31,9 @@ def fit_graph_length(X, mesh, nugget, n_bootstrap: int, rng: np.random.Generator
         return _unidentified(1.0, Kernel.of("gaussian"))
     i, j = np.triu_indices(len(inner), 1)
     pairs = Pairs(nodes[i], nodes[j], np.zeros((len(i), 1)), np.ones(len(i)))
-    counts = np.concatenate([np.ones((1, len(X))), rng.multinomial(len(X), np.full(len(X), 1 / len(X)), n_bootstrap)])
+    counts = np.concatenate(
+        [np.ones((1, len(X))), rng.multinomial(len(X), np.full(len(X), 1 / len(X)), n_bootstrap)]
+    )
     grid = np.sqrt(2 * np.geomspace(0.01, 30, 33) / strength)
 
     def heat(length):

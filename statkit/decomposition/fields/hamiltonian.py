@@ -89,8 +89,8 @@ def solve(
             keep = energies < 0
             if not keep.all():
                 warnings.warn(
-                    f"{int((~keep).sum())} of {k} modes of the {operator} operator have a negative variance and "
-                    'are dropped: the correlation length is too long for it; use operator="log"',
+                    f"{int((~keep).sum())} of {k} modes of the {operator} operator have a negative variance "
+                    'and are dropped: the correlation length is too long for it; use operator="log"',
                     UserWarning,
                     stacklevel=2,
                 )
@@ -108,12 +108,22 @@ def _lowest(matrix, b2, k, operator, dimension, solver):
         return linalg.eigh(matrix.toarray(), subset_by_index=(0, k - 1))
     start = np.ones(n)
     if solver == "lanczos" or (solver == "auto" and dimension >= 3 and n > LANCZOS_3D):
-        energies, vectors = eigsh(matrix, k, which="SA", v0=start, tol=1e-7, ncv=max(3 * k, 60), maxiter=50 * n)
+        energies, vectors = eigsh(
+            matrix, k, which="SA", v0=start, tol=1e-7, ncv=max(3 * k, 60), maxiter=50 * n
+        )
     else:
         energies, vectors = eigsh(
-            matrix, k, sigma=0.0, which="LM", v0=start, tol=1e-8, OPinv=_inverse(matrix, _below(matrix, b2, operator))
+            matrix,
+            k,
+            sigma=0.0,
+            which="LM",
+            v0=start,
+            tol=1e-8,
+            OPinv=_inverse(matrix, _below(matrix, b2, operator)),
         )
-        energies = np.einsum("nk,nk->k", vectors, matrix @ vectors)  # the shift drops out of Rayleigh quotients
+        energies = np.einsum(
+            "nk,nk->k", vectors, matrix @ vectors
+        )  # the shift drops out of Rayleigh quotients
     order = np.argsort(energies)
     return energies[order], vectors[:, order]
 
@@ -160,5 +170,7 @@ def _solve_resolvent(stiffness, mass, b2, k, two_nu, order):
                 v = solve_once.matvec(v)
             return amplitude * v
 
-        value, vectors = eigsh(LinearOperator((n, n), matvec=apply, dtype=float), k, which="LA", v0=np.ones(n), tol=1e-8)
+        value, vectors = eigsh(
+            LinearOperator((n, n), matvec=apply, dtype=float), k, which="LA", v0=np.ones(n), tol=1e-8
+        )
     return value[::-1], vectors[:, ::-1]

@@ -115,7 +115,9 @@ def karhunen_loeve(
         method = "fft" if uniform else "dense" if p <= _DENSE else "nystrom"
     if method == "fft":
         if not uniform:
-            raise ValueError('method="fft" needs a grid of equal cells, one correlation length and a named kernel')
+            raise ValueError(
+                'method="fft" needs a grid of equal cells, one correlation length and a named kernel'
+            )
         placement = place(structure, lengths, weights, mesh="locations")
         modes = solve_modes(placement, values, lengths, rho, n_components, solver="fft")
         components, eigenvalues, w = modes.components, modes.eigenvalues, placement.weights
@@ -132,7 +134,9 @@ def karhunen_loeve(
         amplitude = np.sqrt(values[chosen] * share)
         k = min(n_components, len(chosen))
         size = len(chosen)
-        eigenvalues, vectors = eigh(amplitude[:, None] * matrix * amplitude, subset_by_index=(size - k, size - 1))
+        eigenvalues, vectors = eigh(
+            amplitude[:, None] * matrix * amplitude, subset_by_index=(size - k, size - 1)
+        )
         eigenvalues, vectors = np.maximum(eigenvalues[::-1], 0), vectors[:, ::-1]
         components = (vectors / np.sqrt(share)[:, None]).T
         if len(chosen) < p:
@@ -152,7 +156,13 @@ def karhunen_loeve(
             amplitude = np.sqrt(np.maximum(interpolate_scattered(structure, values, coordinates=placed), 0))
             loading = (w * np.sqrt(values) * components).T
             found = _extension(
-                structure, lengths, rho, kernel if own else None, structure.positions(placed), np.arange(p), loading
+                structure,
+                lengths,
+                rho,
+                kernel if own else None,
+                structure.positions(placed),
+                np.arange(p),
+                loading,
             )
             return (found * amplitude[:, None]).T / np.maximum(eigenvalues, 1e-300)[:, None]
 
@@ -163,12 +173,16 @@ def _weights(structure: Structure, weights) -> np.ndarray:
     p = structure.n_locations
     if structure.kind != "points":
         lengths = Lengths(np.asarray(1.0), max(structure.dimension, 1), False)
-        return place(structure, lengths, weights, mesh="locations" if structure.kind == "grid" else "auto").weights
+        return place(
+            structure, lengths, weights, mesh="locations" if structure.kind == "grid" else "auto"
+        ).weights
     if weights is None:
         return np.ones(p)
     if isinstance(weights, str):
         if structure.metric == "sphere":
-            raise ValueError('weights="area" needs a grid or a mesh on the sphere: pass the areas of the stations')
+            raise ValueError(
+                'weights="area" needs a grid or a mesh on the sphere: pass the areas of the stations'
+            )
         lengths = Lengths(np.asarray(structure.typical_spacing() ** 2), structure.dimension, False)
         return place(structure, lengths, weights, mesh="locations").weights
     w = np.asarray(weights, dtype=float)
@@ -182,7 +196,9 @@ def _correlation(structure, lengths, rho, own, rows) -> np.ndarray:
     if own is not None:
         return np.asarray(own(structure.points[rows], structure.points[rows]), dtype=float)
     if structure.kind == "graph":
-        return (correlation_operator(structure.mesh, lengths, rho) @ np.eye(structure.n_locations))[np.ix_(rows, rows)]
+        return (correlation_operator(structure.mesh, lengths, rho) @ np.eye(structure.n_locations))[
+            np.ix_(rows, rows)
+        ]
     if lengths.varying:
         from statkit.decomposition.fields.covariance import PairCorrelation
 

@@ -40,7 +40,11 @@ class Labels:
             if latitude and longitude and self.coords[latitude][0] == self.coords[longitude][0] == (dim,):
                 rows = np.column_stack([self.coords[latitude][1], self.coords[longitude][1]])
                 return {"coordinates": rows, "shape": None, "metric": "sphere"}
-            return {"coordinates": (self._axis(dim, self.shape[0]),), "shape": self.shape, "metric": "euclidean"}
+            return {
+                "coordinates": (self._axis(dim, self.shape[0]),),
+                "shape": self.shape,
+                "metric": "euclidean",
+            }
         axes = tuple(self._axis(d, n) for d, n in zip(self.dims, self.shape, strict=True))
         latlon = len(self.dims) == 2 and self.dims == (latitude, longitude)
         return {"coordinates": axes, "shape": self.shape, "metric": "latlon" if latlon else "euclidean"}
@@ -56,7 +60,7 @@ class Labels:
 
 
 def unfold(X, like: Labels | None = None) -> tuple[np.ndarray, Labels]:
-    """A DataArray as a matrix (samples, locations) and the labels of its columns; `like` fixes their order."""
+    """A DataArray as a matrix (samples, locations), and its columns' labels; `like` fixes their order."""
     dims = tuple(X.dims)
     if len(dims) < 2:
         raise ValueError(f"a DataArray needs a dimension of samples and one or more of space, got {dims}")
@@ -76,16 +80,18 @@ def unfold(X, like: Labels | None = None) -> tuple[np.ndarray, Labels]:
     if like is not None:
         for name, (_, old) in like.coords.items():
             if name in coords and not np.array_equal(coords[name][1], old):
-                raise ValueError(f"the coordinate {name!r} of the DataArray differs from that of the fitted data")
+                raise ValueError(
+                    f"the coordinate {name!r} of the DataArray differs from that of the fitted data"
+                )
     return values.reshape(len(values), -1), labels
 
 
 def ordered_coordinates(coordinates, names, columns):
-    """Coordinates in the order of the columns of X: a frame is looked up by name, "columns" is their index."""
+    """Coordinates in the order of the columns of X: a frame is looked up by name, "columns" read off."""
     if isinstance(coordinates, str):
         if columns is None or getattr(columns, "nlevels", 1) < 2:
             raise ValueError(
-                'coordinates="columns" needs X to be a DataFrame whose columns are a MultiIndex of coordinates'
+                'coordinates="columns" needs a DataFrame whose columns are a MultiIndex of coordinates'
             )
         try:
             return np.asarray(columns.to_list(), dtype=float)

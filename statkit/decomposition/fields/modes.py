@@ -1,10 +1,9 @@
-"""Principal modes of a field from its variance and a correlation length, without data and without covariances."""
+"""Principal modes of a field from its variance and a correlation length: no data and no covariances."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -142,7 +141,13 @@ def schrodinger_modes(
     values = np.broadcast_to(given, (n_locations,)).copy()
     check_variance(values)
     structure = resolve_structure(
-        n_locations, coordinates=coordinates, shape=shape, graph=graph, mesh=mesh, metric=metric, radius=radius
+        n_locations,
+        coordinates=coordinates,
+        shape=shape,
+        graph=graph,
+        mesh=mesh,
+        metric=metric,
+        radius=radius,
     )
     kept = np.isfinite(values)
     if not kept.any():
@@ -154,8 +159,15 @@ def schrodinger_modes(
         weights = weights[kept] if weights.shape == kept.shape else weights
     placement = place(structure, lengths.at(kept), weights, mesh=mesh, resolution=resolution)
     modes = solve_modes(
-        placement, placement.to_nodes(values[kept], log=True), lengths.at(kept), Kernel.of(kernel), n_components,
-        operator=operator, boundary=boundary, n_refine=n_refine, solver=solver,
+        placement,
+        placement.to_nodes(values[kept], log=True),
+        lengths.at(kept),
+        Kernel.of(kernel),
+        n_components,
+        operator=operator,
+        boundary=boundary,
+        n_refine=n_refine,
+        solver=solver,
     )
     if kept.all():
         return modes
@@ -175,14 +187,18 @@ def _count(coordinates, shape, graph, mesh) -> int:
         return len(coordinates)
     if isinstance(mesh, tuple):
         return len(mesh[0])
-    raise ValueError("a single variance needs coordinates, shape, graph or mesh to say how many locations there are")
+    raise ValueError(
+        "a single variance needs coordinates, shape, graph or mesh to say how many locations there are"
+    )
 
 
 def check_variance(values: np.ndarray) -> None:
     """Refuse negative and infinite variances."""
     bad = np.flatnonzero((values < 0) | np.isinf(values))
     if bad.size:
-        raise ValueError(f"variance must be finite and not negative, but location {bad[0]} has {values[bad[0]]:g}")
+        raise ValueError(
+            f"variance must be finite and not negative, but location {bad[0]} has {values[bad[0]]:g}"
+        )
 
 
 def solve_modes(
@@ -208,8 +224,15 @@ def solve_modes(
     scale = float(node_variance.max())
     if scale <= 0:  # nothing varies: the modes of a constant variance, all of eigenvalue 0
         flat = solve_modes(
-            placement, np.ones_like(node_variance), lengths, kernel, n_components,
-            operator=operator, boundary=boundary, n_refine=0, solver="auto",
+            placement,
+            np.ones_like(node_variance),
+            lengths,
+            kernel,
+            n_components,
+            operator=operator,
+            boundary=boundary,
+            n_refine=0,
+            solver="auto",
         )
         zero = np.zeros(len(flat.eigenvalues))
         return FieldModes(flat.components, zero, flat.energies, flat.node_modes, placement, 0.0)
@@ -232,13 +255,21 @@ def solve_modes(
         resolvent, kinetic = None, node_lengths.scaled(moment)
         if operator == "resolvent":
             if d == 0:
-                raise ValueError('the resolvent operator is for fields in space; on a graph use operator="log"')
+                raise ValueError(
+                    'the resolvent operator is for fields in space; on a graph use operator="log"'
+                )
             # (1 + L / 2nu)^-α is written with Σ itself; the boundary lies as far away as before.
             resolvent, kinetic, beyond = _resolvent_order(kernel, d), node_lengths, beyond * np.sqrt(moment)
         stiffness = mesh.stiffness(kinetic, boundary, beyond)
         spectrum = solve(
-            stiffness, mesh.mass, strength, q,
-            operator=operator, dimension=d, resolvent=resolvent, solver=solver,
+            stiffness,
+            mesh.mass,
+            strength,
+            q,
+            operator=operator,
+            dimension=d,
+            resolvent=resolvent,
+            solver=solver,
         )
         energies, vectors = spectrum.energies, spectrum.vectors
         eigenvalues = mass_scale * spectrum.share
@@ -256,8 +287,8 @@ def solve_modes(
     splitting = _splitting_error(mesh, node_variance, node_lengths.scaled(moment))
     if operator == "log" and not n_refine and solver != "fft" and splitting > SPLITTING_LIMIT:
         warnings.warn(
-            f"the variance changes faster than the field is correlated (splitting error {splitting:.2f}): the modes "
-            "are rough; smooth the variance, or use n_refine=2",
+            f"the variance changes faster than the field is correlated (splitting error {splitting:.2f}): the "
+            "modes are rough; smooth the variance, or use n_refine=2",
             UserWarning,
             stacklevel=3,
         )
@@ -282,8 +313,8 @@ def _resolvent_order(kernel: Kernel, dimension: int) -> tuple[float, int]:
     if not np.isfinite(order) or abs(order - round(order)) > 1e-9:
         raise ValueError(
             f"the resolvent operator needs an integer nu + d/2, but the {kernel.name} kernel in {dimension} "
-            f'dimension(s) has {order:g}: use operator="log" with n_refine=2, or a kernel ("matern", nu) with '
-            f"nu = {max(round(order if np.isfinite(order) else 2), dimension // 2 + 1) - dimension / 2:g}"
+            f'dimension(s) has {order:g}: use operator="log" with n_refine=2, or a kernel ("matern", nu) '
+            f"with nu = {max(round(order if np.isfinite(order) else 2), dimension // 2 + 1) - dimension / 2:g}"
         )
     return 2 * kernel.nu, round(order)
 
@@ -327,7 +358,11 @@ def _lanczos_exact(apply, node_variance, q):
     else:
         size = len(active)
         value, inside = eigsh(
-            LinearOperator((size, size), matvec=matvec, dtype=float), q, which="LA", v0=np.ones(size), tol=1e-9
+            LinearOperator((size, size), matvec=matvec, dtype=float),
+            q,
+            which="LA",
+            v0=np.ones(size),
+            tol=1e-9,
         )
         value, inside = value[::-1], inside[:, ::-1]
     vectors = np.zeros((n, q))
@@ -355,9 +390,8 @@ def _warn_if_unresolved(placement: Placement, lengths: Lengths) -> None:
     ratio = float(np.median(mesh.spacing / lengths.shortest()))
     if ratio > 1.5:
         warnings.warn(
-            f"the nodes of the mesh are {ratio:.1f} correlation lengths apart: its modes are not resolved; use "
-            'mesh="grid", which puts nodes between the locations',
+            f"the nodes of the mesh are {ratio:.1f} correlation lengths apart: its modes are not resolved; "
+            'use mesh="grid", which puts nodes between the locations',
             UserWarning,
             stacklevel=4,
         )
-

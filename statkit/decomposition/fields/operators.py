@@ -42,7 +42,9 @@ class FieldOperator:
         values = np.broadcast_to(np.asarray(variance, dtype=float).ravel(), self.mass.shape)
         check_variance(values)
         if not np.all(values > 0):
-            raise ValueError(f"variance must be positive at every node, but node {int(np.argmin(values))} has 0")
+            raise ValueError(
+                f"variance must be positive at every node, but node {int(np.argmin(values))} has 0"
+            )
         return hamiltonian(self.stiffness, self.mass, values, operator)
 
 

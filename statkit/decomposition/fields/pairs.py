@@ -100,5 +100,7 @@ def pair_correlations(X: np.ndarray, pairs: Pairs, row_weights: np.ndarray) -> n
         var_b = row_weights @ (b * b) / count - mean_b**2
         scale = np.sqrt(np.maximum(var_a * var_b, 0))
         floor = 1e-12 * np.sqrt(np.max(a * a, axis=0, initial=0) * np.max(b * b, axis=0, initial=0))
-        out[:, part] = np.divide(cross, scale, out=np.zeros_like(cross), where=scale > np.maximum(floor, 1e-300))
+        out[:, part] = np.divide(
+            cross, scale, out=np.zeros_like(cross), where=scale > np.maximum(floor, 1e-300)
+        )
     return np.clip(out, -1, 1)

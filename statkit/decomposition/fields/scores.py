@@ -1,4 +1,4 @@
-"""Scores of samples on modes: projection, least squares, or the best linear prediction, with missing values."""
+"""Scores of samples on modes: projection, least squares, or best linear prediction, with missing values."""
 
 from __future__ import annotations
 

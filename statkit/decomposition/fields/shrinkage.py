@@ -64,7 +64,7 @@ def combined_modes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Leading k eigenvalues and vectors (p, k) of weight · T + (1 - weight) · S.
 
-    Through the small matrix of inner products of the columns of [√weight V √scale, √(1 - weight) Ỹᵀ / √(n-1)].
+    Through the small matrix of inner products of columns of [√weight V √scale, √(1 - weight) Ỹᵀ / √(n-1)].
     """
     left = np.sqrt(weight * scale)
     right = np.sqrt((1 - weight) / max(samples.n - 1, 1))
@@ -76,10 +76,12 @@ def combined_modes(
         value, modes = np.linalg.eigh(full)
         value, modes = value[::-1][:k], modes[:, ::-1][:, :k]
         return np.maximum(value, 0), modes
-    small = np.block([
-        [left[:, None] * overlap * left, left[:, None] * product.T * right],
-        [right * product * left, right**2 * gram],
-    ])
+    small = np.block(
+        [
+            [left[:, None] * overlap * left, left[:, None] * product.T * right],
+            [right * product * left, right**2 * gram],
+        ]
+    )
     value, inside = np.linalg.eigh(small)
     value, inside = np.maximum(value[::-1][:k], 0), inside[:, ::-1][:, :k]
     modes = vectors @ (left[:, None] * inside[: len(scale)])
@@ -89,7 +91,7 @@ def combined_modes(
     good = norm > 1e-7 * max(norm.max(initial=0), 1e-300)
     if good.all():
         return value, modes / norm
-    # Fewer directions than asked for: complete the basis with modes of the target, which have no variance here.
+    # Fewer directions than asked for: modes of the target, which have no variance here, complete the basis.
     value = np.where(good, value, 0.0)
     basis = np.linalg.qr(np.column_stack([modes[:, good] / norm[good], vectors]))[0][:, :k]
     basis[:, : good.sum()] = modes[:, good] / norm[good]
@@ -102,13 +104,11 @@ def _row_chunks(samples: Samples, rows: int = 4096):
         yield start, block
 
 
-def cross_validated_weight(
-    gram: np.ndarray, fold_modes, k: int, random_state=None
-) -> float:
+def cross_validated_weight(gram: np.ndarray, fold_modes, k: int, random_state=None) -> float:
     """Weight whose k modes explain most of held-out rows.
 
-    `fold_modes(train)` gives (ỸV, VᵀV, eigenvalues) of the target made from the rows `train` (a mask), for all
-    rows of Ỹ; everything else is inner products of rows.
+    `fold_modes(train)` gives (ỸV, VᵀV, eigenvalues) of the target made from the rows `train` (a mask), for
+    all rows of Ỹ; everything else is inner products of rows.
     """
     n = len(gram)
     folds = min(FOLDS, n // 2)
@@ -127,10 +127,12 @@ def cross_validated_weight(
         for at, weight in enumerate(WEIGHTS):
             left = np.sqrt(weight * scale)
             right = np.sqrt((1 - weight) / (train.sum() - 1))
-            small = np.block([
-                [left[:, None] * overlap * left, left[:, None] * product[train].T * right],
-                [right * product[train] * left, right**2 * inner],
-            ])
+            small = np.block(
+                [
+                    [left[:, None] * overlap * left, left[:, None] * product[train].T * right],
+                    [right * product[train] * left, right**2 * inner],
+                ]
+            )
             value, inside = np.linalg.eigh(small)
             value, inside = value[::-1][:k], inside[:, ::-1][:, :k]
             good = value > 1e-10 * max(value[0], 1e-300)

@@ -1,4 +1,4 @@
-"""The variance field: moments over the rows that are there, and smoothing chosen by cross-validation over rows."""
+"""The variance field: moments over the rows that are there, and smoothing that is cross-validated over rows."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def smooth_variance(
 
 
 def _cross_validated(placement: Placement, X: np.ndarray, random_state) -> float:
-    """Bandwidth of the best held-out Gaussian likelihood; folds are rows, as errors of neighbours correlate."""
+    """Bandwidth of the best held-out likelihood; folds are rows, as errors of neighbours correlate."""
     n = len(X)
     folds = min(FOLDS, n // 2)
     if folds < 2:
@@ -161,7 +161,9 @@ def estimate_variance_field(
     part = structure.kept(kept)
     lengths = Lengths(np.asarray(max(part.typical_spacing(), 1e-300) ** 2), max(part.dimension, 1), False)
     placement = place(part, lengths, mesh="auto", resolution=1.0)
-    nodes, used = smooth_variance(placement, variance[kept], smoothing, X=X[:, kept], random_state=random_state)
+    nodes, used = smooth_variance(
+        placement, variance[kept], smoothing, X=X[:, kept], random_state=random_state
+    )
     out = np.full(X.shape[1], np.nan)
     out[kept] = placement.to_locations(nodes) if used else variance[kept]
     return out

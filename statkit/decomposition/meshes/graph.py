@@ -32,7 +32,9 @@ class GraphMesh:
     def stiffness(self, lengths: Lengths, boundary=None, extrapolation=None, coast=None) -> sparse.csr_array:
         """ℓ² times the Laplacian: a graph has no boundary."""
         if lengths.varying or not lengths.isotropic:
-            raise ValueError("on a graph the correlation length is one number: put variations into its weights")
+            raise ValueError(
+                "on a graph the correlation length is one number: put variations into its weights"
+            )
         return sparse.csr_array(self.laplacian * float(lengths.sigma))
 
 
@@ -59,8 +61,8 @@ def read_graph(graph, kind: str = "auto") -> GraphMesh:
         at = int(np.argmax(worst.data))
         raise ValueError(
             f"graph must be symmetric, but entries ({worst.row[at]}, {worst.col[at]}) and "
-            f"({worst.col[at]}, {worst.row[at]}) differ by {worst.data[at]:g}; use (graph + graph.T) / 2 if edges "
-            "have no direction"
+            f"({worst.col[at]}, {worst.row[at]}) differ by {worst.data[at]:g}; use (graph + graph.T) / 2 if "
+            "edges have no direction"
         )
     matrix = sparse.csr_array(0.5 * (matrix + matrix.T))
     diagonal = matrix.diagonal()
@@ -78,5 +80,7 @@ def read_graph(graph, kind: str = "auto") -> GraphMesh:
     if short.max(initial=0.0) > 1e-8 * max(np.abs(diagonal).max(initial=0.0), 1e-300):
         normalized = np.allclose(diagonal[diagonal > 0], 1.0)
         if not normalized:
-            raise ValueError("graph looks like a Laplacian, but its diagonal is smaller than its row sums allow")
+            raise ValueError(
+                "graph looks like a Laplacian, but its diagonal is smaller than its row sums allow"
+            )
     return GraphMesh(matrix)

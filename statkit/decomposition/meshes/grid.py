@@ -177,7 +177,11 @@ class GridMesh:
         n = self.shape[axis]
         below, above = self._halves(axis)
         yield self._cut(axis, 0, 1), self._area_between(axis, 0, 1), *self._physical(axis, [below[:1]])
-        yield self._cut(axis, n - 1, n), self._area_between(axis, n, n + 1), *self._physical(axis, [above[-1:]])
+        yield (
+            self._cut(axis, n - 1, n),
+            self._area_between(axis, n, n + 1),
+            *self._physical(axis, [above[-1:]]),
+        )
 
     def _physical(self, axis: int, distances):
         return [self._length(axis, distance) for distance in distances]
@@ -243,7 +247,7 @@ class GridMesh:
         return sparse.csr_array(triple, shape=(len(rows), len(self.mass)))
 
     def _bracket(self, axis: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower neighbour and fraction; beyond the outer centres the last pair extrapolates by half a cell."""
+        """Lower neighbour and fraction; beyond the outer centres the last pair extrapolates half a cell."""
         centres = self.axes[axis]
         n = len(centres)
         if n == 1:

@@ -24,7 +24,10 @@ class LatLonMesh(GridMesh):
     def on_sphere(cls, latitude, longitude, *, radius=1.0, edges=None, mask=None) -> LatLonMesh:
         """Make the mesh; the longitude closes when it spans the circle."""
         if edges is None:
-            edges = (np.clip(cell_edges(np.asarray(latitude, float)), -90, 90), cell_edges(np.asarray(longitude, float)))
+            edges = (
+                np.clip(cell_edges(np.asarray(latitude, float)), -90, 90),
+                cell_edges(np.asarray(longitude, float)),
+            )
         closed = len(longitude) > 2 and abs(np.ptp(edges[1]) - 360) < 1e-6 * 360
         mesh = cls.__new__(cls)
         mesh.radius = float(radius)

@@ -104,7 +104,9 @@ def place(
 ) -> Placement:
     """Choose the mesh for a field of these correlation lengths and prepare the transfer to the locations."""
     if not resolution >= 1:
-        raise ValueError(f"resolution must be at least 1 node a correlation length (3 is good), got {resolution}")
+        raise ValueError(
+            f"resolution must be at least 1 node a correlation length (3 is good), got {resolution}"
+        )
     if isinstance(mesh, str) and mesh not in ("auto", "locations", "grid"):
         raise ValueError(f"mesh must be auto, locations, grid or (vertices, cells), got {mesh!r}")
     p = structure.n_locations
@@ -156,8 +158,8 @@ def _cap(counts: np.ndarray, max_nodes: int, dimension: int) -> np.ndarray:
         return counts
     factor = (limit / total) ** (1 / dimension)
     warnings.warn(
-        f"a mesh that resolves the correlation length would have {total:.3g} nodes; it is made {1 / factor:.1f} "
-        f"times coarser to have {limit}: the faster modes lose accuracy",
+        f"a mesh that resolves the correlation length would have {total:.3g} nodes; it is made "
+        f"{1 / factor:.1f} times coarser to have {limit}: the faster modes lose accuracy",
         UserWarning,
         stacklevel=2,
     )
@@ -166,14 +168,17 @@ def _cap(counts: np.ndarray, max_nodes: int, dimension: int) -> np.ndarray:
 
 def _axis_lengths(structure, lengths: Lengths) -> np.ndarray:
     """Shortest correlation length along each axis, in the units of the user's coordinates."""
-    if structure.mesh is not None and structure.mesh.curved or structure.metric == "sphere":
+    if (structure.mesh is not None and structure.mesh.curved) or structure.metric == "sphere":
         return np.full(2, np.rad2deg(float(np.min(lengths.shortest())) / structure.radius))
     if lengths.isotropic:
         return np.full(structure.dimension, float(np.min(lengths.shortest())))
     # An oblique ellipse needs the spacing of its short axis in every direction that is not its own.
-    return np.array([
-        float(np.min(1 / np.sqrt(np.linalg.inv(lengths.matrix())[..., a, a]))) for a in range(structure.dimension)
-    ])
+    return np.array(
+        [
+            float(np.min(1 / np.sqrt(np.linalg.inv(lengths.matrix())[..., a, a])))
+            for a in range(structure.dimension)
+        ]
+    )
 
 
 def _grid_nodes(structure, lengths, mesh, resolution, max_nodes):
@@ -183,7 +188,9 @@ def _grid_nodes(structure, lengths, mesh, resolution, max_nodes):
     if mesh == "locations":
         return own, None
     if mesh == "auto" and (
-        len(own.mass) <= LOCATION_CELLS or structure.dimension == 1 or all(h >= t for h, t in zip(fine, target, strict=True))
+        len(own.mass) <= LOCATION_CELLS
+        or structure.dimension == 1
+        or all(h >= t for h, t in zip(fine, target, strict=True))
     ):
         return own, None
     extent = np.array([e[-1] - e[0] for e in own.edges])
@@ -201,10 +208,15 @@ def _grid_nodes(structure, lengths, mesh, resolution, max_nodes):
     else:
         coarse = GridMesh(axes, edges=tuple(edges), periodic=own.periodic)
     if own.full:
-        matrices = [_cubic(coarse.axes[a], own.axes[a], coarse.periodic[a], own.edges[a]) for a in range(own.dimension)]
+        matrices = [
+            _cubic(coarse.axes[a], own.axes[a], coarse.periodic[a], own.edges[a])
+            for a in range(own.dimension)
+        ]
         return coarse, TensorInterpolator(matrices)
-    index = [np.clip(np.searchsorted(e, x, side="right") - 1, 0, len(e) - 2)
-             for e, x in zip(edges, structure.coordinates.T, strict=True)]
+    index = [
+        np.clip(np.searchsorted(e, x, side="right") - 1, 0, len(e) - 2)
+        for e, x in zip(edges, structure.coordinates.T, strict=True)
+    ]
     cell = np.ravel_multi_index(index, coarse.shape)
     covered = np.bincount(cell, own.mass, int(np.prod(coarse.shape))).reshape(coarse.shape)
     coarse = coarse.restricted(covered >= 0.5 * coarse._volumes())
@@ -237,7 +249,7 @@ def _cubic(nodes: np.ndarray, points: np.ndarray, periodic: bool, edges: np.ndar
 
 
 def _scattered_nodes(structure, lengths, resolution, max_nodes, mesh):
-    """The locations themselves where they resolve the field and are fewer than the nodes of a background grid."""
+    """The locations themselves where they resolve the field and are fewer than a background grid's nodes."""
     p, spacing = structure.n_locations, structure.typical_spacing()
     fine = spacing <= 0.5 * float(np.min(lengths.shortest()))
     if mesh == "auto" and fine and p <= LOCATION_CELLS:
@@ -265,7 +277,10 @@ def _background_grid(structure, lengths, resolution, max_nodes):
     width = max(float(w[0]) for w in grid.widths)
     near = max(1.5 * spacing, 0.75 * width)
     mask = cKDTree(points).query(grid.nodes, distance_upper_bound=near)[0] < np.inf
-    held = [np.clip(np.searchsorted(e, x, side="right") - 1, 0, len(e) - 2) for e, x in zip(edges, points.T, strict=True)]
+    held = [
+        np.clip(np.searchsorted(e, x, side="right") - 1, 0, len(e) - 2)
+        for e, x in zip(edges, points.T, strict=True)
+    ]
     mask[np.ravel_multi_index(held, grid.shape)] = True
     if not mask.all():
         grid = grid.restricted(mask)
@@ -383,7 +398,9 @@ def spread(placement: Placement, values: np.ndarray, log: bool) -> np.ndarray:
         if projector.shape[0] >= projector.shape[1]:
             return projector.restrict(values)
         return _between(structure, mesh, values, log)
-    if structure.n_locations < len(mesh.mass) and structure.typical_spacing() > float(np.median(mesh.spacing)):
+    if structure.n_locations < len(mesh.mass) and structure.typical_spacing() > float(
+        np.median(mesh.spacing)
+    ):
         return _between(structure, mesh, values, log)
     weights = abs(projector).T
     total = weights @ np.ones(projector.shape[0])
@@ -426,4 +443,3 @@ def interpolate_scattered(structure, values, mesh=None, coordinates=None) -> np.
     if outside.any():
         out[outside] = values[tree.query(position[outside])[1]]
     return out
-

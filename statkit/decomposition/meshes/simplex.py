@@ -57,7 +57,8 @@ class SimplexMesh:
         self.dimension = self.cells.shape[1] - 1
         if not 1 <= self.dimension <= self.nodes.shape[1]:
             raise ValueError(
-                f"cells with {self.cells.shape[1]} corners do not fit vertices in {self.nodes.shape[1]} dimension(s)"
+                f"cells with {self.cells.shape[1]} corners do not fit vertices in "
+                f"{self.nodes.shape[1]} dimension(s)"
             )
         self.curved = self.dimension < self.nodes.shape[1]
         try:
@@ -66,7 +67,9 @@ class SimplexMesh:
             self._volume = np.zeros(1)
         flat = np.flatnonzero(~(self._volume > 0))
         if flat.size:
-            raise ValueError(f"cell {flat[0]} of the mesh has no volume: its corners are on one line or plane")
+            raise ValueError(
+                f"cell {flat[0]} of the mesh has no volume: its corners are on one line or plane"
+            )
         share = np.repeat(self._volume / self.cells.shape[1], self.cells.shape[1])
         self.mass = np.bincount(self.cells.ravel(), share, len(self.nodes))
 
@@ -86,12 +89,16 @@ class SimplexMesh:
                 np.maximum.at(longest, self.cells[:, b], length)
         return longest
 
-    def stiffness(self, lengths: Lengths, boundary: str, extrapolation: float, coast=None) -> sparse.csr_array:
+    def stiffness(
+        self, lengths: Lengths, boundary: str, extrapolation: float, coast=None
+    ) -> sparse.csr_array:
         """Matrix of -∇·Σ∇ and its boundary term: symmetric, positive semi-definite."""
         if boundary not in ("robin", "neumann", "dirichlet"):
             raise ValueError(f"boundary must be robin, neumann or dirichlet on a mesh, got {boundary!r}")
         if self.curved and not lengths.isotropic:
-            raise ValueError("on a curved surface the correlation length is a number, or one number a location")
+            raise ValueError(
+                "on a curved surface the correlation length is a number, or one number a location"
+            )
         matrix = simplex_stiffness(self.nodes, self.cells, lengths)
         if boundary == "neumann":
             return matrix
@@ -140,7 +147,7 @@ class SimplexMesh:
         return np.asarray(coordinates, dtype=float)
 
     def interpolator(self, coordinates) -> sparse.csr_array:
-        """Barycentric interpolation (len(coordinates), n) in the cell that holds, or is nearest to, a point."""
+        """Barycentric interpolation (len(coordinates), n) in the cell that holds, or is near, a point."""
         points = self.positions(coordinates)
         centres = self.nodes[self.cells].mean(axis=1)
         candidates = min(16 if self.dimension < 3 else 48, len(centres))
@@ -186,8 +193,8 @@ def triangulate(points, max_edge: float | None = None) -> SimplexMesh:
     distinct = len(np.unique(points, axis=0))
     if distinct < n or len(np.unique(cells)) < n:
         raise ValueError(
-            f"{n - min(distinct, len(np.unique(cells)))} of {n} locations coincide with others: a mesh through "
-            "the locations needs distinct ones; average them, or use mesh='grid'"
+            f"{n - min(distinct, len(np.unique(cells)))} of {n} locations coincide with others: a mesh "
+            "through the locations needs distinct ones; average them, or use mesh='grid'"
         )
     corners = points[cells]
     pairs = [(a, b) for a in range(d + 1) for b in range(a + 1, d + 1)]
@@ -213,7 +220,9 @@ def _peel(points: np.ndarray, cells: np.ndarray, longest: np.ndarray, thin: floa
         outer = (count[inverse] == 1).reshape(k, -1).any(axis=0)
         uses = np.bincount(cells.ravel(), minlength=len(points))
         goes = outer & sliver & (uses[cells].min(axis=1) > 1)
-        goes &= np.cumsum(goes) <= max(1, goes.sum() // 2) if goes.sum() > 1 else goes  # corners may be shared
+        goes &= (
+            np.cumsum(goes) <= max(1, goes.sum() // 2) if goes.sum() > 1 else goes
+        )  # corners may be shared
         lost = np.bincount(cells[goes].ravel(), minlength=len(points))
         goes &= (uses - lost)[cells].min(axis=1) > 0
         if not goes.any():

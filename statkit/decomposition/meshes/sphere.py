@@ -39,15 +39,20 @@ def icosphere(subdivisions: int = 4, radius: float = 1.0) -> tuple[np.ndarray, n
     gaps = np.linalg.norm(vertices[:, None] - vertices, axis=2)
     joined = (gaps > 0) & (gaps < 1.1)  # an edge has length 1.051
     cells = np.array(
-        [(a, b, c) for a in range(12) for b in range(a + 1, 12) for c in range(b + 1, 12)
-         if joined[a, b] and joined[b, c] and joined[a, c]]
+        [
+            (a, b, c)
+            for a in range(12)
+            for b in range(a + 1, 12)
+            for c in range(b + 1, 12)
+            if joined[a, b] and joined[b, c] and joined[a, c]
+        ]
     )
     for _ in range(subdivisions):
         sides = np.sort(np.concatenate([cells[:, [0, 1]], cells[:, [1, 2]], cells[:, [2, 0]]]), axis=1)
         unique, inverse = np.unique(sides, axis=0, return_inverse=True)
         middle = vertices[unique].sum(axis=1)
         middle /= np.linalg.norm(middle, axis=1, keepdims=True)
-        ab, bc, ca = (inverse.reshape(3, -1) + len(vertices))
+        ab, bc, ca = inverse.reshape(3, -1) + len(vertices)
         a, b, c = cells.T
         cells = np.concatenate(
             [np.column_stack(t) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))]

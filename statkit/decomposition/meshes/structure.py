@@ -1,4 +1,4 @@
-"""What the columns of a data matrix are: cells of a line or grid, scattered points, stations or graph nodes."""
+"""What the columns of a data matrix are: cells of a line or grid, scattered points, stations, graph nodes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Structure:
     """The locations of the columns.
 
     ``kind`` is "grid", "points", "mesh" or "graph"; ``points`` (p, D) are the positions between which
-    distances are measured; ``coordinates`` are the user's, but for the ``signs`` of mirrored axes; ``mesh`` is
-    the grid, mesh or graph whose nodes are the locations, where there is one.
+    distances are measured; ``coordinates`` are the user's, but for the ``signs`` of mirrored axes; ``mesh``
+    is the grid, mesh or graph whose nodes are the locations, where there is one.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Structure:
         return replace(self, **changes)
 
     def placed(self, coordinates) -> np.ndarray:
-        """Check the coordinates of new locations and mirror them as the mesh is; errors name what does not fit."""
+        """Check the coordinates of new locations, and mirror them as the mesh is."""
         if self.kind == "graph":
             raise ValueError("a graph has no coordinates: modes are known at its nodes only")
         new = np.asarray(coordinates, dtype=float)
@@ -112,7 +112,9 @@ def resolve_structure(
     if not radius > 0:
         raise ValueError(f"radius must be positive, got {radius!r}")
     own_mesh = mesh if isinstance(mesh, tuple) else None
-    given = [name for name, value in (("shape", shape), ("graph", graph), ("mesh", own_mesh)) if value is not None]
+    given = [
+        name for name, value in (("shape", shape), ("graph", graph), ("mesh", own_mesh)) if value is not None
+    ]
     if len(given) > 1:
         raise ValueError(f"give one description of the columns, got {' and '.join(given)}")
     if graph is not None:
@@ -131,8 +133,8 @@ def resolve_structure(
         return _grid(n_locations, (n_locations,), None, metric, radius)
     if metric == "latlon":
         raise ValueError(
-            'metric="latlon" is for grids: give shape=(n_latitudes, n_longitudes) with coordinates=(latitude, '
-            'longitude) vectors, or metric="sphere" for scattered (latitude, longitude) rows'
+            'metric="latlon" is for grids: give shape=(n_latitudes, n_longitudes) with '
+            'coordinates=(latitude, longitude) vectors, or metric="sphere" for scattered (latitude, longitude) rows'
         )
     return _points(n_locations, coordinates, metric, radius)
 
@@ -150,7 +152,9 @@ def _grid(n_locations, shape, coordinates, metric, radius) -> Structure:
     _check_count(f"shape {shape}", int(np.prod(shape)), f"cells ({text})", n_locations)
     if coordinates is None:
         if metric != "euclidean":
-            raise ValueError(f"metric={metric!r} with shape needs coordinates=(latitude, longitude), two vectors")
+            raise ValueError(
+                f"metric={metric!r} with shape needs coordinates=(latitude, longitude), two vectors"
+            )
         axes = tuple(np.arange(n, dtype=float) for n in shape)
     else:
         if len(coordinates) != len(shape) or any(np.ndim(a) != 1 for a in coordinates):
@@ -176,7 +180,9 @@ def _grid(n_locations, shape, coordinates, metric, radius) -> Structure:
     if len(shape) != 2:
         raise ValueError(f"metric={metric!r} needs a shape (n_latitudes, n_longitudes), got {shape}")
     if np.abs(axes[0]).max() > 90:
-        raise ValueError(f"latitudes must lie between -90 and 90 degrees, got {axes[0].min():g} … {axes[0].max():g}")
+        raise ValueError(
+            f"latitudes must lie between -90 and 90 degrees, got {axes[0].min():g} … {axes[0].max():g}"
+        )
     mesh = LatLonMesh.on_sphere(*axes, radius=radius)
     return Structure("grid", "latlon", 2, mesh.coordinates, mesh.nodes, mesh, radius, signs)
 
@@ -206,10 +212,14 @@ def _points(n_locations, coordinates, metric, radius) -> Structure:
         raise ValueError(f"coordinates row {row} is not finite")
     if metric == "sphere":
         if points.shape[1] != 2:
-            raise ValueError(f"on the sphere coordinates are (latitude, longitude) rows, got {points.shape[1]} columns")
+            raise ValueError(
+                f"on the sphere coordinates are (latitude, longitude) rows, got {points.shape[1]} columns"
+            )
         if np.abs(points[:, 0]).max() > 90:
             row = int(np.argmax(np.abs(points[:, 0])))
-            raise ValueError(f"coordinates row {row}: latitude {points[row, 0]:g} is not between -90 and 90 degrees")
+            raise ValueError(
+                f"coordinates row {row}: latitude {points[row, 0]:g} is not between -90 and 90 degrees"
+            )
         return Structure("points", metric, 2, points, to_cartesian(points, radius), None, radius)
     if points.shape[1] > 3:
         raise ValueError(f"coordinates have {points.shape[1]} dimensions: fields live in 1, 2 or 3")
