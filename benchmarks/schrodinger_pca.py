@@ -5,8 +5,8 @@
     python benchmarks/schrodinger_pca.py --size full --part samples
 
 Times are CPU seconds of one process with one BLAS thread, imports and compilation left out; every case
-runs in a process of its own, so that its peak memory is its own; cases alternate over the rounds and the least time
-counts. xeofs is compared when it is installed.
+runs in a process of its own, so that its peak memory is its own; cases alternate over the rounds and the
+least time counts. xeofs is compared when it is installed.
 """
 
 # ruff: noqa: E402 — thread counts are set before numpy is imported

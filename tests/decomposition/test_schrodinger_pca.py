@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:correlation length is not identi
     [
         SchrodingerPCA(),
         SchrodingerPCA(2, shrinkage=1.0, scores="blup"),
-        SchrodingerPCA(2, nugget="fit", shrinkage="cv"),
+        SchrodingerPCA(2, nugget="fit", shrinkage=1.0, scores="blup"),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

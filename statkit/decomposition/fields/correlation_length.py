@@ -12,6 +12,7 @@ from scipy.optimize import least_squares, minimize_scalar
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths
 from statkit.decomposition.fields.pairs import Pairs, choose_pairs, pair_correlations
+from statkit.decomposition.fields.variance import moments
 from statkit.decomposition.meshes.structure import Structure, resolve_structure
 
 AUTO_KERNELS = ("gaussian", "matern52", "matern32", "exponential")
@@ -188,10 +189,14 @@ def fit_correlation(
             raise ValueError("on a graph the correlation length is one number")
         return fit_graph_length(X, structure.mesh, nugget, n_bootstrap, rng)
     kernels = [Kernel.of(k) for k in AUTO_KERNELS] if kernel == "auto" else [Kernel.of(kernel)]
-    if structure.n_locations < 2:
-        return _unidentified(1.0, kernels[0])
+    varies = np.flatnonzero(moments(X)[1] > 0)  # a constant column correlates with nothing
+    points = structure.points
+    if len(varies) < 2:
+        return _unidentified(structure.typical_spacing(), kernels[0])
+    if len(varies) < len(points):
+        X, points = X[:, varies], points[varies]
     pairs = choose_pairs(
-        structure.points,
+        points,
         rng,
         n_rows=len(X),
         max_pairs=max_pairs,
@@ -205,7 +210,7 @@ def fit_correlation(
     r = pair_correlations(X, pairs, counts)
     if method == "neighbor":
         return _from_neighbours(pairs, r, kernels[0])
-    problem = _Fit(pairs, r, len(X), nugget)
+    problem = _Fit(pairs, points, r, len(X), nugget)
     best = min((problem.isotropic(k) for k in kernels), key=lambda f: f[3])
     sse = {k.name: problem.isotropic(k)[3] for k in kernels} if len(kernels) > 1 else {best[0].name: best[3]}
     chosen, length, signal, _ = best
@@ -254,7 +259,7 @@ def _from_neighbours(pairs: Pairs, r: np.ndarray, kernel: Kernel) -> Correlation
         return _unidentified(float(distance), kernel)
     lengths = np.sqrt(-(distance**2) / (2 * np.log(mean[usable])))
     se = float(lengths[1:].std(ddof=1)) if len(lengths) > 2 else np.nan
-    problem = _Fit(pairs, r, 2, 0.0)
+    problem = _Fit(pairs, None, r, 2, 0.0)
     return CorrelationFit(
         float(lengths[0]),
         se,
@@ -269,8 +274,8 @@ def _from_neighbours(pairs: Pairs, r: np.ndarray, kernel: Kernel) -> Correlation
 class _Fit:
     """Weighted least squares of pair correlations on (1 - nugget) ρ(d / ℓ)."""
 
-    def __init__(self, pairs: Pairs, r: np.ndarray, n_rows: int, nugget):
-        self.pairs, self.r, self.n, self.nugget = pairs, r, n_rows, nugget
+    def __init__(self, pairs: Pairs, points, r: np.ndarray, n_rows: int, nugget):
+        self.pairs, self.points, self.r, self.n, self.nugget = pairs, points, r, n_rows, nugget
         positive = pairs.distance[pairs.distance > 0]
         self.low, self.high = (positive.min() / 4, positive.max() * 4) if len(positive) else (0.5, 2.0)
 
@@ -395,7 +400,7 @@ class _Fit:
         from scipy.spatial.distance import cdist
 
         points, pairs = structure.points, self.pairs
-        middle = 0.5 * (points[pairs.i] + points[pairs.j])
+        middle = 0.5 * (self.points[pairs.i] + self.points[pairs.j])
         knots = _spread_out(points, 40)
         near = np.exp(-0.5 * (cdist(knots, middle) / (3 * length)) ** 2)
         base = kernel.correlation(pairs.distance / length)

@@ -139,7 +139,7 @@ def correlation_operator(mesh, lengths: Lengths, kernel: Kernel):
 
 
 def rayleigh_ritz(apply, vectors: np.ndarray, n_applications: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotate a block, after n - 1 subspace iterations, to the best eigenvectors of a covariance in its span."""
+    """After n - 1 subspace iterations rotate a block to the covariance's best eigenvectors in its span."""
     for _ in range(n_applications - 1):
         vectors = np.linalg.qr(apply(vectors))[0]
     small = vectors.T @ apply(vectors)

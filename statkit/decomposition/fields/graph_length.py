@@ -50,7 +50,7 @@ def fit_graph_length(X, mesh, nugget, n_bootstrap: int, rng: np.random.Generator
     i, j = i[near], j[near]
     pairs = Pairs(pairs.i[near], pairs.j[near], pairs.difference[near], pairs.distance[near])
     r = pair_correlations(X, pairs, counts)
-    fit = _Fit(pairs, r, len(X), nugget)
+    fit = _Fit(pairs, None, r, len(X), nugget)
 
     def loss(length, target, weights):
         rho = heat(length)

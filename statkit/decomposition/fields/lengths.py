@@ -98,6 +98,6 @@ def read_lengths(value, dimension: int, n_points: int) -> Lengths:
         return Lengths(array, d, array.ndim == 3)
     raise ValueError(
         f"correlation_length has shape {array.shape}; with {n_points} locations in {d} dimension(s) it can "
-        f"be a number, one length an axis ({d},), a matrix of squared lengths ({d}, {d}), one length a location "
-        f"({n_points},) or one matrix a location ({n_points}, {d}, {d})"
+        f"be a number, one length an axis ({d},), a matrix of squared lengths ({d}, {d}), one length a "
+        f"location ({n_points},) or one matrix a location ({n_points}, {d}, {d})"
     )

@@ -287,8 +287,8 @@ def solve_modes(
     splitting = _splitting_error(mesh, node_variance, node_lengths.scaled(moment))
     if operator == "log" and not n_refine and solver != "fft" and splitting > SPLITTING_LIMIT:
         warnings.warn(
-            f"the variance changes faster than the field is correlated (splitting error {splitting:.2f}): the "
-            "modes are rough; smooth the variance, or use n_refine=2",
+            f"the variance changes faster than the field is correlated (splitting error {splitting:.2f}): "
+            "the modes are rough; smooth the variance, or use n_refine=2",
             UserWarning,
             stacklevel=3,
         )
@@ -311,10 +311,11 @@ def _ingredients(placement, node_variance, node_lengths, kernel):
 def _resolvent_order(kernel: Kernel, dimension: int) -> tuple[float, int]:
     order = kernel.order(dimension)
     if not np.isfinite(order) or abs(order - round(order)) > 1e-9:
+        nearest = max(round(order if np.isfinite(order) else 2), dimension // 2 + 1) - dimension / 2
         raise ValueError(
             f"the resolvent operator needs an integer nu + d/2, but the {kernel.name} kernel in {dimension} "
             f'dimension(s) has {order:g}: use operator="log" with n_refine=2, or a kernel ("matern", nu) '
-            f"with nu = {max(round(order if np.isfinite(order) else 2), dimension // 2 + 1) - dimension / 2:g}"
+            f"with nu = {nearest:g}"
         )
     return 2 * kernel.nu, round(order)
 

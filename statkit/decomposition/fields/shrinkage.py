@@ -95,7 +95,7 @@ def combined_modes(
     value = np.where(good, value, 0.0)
     basis = np.linalg.qr(np.column_stack([modes[:, good] / norm[good], vectors]))[0][:, :k]
     basis[:, : good.sum()] = modes[:, good] / norm[good]
-    return value, basis
+    return value[: basis.shape[1]], basis
 
 
 def _row_chunks(samples: Samples, rows: int = 4096):

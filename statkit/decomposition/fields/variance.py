@@ -1,4 +1,4 @@
-"""The variance field: moments over the rows that are there, and smoothing that is cross-validated over rows."""
+"""The variance field: moments over the rows that are there, and smoothing, cross-validated over rows."""
 
 from __future__ import annotations
 

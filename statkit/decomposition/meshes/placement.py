@@ -432,13 +432,19 @@ def interpolate_scattered(structure, values, mesh=None, coordinates=None) -> np.
         return np.interp(target[:, 0], points[order, 0], values[order])
     position = structure.positions(target)
     tree = cKDTree(points)
-    if points.shape[1] > structure.dimension or len(points) <= structure.dimension + 1:
+    linear = None
+    if points.shape[1] == structure.dimension and len(points) > structure.dimension + 1:
+        try:
+            linear = LinearNDInterpolator(points, values)
+        except QhullError:
+            pass  # all on one line
+    if linear is None:
         k = min(6, len(points))
         distance, near = tree.query(position, k=k)
         distance, near = distance.reshape(len(position), k), near.reshape(len(position), k)
         weight = 1 / np.maximum(distance, 1e-9 * max(distance.max(), 1e-300)) ** 2
         return (weight * values[near]).sum(axis=1) / weight.sum(axis=1)
-    out = LinearNDInterpolator(points, values)(position)
+    out = linear(position)
     outside = np.isnan(out)
     if outside.any():
         out[outside] = values[tree.query(position[outside])[1]]

@@ -134,7 +134,8 @@ def resolve_structure(
     if metric == "latlon":
         raise ValueError(
             'metric="latlon" is for grids: give shape=(n_latitudes, n_longitudes) with '
-            'coordinates=(latitude, longitude) vectors, or metric="sphere" for scattered (latitude, longitude) rows'
+            'coordinates=(latitude, longitude) vectors, or metric="sphere" for scattered '
+            "(latitude, longitude) rows"
         )
     return _points(n_locations, coordinates, metric, radius)
 
