@@ -16,7 +16,7 @@ from statkit.decomposition.fields.correlation_length import fit_correlation, war
 from statkit.decomposition.fields.hamiltonian import OPERATORS
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths, read_lengths
-from statkit.decomposition.fields.modes import FieldModes, check_variance, solve_modes
+from statkit.decomposition.fields.modes import FieldModes, check_variance, solve_modes, warn_if_rough
 from statkit.decomposition.fields.scores import ScoreModel
 from statkit.decomposition.fields.shrinkage import (
     Samples,
@@ -30,6 +30,7 @@ from statkit.decomposition.meshes.placement import interpolate_scattered, place
 from statkit.decomposition.meshes.structure import METRICS, resolve_structure
 
 _ROWS = 8_000_000  # values that are centred at a time
+_COLUMNS = 2_048  # of which so many columns, to stay in the cache
 
 
 class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -482,12 +483,18 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        method = self._score_method
-        out = np.empty((len(X), self.n_components_), dtype=X.dtype)
-        whole = self._kept.all()
+        kept, method = np.flatnonzero(self._kept), self._score_method
+        mean, gain = self.mean_[kept].astype(X.dtype), self._model.gain(method).astype(X.dtype)
+        out = np.zeros((len(X), self.n_components_), dtype=X.dtype)
+        whole = len(kept) == X.shape[1]
         for rows in _row_blocks(X):
-            block = X[rows] if whole else X[rows][:, self._kept]
-            out[rows] = self._model.score(block - self.mean_[self._kept].astype(X.dtype), method)
+            for start in range(0, len(kept), _COLUMNS):
+                part = slice(start, start + _COLUMNS)
+                block = X[rows, part] if whole else X[rows][:, kept[part]]
+                out[rows] += (block - mean[part]) @ gain[part]
+        holes = np.flatnonzero(~np.isfinite(out).all(axis=1))
+        if holes.size:
+            out[holes] = self._model.score(X[np.ix_(holes, kept)] - mean, method)
         return out
 
     def _mean_at(self, coordinates) -> np.ndarray:
@@ -515,6 +522,7 @@ class _Fit:
         options, X = self.options, self.X
         p = X.shape[1]
         mean, variance, count = moments(X)
+        self.sample_variance = variance
         if options.variance is not None:
             variance = (
                 np.broadcast_to(np.asarray(options.variance, dtype=float), (p,)).copy()
@@ -550,6 +558,8 @@ class _Fit:
             random_state=check_random_state(options.random_state).randint(2**31),
         )
         components, eigenvalues, modes, shrinkage = self._components()
+        if options.shrinkage == 1:  # otherwise the samples correct the modes
+            warn_if_rough(modes, options.operator, options.n_refine, options.solver, stacklevel=5)
         return self._fitted(components, eigenvalues, modes, shrinkage, bandwidth, mean)
 
     def _lengths(self) -> None:
@@ -571,6 +581,7 @@ class _Fit:
                 nugget=options.nugget,
                 form=given if isinstance(given, str) else "isotropic",
                 random_state=check_random_state(options.random_state),
+                variance=self.sample_variance[self.kept],
             )
             self.nugget, self.kernel = fit.nugget, fit.kernel
             self.correlation_table = fit.table
@@ -691,9 +702,8 @@ class _Fit:
         if shrinkage == 1.0:
             combination, remainder = np.eye(len(components), len(modes.components)), None
         else:
-            root = np.sqrt(weights)
-            target = (modes.components * root).T
-            combination = np.linalg.lstsq(target, (components * root).T, rcond=None)[0].T
+            weighted = modes.components * weights
+            combination = components @ weighted.T @ np.linalg.pinv(weighted @ modes.components.T, rcond=1e-10)
             remainder = components - combination @ modes.components
         full = np.zeros((len(components), p))
         full[:, kept] = components

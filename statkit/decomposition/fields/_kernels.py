@@ -1,4 +1,4 @@
-"""Exact covariance times a block of vectors over scattered points: sparse by distance, never stored."""
+"""Hot loops: moments of columns with holes; the exact covariance of scattered points, never stored."""
 
 import math
 
@@ -114,3 +114,31 @@ def apply_varying(points, sigma, root, nu, table, step, reach2, block, out):
             if i != j:
                 for m in range(k):
                     out[j, m] += rho * block[i, m]
+
+
+@njit(cache=True, nogil=True)
+def column_moments(X, rows, mean, squares, count):
+    """Welford's update over the selected rows, column by column in place; NaN values are left out."""
+    p = X.shape[1]
+    whole = True
+    for n in range(len(rows)):
+        i = rows[n]
+        total = 0.0
+        for j in range(p):
+            total += X[i, j] * 0.0  # NaN and infinities do not vanish
+        if whole and total == 0.0:  # every count is n so far: no division a value
+            share = 1.0 / (n + 1)
+            for j in range(p):
+                step = X[i, j] - mean[j]
+                mean[j] += step * share
+                squares[j] += step * (X[i, j] - mean[j])
+                count[j] += 1.0
+            continue
+        whole = False
+        for j in range(p):
+            x = X[i, j]
+            if not math.isnan(x):
+                count[j] += 1.0
+                step = x - mean[j]
+                mean[j] += step / count[j]
+                squares[j] += step * (x - mean[j])

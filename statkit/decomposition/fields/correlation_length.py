@@ -170,8 +170,12 @@ def fit_correlation(
     max_pairs: int = 200_000,
     n_bootstrap: int = 30,
     random_state=None,
+    variance: np.ndarray | None = None,
 ) -> CorrelationFit:
-    """`estimate_correlation_length` on a resolved structure, without the warning."""
+    """`estimate_correlation_length` on a resolved structure, without the warning.
+
+    `variance` is that of the columns, where it is known already.
+    """
     if form not in ("isotropic", "anisotropic", "varying"):
         raise ValueError(f"form must be isotropic, anisotropic or varying, got {form!r}")
     if method not in ("fit", "neighbor"):
@@ -189,7 +193,9 @@ def fit_correlation(
             raise ValueError("on a graph the correlation length is one number")
         return fit_graph_length(X, structure.mesh, nugget, n_bootstrap, rng)
     kernels = [Kernel.of(k) for k in AUTO_KERNELS] if kernel == "auto" else [Kernel.of(kernel)]
-    varies = np.flatnonzero(moments(X)[1] > 0)  # a constant column correlates with nothing
+    if variance is None:
+        variance = moments(X)[1]
+    varies = np.flatnonzero(variance > 0)  # a constant column correlates with nothing
     points = structure.points
     if len(varies) < 2:
         return _unidentified(structure.typical_spacing(), kernels[0])

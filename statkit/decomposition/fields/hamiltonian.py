@@ -118,7 +118,7 @@ def _lowest(matrix, b2, k, operator, dimension, solver):
             sigma=0.0,
             which="LM",
             v0=start,
-            tol=1e-8,
+            tol=1e-6,
             OPinv=_inverse(matrix, _below(matrix, b2, operator)),
         )
         energies = np.einsum(

@@ -169,6 +169,7 @@ def schrodinger_modes(
         n_refine=n_refine,
         solver=solver,
     )
+    warn_if_rough(modes, operator, n_refine, solver, stacklevel=2)
     if kept.all():
         return modes
     components = np.zeros((len(modes.components), n_locations))
@@ -285,14 +286,18 @@ def solve_modes(
     eigenvalues, energies = np.maximum(eigenvalues[:k], 0.0), energies[:k]
     node_modes, components = _to_locations(placement, vectors[:, :k])
     splitting = _splitting_error(mesh, node_variance, node_lengths.scaled(moment))
-    if operator == "log" and not n_refine and solver != "fft" and splitting > SPLITTING_LIMIT:
-        warnings.warn(
-            f"the variance changes faster than the field is correlated (splitting error {splitting:.2f}): "
-            "the modes are rough; smooth the variance, or use n_refine=2",
-            UserWarning,
-            stacklevel=3,
-        )
     return FieldModes(components, eigenvalues, energies, node_modes, placement, splitting)
+
+
+def warn_if_rough(modes: FieldModes, operator: str, n_refine: int, solver: str, stacklevel: int) -> None:
+    """Say that the log operator leaves out terms that matter."""
+    if operator == "log" and not n_refine and solver != "fft" and modes.splitting_error > SPLITTING_LIMIT:
+        warnings.warn(
+            "the variance changes faster than the field is correlated (splitting error "
+            f"{modes.splitting_error:.2f}): the modes are rough; smooth the variance, or use n_refine=2",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _ingredients(placement, node_variance, node_lengths, kernel):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 NEAREST = 8
-_CELLS = 20_000_000  # products (rows × pairs) that are looked at in all
+_CELLS = 5_000_000  # products (rows × pairs) that are looked at in all
 _CHUNK = 2_000_000
 
 
@@ -42,16 +42,15 @@ def choose_pairs(
     p = len(points)
     diameter = float(np.linalg.norm(np.ptp(points, axis=0)))
     limit = diameter / 2 if max_distance is None else float(max_distance)
-    budget = int(np.clip(_CELLS / max(n_rows, 1), 2_000, max_pairs))
+    budget = int(np.clip(_CELLS / max(n_rows, 1), 6_000, max_pairs))
     if p * (p - 1) // 2 <= budget:
         i, j = np.triu_indices(p, 1)
     else:
         tree = cKDTree(points)
-        near = tree.query(points, k=min(NEAREST + 1, p))[1][:, 1:]
-        i, j = np.repeat(np.arange(p), near.shape[1]), near.ravel()
-        if len(i) > budget // 3:
-            some = rng.choice(len(i), budget // 3, replace=False)
-            i, j = i[some], j[some]
+        k = min(NEAREST, p - 1)
+        some = np.arange(p) if p * k <= budget // 3 else rng.choice(p, budget // 3 // k, replace=False)
+        near = tree.query(points[some], k=k + 1)[1][:, 1:]
+        i, j = np.repeat(some, k), near.ravel()
         base = rng.integers(0, p, budget - len(i))
         length = np.exp(rng.uniform(np.log(min(spacing, limit)), np.log(limit), len(base)))
         direction = rng.standard_normal((len(base), points.shape[1]))

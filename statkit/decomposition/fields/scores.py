@@ -35,16 +35,16 @@ class ScoreModel:
         out = np.zeros((len(centred), len(self.components)))
         if not holes.all():
             full = centred if not holes.any() else centred[~holes]
-            out[~holes] = full @ self._gain(method).astype(full.dtype, copy=False)
+            out[~holes] = full @ self.gain(method).astype(full.dtype, copy=False)
         if holes.any():
             # Projection of a row with holes would take them for the mean: predict instead.
             for rows, seen in _patterns(missing[holes], np.flatnonzero(holes)):
                 if seen.any():
-                    gain = self._gain("lstsq" if method == "lstsq" else "blup", seen)
+                    gain = self.gain("lstsq" if method == "lstsq" else "blup", seen)
                     out[rows] = centred[rows][:, seen] @ gain
         return out
 
-    def _gain(self, method: str, seen=slice(None)) -> np.ndarray:
+    def gain(self, method: str, seen=slice(None)) -> np.ndarray:
         """Matrix (p, k) that turns a centred row into scores."""
         components, weights = self.components[:, seen], self.weights[seen]
         if method == "projection":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from statkit.decomposition.fields._kernels import column_moments
 from statkit.decomposition.meshes.placement import Placement, diffuse, place
 from statkit.decomposition.meshes.structure import resolve_structure
 
-_CHUNK = 4_000_000
 BANDWIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # in node spacings
 FOLDS = 5
 
@@ -15,30 +15,12 @@ FOLDS = 5
 def moments(X: np.ndarray, rows=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, variance (n - 1) and number of the values of each column; NaN values are left out.
 
-    Sums are float64 and centred first, whatever the dtype of X.
+    One pass in float64 by Welford's update, whatever the dtype of X; `rows` is a mask.
     """
-    X = X if rows is None else X[rows]
-    n, p = X.shape
-    step = max(1, _CHUNK // max(p, 1))
-    total, count = np.zeros(p), np.zeros(p)
-    for start in range(0, n, step):
-        block = X[start : start + step].astype(float, copy=False)
-        seen = np.isfinite(block)
-        if seen.all():
-            total += block.sum(axis=0)
-            count += len(block)
-        else:
-            total += np.where(seen, block, 0.0).sum(axis=0)
-            count += seen.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / count
-    squares, rest = np.zeros(p), np.zeros(p)
-    for start in range(0, n, step):
-        block = X[start : start + step] - mean
-        np.nan_to_num(block, copy=False, nan=0.0)
-        squares += np.einsum("ij,ij->j", block, block)
-        rest += block.sum(axis=0)
-    squares -= rest**2 / np.maximum(count, 1)  # what rounding of the mean left
+    chosen = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
+    mean, squares, count = np.zeros((3, X.shape[1]))
+    column_moments(X, chosen, mean, squares, count)
+    mean = np.where(count > 0, mean, np.nan)
     variance = np.where(count > 1, np.maximum(squares, 0) / np.maximum(count - 1, 1), 0.0)
     # Rounding of a constant column is no variance.
     size = np.maximum(np.abs(mean), 0) * (np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0)
