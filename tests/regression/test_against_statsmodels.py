@@ -35,12 +35,7 @@ CASES = {
     "gamma inverse": ("gamma", "inverse", SM.Gamma(), RNG.gamma(2.0, 0.1, N) + 0.1),
     "inverse gaussian": ("inverse_gaussian", None, SM.InverseGaussian(LINKS.Log()), POSITIVE + 0.05),
     "negative binomial": ("nb", None, SM.NegativeBinomial(alpha=0.7), COUNT),
-    "tweedie": (
-        Tweedie(power=1.5),
-        None,
-        SM.Tweedie(var_power=1.5, link=LINKS.Log()),
-        POSITIVE * (COUNT > 0),
-    ),
+    "tweedie": (Tweedie(power=1.5), None, SM.Tweedie(var_power=1.5, link=LINKS.Log()), POSITIVE * (COUNT > 0)),
 }
 STRICT = Exact(tol=1e-17)
 
@@ -108,7 +103,7 @@ def test_robust_errors_use_the_expected_information(name):
     mu, slope = family.link.inverse(eta), 1 / family.link.deriv(family.link.inverse(eta))
     score = Z * ((y - mu) * slope / family.variance(mu))[:, None]
     bread = np.linalg.inv((Z.T * (slope**2 / family.variance(mu))) @ Z)
-    np.testing.assert_allclose(fit(name, "HC0").bse ** 2, np.diag(bread @ score.T @ score @ bread), rtol=1e-7)
+    np.testing.assert_allclose(fit(name, "HC0").bse**2, np.diag(bread @ score.T @ score @ bread), rtol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "logit", "poisson"])
@@ -128,9 +123,7 @@ def test_negative_binomial_with_estimated_alpha():
     np.testing.assert_allclose(ours.params, theirs.params[:-1], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(ours.shape["alpha"], theirs.params[-1], rtol=1e-4)
     np.testing.assert_allclose(ours.llf, theirs.llf, rtol=1e-8)
-    known = sm.GLM(y, sm.add_constant(X), family=SM.NegativeBinomial(alpha=ours.shape["alpha"])).fit(
-        tol=1e-14
-    )
+    known = sm.GLM(y, sm.add_constant(X), family=SM.NegativeBinomial(alpha=ours.shape["alpha"])).fit(tol=1e-14)
     np.testing.assert_allclose(ours.bse, known.bse, rtol=1e-6)
 
 
@@ -181,9 +174,7 @@ def test_ridge_is_that_of_glum(name):
     from glum import GeneralizedLinearRegressor
 
     family, _, _, y = CASES[name]
-    theirs = GeneralizedLinearRegressor(
-        family=family, alpha=0.3, l1_ratio=0, gradient_tol=1e-12, max_iter=1000
-    )
+    theirs = GeneralizedLinearRegressor(family=family, alpha=0.3, l1_ratio=0, gradient_tol=1e-12, max_iter=1000)
     theirs.fit(X, y, sample_weight=WEIGHT)
     ours = GLMRegressor(family, alpha=0.3, plan=STRICT).fit(X, y, sample_weight=WEIGHT)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)

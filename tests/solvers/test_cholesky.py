@@ -21,21 +21,16 @@ def test_full_rank(p, seed):
     g = np.random.default_rng(seed + 1).normal(size=p) * scale
     factor = Factor(H)
     assert factor.rank == p and factor.keep is None
-    np.testing.assert_allclose(
-        factor.solve(g) * scale, np.linalg.solve(H / scale / scale[:, None], g / scale), rtol=1e-7
-    )
+    np.testing.assert_allclose(factor.solve(g) * scale, np.linalg.solve(H / scale / scale[:, None], g / scale), rtol=1e-7)
     unit = np.linalg.inv(H / scale / scale[:, None])
     np.testing.assert_allclose(factor.inverse() * scale * scale[:, None], unit, rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda X: np.column_stack([X, X[:, 0]]),
-        lambda X: np.column_stack([X, X @ [1.0, -2.0, 3.0]]),
-        lambda X: np.column_stack([X, np.zeros(len(X))]),
-    ],
-)
+@pytest.mark.parametrize("make", [
+    lambda X: np.column_stack([X, X[:, 0]]),
+    lambda X: np.column_stack([X, X @ [1.0, -2.0, 3.0]]),
+    lambda X: np.column_stack([X, np.zeros(len(X))]),
+])
 def test_the_later_of_dependent_columns_is_left_out(make):
     X = make(np.random.default_rng(0).normal(size=(50, 3)))
     factor = Factor(X.T @ X)
@@ -57,7 +52,5 @@ def test_first_column_of_zeros_is_left_out():
 def test_a_known_selection_is_used():
     H = gram(50, 3)
     factor = Factor(H, keep=np.array([True, False, True]))
-    np.testing.assert_allclose(
-        factor.solve(np.ones(3))[[0, 2]], np.linalg.solve(H[np.ix_([0, 2], [0, 2])], np.ones(2))
-    )
+    np.testing.assert_allclose(factor.solve(np.ones(3))[[0, 2]], np.linalg.solve(H[np.ix_([0, 2], [0, 2])], np.ones(2)))
     assert factor.solve(np.ones(3))[1] == 0
