@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statkit.datasets.registry import description_of, path_of
@@ -96,9 +97,12 @@ def load_ozone_midwest(*, as_frame: bool = False) -> Bunch:
     import pandas as pd
     from sklearn.utils import Bunch
 
-    frame = pd.read_csv(path_of("ozone_midwest"), index_col=0)
+    path = Path(path_of("ozone_midwest"))
+    frame = pd.read_csv(path, index_col=0)
     frame.columns = frame.columns.astype(str)
-    places = pd.read_csv(path_of("ozone_midwest_stations"), dtype={"station": str}).set_index("station")
+    places = pd.read_csv(path.with_name("ozone_midwest_1987_stations.csv"), dtype={"station": str}).set_index(
+        "station"
+    )
     places = places.loc[frame.columns, ["longitude", "latitude"]]
     return Bunch(
         data=frame if as_frame else frame.to_numpy(dtype=float),

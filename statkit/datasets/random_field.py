@@ -69,8 +69,8 @@ def make_random_field(
 
     from statkit.decomposition.fields.kernel import Kernel
     from statkit.decomposition.fields.lengths import read_lengths
-    from statkit.decomposition.fields.modes import _count, check_variance
-    from statkit.decomposition.meshes.structure import resolve_structure
+    from statkit.decomposition.fields.modes import check_variance
+    from statkit.decomposition.meshes.structure import count_locations, resolve_structure
 
     if not (isinstance(n_samples, (int, np.integer)) and n_samples >= 1):
         raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
@@ -78,7 +78,7 @@ def make_random_field(
         if not 0 <= share < 1:
             raise ValueError(f"{name} must be a share in [0, 1), got {share!r}")
     values = np.asarray(variance, dtype=float).ravel()
-    p = len(values) if np.ndim(variance) else _count(coordinates, shape, graph, mesh)
+    p = len(values) if np.ndim(variance) else count_locations(coordinates, shape, graph, mesh)
     values = np.broadcast_to(values, (p,)).copy()
     check_variance(values)
     structure = resolve_structure(
@@ -120,11 +120,11 @@ def _draw(n, structure, lengths, kernel, rng) -> np.ndarray:
     if structure.kind == "grid" and structure.mesh.uniform and not lengths.varying:
         return _circulant(n, structure.mesh, lengths, kernel, rng)
     if p <= _DENSE or lengths.varying:
-        from statkit.decomposition.fields.karhunen_loeve import _correlation
+        from statkit.decomposition.fields.karhunen_loeve import correlation_matrix
 
         if p > 3 * _DENSE:
             raise ValueError(f"a varying correlation length at {p} locations: at most {3 * _DENSE} are drawn")
-        matrix = _correlation(structure, lengths, kernel, None, np.arange(p))
+        matrix = correlation_matrix(structure, lengths, kernel, None, np.arange(p))
         value, vectors = np.linalg.eigh(matrix)
         return (rng.standard_normal((n, p)) * np.sqrt(np.maximum(value, 0))) @ vectors.T
     points = structure.points

@@ -21,10 +21,9 @@ SETS: dict[str, DataSet] = {
         "schrodinger_pca", "north_america_air_temperature.npz", "240 years of a climate model, North America"
     ),
     "ozone_midwest": DataSet(
-        "schrodinger_pca", "ozone_midwest_1987.csv", "ozone at 153 stations on 89 days, with missing values"
-    ),
-    "ozone_midwest_stations": DataSet(
-        "schrodinger_pca", "ozone_midwest_1987_stations.csv", "where the ozone stations are"
+        "schrodinger_pca/ozone_midwest",
+        "ozone_midwest_1987.csv",
+        "ozone at 153 stations on 89 days, with missing values",
     ),
 }
 

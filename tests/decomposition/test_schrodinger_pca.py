@@ -436,5 +436,19 @@ def test_bad_data():
 
 
 def test_unidentified_length_warns():
-    with pytest.warns(UserWarning, match="pass correlation_length"):
+    with pytest.warns(UserWarning, match="pass correlation_length") as caught:
         SchrodingerPCA(2).fit(np.random.default_rng(0).normal(size=(30, 40)))
+    assert any(w.filename == __file__ for w in caught if "pass correlation_length" in str(w.message))
+
+
+def test_rough_variance_warns_where_the_samples_do_not_correct_it():
+    rng = np.random.default_rng(0)
+    X = make_random_field(
+        30, shape=(60,), correlation_length=6.0, variance=rng.uniform(0.01, 1, 60), random_state=0
+    )
+    with pytest.warns(UserWarning, match="changes faster") as caught:
+        SchrodingerPCA(2, shrinkage=1.0, random_state=0).fit(X.data)
+    assert any(w.filename == __file__ for w in caught)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SchrodingerPCA(2, random_state=0).fit(X.data)

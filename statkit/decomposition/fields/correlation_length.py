@@ -198,7 +198,7 @@ def fit_correlation(
     varies = np.flatnonzero(variance > 0)  # a constant column correlates with nothing
     points = structure.points
     if len(varies) < 2:
-        return _unidentified(structure.typical_spacing(), kernels[0])
+        return unidentified_fit(structure.typical_spacing(), kernels[0])
     if len(varies) < len(points):
         X, points = X[:, varies], points[varies]
     pairs = choose_pairs(
@@ -216,7 +216,7 @@ def fit_correlation(
     r = pair_correlations(X, pairs, counts)
     if method == "neighbor":
         return _from_neighbours(pairs, r, kernels[0])
-    problem = _Fit(pairs, points, r, len(X), nugget)
+    problem = LengthFit(pairs, points, r, len(X), nugget)
     best = min((problem.isotropic(k) for k in kernels), key=lambda f: f[3])
     sse = {k.name: problem.isotropic(k)[3] for k in kernels} if len(kernels) > 1 else {best[0].name: best[3]}
     chosen, length, signal, _ = best
@@ -249,7 +249,7 @@ def _generator(random_state) -> np.random.Generator:
     return np.random.default_rng(random_state)
 
 
-def _unidentified(length: float, kernel: Kernel) -> CorrelationFit:
+def unidentified_fit(length: float, kernel: Kernel) -> CorrelationFit:
     import pandas as pd
 
     table = pd.DataFrame(columns=["distance", "correlation", "fitted", "n_pairs"], dtype=float)
@@ -262,10 +262,10 @@ def _from_neighbours(pairs: Pairs, r: np.ndarray, kernel: Kernel) -> Correlation
     distance = pairs.distance[nearest].mean()
     usable = (mean > 0) & (mean < 1)
     if not usable[0]:
-        return _unidentified(float(distance), kernel)
+        return unidentified_fit(float(distance), kernel)
     lengths = np.sqrt(-(distance**2) / (2 * np.log(mean[usable])))
     se = float(lengths[1:].std(ddof=1)) if len(lengths) > 2 else np.nan
-    problem = _Fit(pairs, None, r, 2, 0.0)
+    problem = LengthFit(pairs, None, r, 2, 0.0)
     return CorrelationFit(
         float(lengths[0]),
         se,
@@ -277,7 +277,7 @@ def _from_neighbours(pairs: Pairs, r: np.ndarray, kernel: Kernel) -> Correlation
     )
 
 
-class _Fit:
+class LengthFit:
     """Weighted least squares of pair correlations on (1 - nugget) ρ(d / ℓ)."""
 
     def __init__(self, pairs: Pairs, points, r: np.ndarray, n_rows: int, nugget):
@@ -335,7 +335,7 @@ class _Fit:
         inside = self.low * 1.01 < length < self.high * 0.99
         if len(self.r) < 3:
             return np.nan, inside
-        steps = _steps(jacobian, self.weights(signal * rho), self.r)
+        steps = gauss_newton_steps(jacobian, self.weights(signal * rho), self.r)
         return float(steps[:, 0].std(ddof=1)), inside
 
     def anisotropic(self, kernel: Kernel, length: float, signal: float):
@@ -396,7 +396,10 @@ class _Fit:
         value = sigma(theta)
         se = np.full(d, np.nan)
         if len(self.r) >= 3:
-            moved = [np.sqrt(np.linalg.eigvalsh(sigma(theta + s))) for s in _steps(jacobian, weights, self.r)]
+            moved = [
+                np.sqrt(np.linalg.eigvalsh(sigma(theta + s)))
+                for s in gauss_newton_steps(jacobian, weights, self.r)
+            ]
             se = np.std(moved, axis=0, ddof=1)
         return value, se, float(theta[-1] if fitted else 1.0 - self.nugget)
 
@@ -449,7 +452,7 @@ class _Fit:
         )
 
 
-def _steps(jacobian, weights, r) -> np.ndarray:
+def gauss_newton_steps(jacobian, weights, r) -> np.ndarray:
     """Gauss–Newton steps of the resamples away from the full sample's fit."""
     normal = jacobian.T @ (weights[:, None] * jacobian)
     normal += 1e-12 * np.trace(normal) * np.eye(len(normal)) + 1e-300 * np.eye(len(normal))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 
-from statkit.decomposition.fields.correlation_length import CorrelationFit, _Fit, _unidentified
+from statkit.decomposition.fields.correlation_length import CorrelationFit, LengthFit, unidentified_fit
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.pairs import Pairs, pair_correlations
 
@@ -28,7 +28,7 @@ def fit_graph_length(X, mesh, nugget, n_bootstrap: int, rng: np.random.Generator
     value, vectors = np.linalg.eigh(part)
     strength = float(np.median(value[value > 1e-9 * max(value.max(), 1e-300)])) if value.max() > 0 else 0.0
     if len(inner) < 2 or strength == 0:
-        return _unidentified(1.0, Kernel.of("gaussian"))
+        return unidentified_fit(1.0, Kernel.of("gaussian"))
     i, j = np.triu_indices(len(inner), 1)
     pairs = Pairs(nodes[i], nodes[j], np.zeros((len(i), 1)), np.ones(len(i)))
     counts = np.concatenate(
@@ -46,11 +46,11 @@ def fit_graph_length(X, mesh, nugget, n_bootstrap: int, rng: np.random.Generator
     if near.sum() > 20_000:
         near[rng.permutation(np.flatnonzero(near))[20_000:]] = False
     if not near.any():
-        return _unidentified(float(grid[0]), Kernel.of("gaussian"))
+        return unidentified_fit(float(grid[0]), Kernel.of("gaussian"))
     i, j = i[near], j[near]
     pairs = Pairs(pairs.i[near], pairs.j[near], pairs.difference[near], pairs.distance[near])
     r = pair_correlations(X, pairs, counts)
-    fit = _Fit(pairs, None, r, len(X), nugget)
+    fit = LengthFit(pairs, None, r, len(X), nugget)
 
     def loss(length, target, weights):
         rho = heat(length)
@@ -70,12 +70,12 @@ def fit_graph_length(X, mesh, nugget, n_bootstrap: int, rng: np.random.Generator
         columns.append(rho)
     se = np.nan
     if n_bootstrap >= 2:
-        from statkit.decomposition.fields.correlation_length import _steps
+        from statkit.decomposition.fields.correlation_length import gauss_newton_steps
 
-        se = float(_steps(np.stack(columns, 1), weights, r)[:, 0].std(ddof=1))
+        se = float(gauss_newton_steps(np.stack(columns, 1), weights, r)[:, 0].std(ddof=1))
     inside = 0 < np.argmin(losses) < len(grid) - 1
     identified = inside and (np.isnan(se) or np.exp(2 * 1.96 * se) <= 4)
-    table = _unidentified(1.0, Kernel.of("gaussian")).table
+    table = unidentified_fit(1.0, Kernel.of("gaussian")).table
     return CorrelationFit(length, length * se, float(1 - signal), "gaussian", {}, bool(identified), table)
 
 

@@ -12,9 +12,9 @@ from scipy.linalg import eigh
 from statkit.decomposition.fields.covariance import correlation_operator
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths, read_lengths
-from statkit.decomposition.fields.modes import _count, check_variance, solve_modes
+from statkit.decomposition.fields.modes import check_variance, solve_modes
 from statkit.decomposition.meshes.placement import interpolate_scattered, place
-from statkit.decomposition.meshes.structure import Structure, resolve_structure
+from statkit.decomposition.meshes.structure import Structure, count_locations, resolve_structure
 
 _DENSE = 6_000  # locations whose covariance is stored
 
@@ -97,7 +97,7 @@ def karhunen_loeve(
     if method not in ("auto", "fft", "dense", "nystrom"):
         raise ValueError(f"method must be auto, fft, dense or nystrom, got {method!r}")
     values = np.asarray(variance, dtype=float).ravel()
-    p = len(values) if np.ndim(variance) else _count(coordinates, shape, graph, mesh)
+    p = len(values) if np.ndim(variance) else count_locations(coordinates, shape, graph, mesh)
     values = np.broadcast_to(values, (p,)).copy()
     check_variance(values)
     if np.isnan(values).any():
@@ -129,7 +129,7 @@ def karhunen_loeve(
             chosen = np.sort(np.random.default_rng(random_state).choice(p, n_landmarks, replace=False))
         if len(chosen) > 4 * _DENSE:
             raise ValueError(f'{p} locations are too many for a stored covariance: use method="nystrom"')
-        matrix = _correlation(structure, lengths, rho, kernel if own else None, chosen)
+        matrix = correlation_matrix(structure, lengths, rho, kernel if own else None, chosen)
         share = w[chosen] * (w.sum() / w[chosen].sum())
         amplitude = np.sqrt(values[chosen] * share)
         k = min(n_components, len(chosen))
@@ -191,7 +191,7 @@ def _weights(structure: Structure, weights) -> np.ndarray:
     return w
 
 
-def _correlation(structure, lengths, rho, own, rows) -> np.ndarray:
+def correlation_matrix(structure, lengths, rho, own, rows) -> np.ndarray:
     """Correlation matrix of some locations."""
     if own is not None:
         return np.asarray(own(structure.points[rows], structure.points[rows]), dtype=float)

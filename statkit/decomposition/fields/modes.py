@@ -13,7 +13,7 @@ from statkit.decomposition.fields.hamiltonian import EMPTY, OPERATORS, solve
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths, read_lengths
 from statkit.decomposition.meshes.placement import Placement, place
-from statkit.decomposition.meshes.structure import resolve_structure
+from statkit.decomposition.meshes.structure import count_locations, resolve_structure
 
 OVERSAMPLE = 6  # modes beyond those asked for, so that a degenerate level is not cut
 SPLITTING_LIMIT = 0.2
@@ -137,7 +137,7 @@ def schrodinger_modes(
     given = np.asarray(variance, dtype=float)
     if given.ndim > 1:
         given = given.ravel()
-    n_locations = len(given) if given.ndim else _count(coordinates, shape, graph, mesh)
+    n_locations = len(given) if given.ndim else count_locations(coordinates, shape, graph, mesh)
     values = np.broadcast_to(given, (n_locations,)).copy()
     check_variance(values)
     structure = resolve_structure(
@@ -176,20 +176,6 @@ def schrodinger_modes(
     components[:, kept] = modes.components
     return FieldModes(
         components, modes.eigenvalues, modes.energies, modes.node_modes, placement, modes.splitting_error
-    )
-
-
-def _count(coordinates, shape, graph, mesh) -> int:
-    if shape is not None:
-        return int(np.prod(shape))
-    if graph is not None:
-        return graph.shape[0] if hasattr(graph, "shape") else len(graph)
-    if coordinates is not None:
-        return len(coordinates)
-    if isinstance(mesh, tuple):
-        return len(mesh[0])
-    raise ValueError(
-        "a single variance needs coordinates, shape, graph or mesh to say how many locations there are"
     )
 
 

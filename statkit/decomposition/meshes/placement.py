@@ -116,9 +116,9 @@ def place(
             raise ValueError('mesh="grid" needs locations with coordinates, and a graph has none')
         nodes, projector = structure.mesh, None
     elif isinstance(mesh, tuple):
-        from statkit.decomposition.meshes.structure import _mesh_class
+        from statkit.decomposition.meshes.structure import mesh_class
 
-        nodes = _mesh_class(structure.metric)(*mesh)
+        nodes = mesh_class(structure.metric)(*mesh)
         if nodes.nodes.shape[1] != structure.points.shape[1]:
             raise ValueError(
                 f"the vertices of the mesh have {nodes.nodes.shape[1]} coordinates, the locations "

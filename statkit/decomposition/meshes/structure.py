@@ -103,6 +103,21 @@ def point_spacing(points: np.ndarray, dimension: int) -> float:
         return float(np.ptp(points, axis=0).max() / p) or 1.0
 
 
+def count_locations(coordinates, shape, graph, mesh) -> int:
+    """Number of locations that a description of them implies."""
+    if shape is not None:
+        return int(np.prod(shape))
+    if graph is not None:
+        return graph.shape[0] if hasattr(graph, "shape") else len(graph)
+    if coordinates is not None:
+        return len(coordinates)
+    if isinstance(mesh, tuple):
+        return len(mesh[0])
+    raise ValueError(
+        "a single variance needs coordinates, shape, graph or mesh to say how many locations there are"
+    )
+
+
 def resolve_structure(
     n_locations: int, *, coordinates=None, shape=None, graph=None, mesh=None, metric="euclidean", radius=1.0
 ) -> Structure:
@@ -189,7 +204,7 @@ def _grid(n_locations, shape, coordinates, metric, radius) -> Structure:
 
 
 def _user_mesh(n_locations, mesh, metric, radius) -> Structure:
-    own = _mesh_class(metric)(*mesh)
+    own = mesh_class(metric)(*mesh)
     _check_count("mesh", len(own.nodes), "vertices", n_locations)
     idle = np.flatnonzero(own.mass == 0)
     if idle.size:
@@ -197,7 +212,7 @@ def _user_mesh(n_locations, mesh, metric, radius) -> Structure:
     return Structure("mesh", metric, own.dimension, own.coordinates, own.nodes, own, radius)
 
 
-def _mesh_class(metric: str):
+def mesh_class(metric: str):
     return SimplexMesh if metric == "euclidean" else SphereMesh
 
 
