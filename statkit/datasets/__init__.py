@@ -9,6 +9,10 @@ from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
     from statkit.datasets.cluster_simulators import make_cluster_mixture as make_cluster_mixture
+    from statkit.datasets.fields import (
+        load_north_america_air_temperature as load_north_america_air_temperature,
+    )
+    from statkit.datasets.fields import load_ozone_midwest as load_ozone_midwest
     from statkit.datasets.flights import flights_path as flights_path
     from statkit.datasets.flights import load_flights as load_flights
     from statkit.datasets.glm_parquet import write_glm_parquet as write_glm_parquet
@@ -35,6 +39,10 @@ __all__ = ["flights_path", "load_flights", "make_cluster_mixture", "make_glm", "
     "load_mfeat",
     "load_nutrimouse",
     "make_multiview_blobs",
+    from statkit.datasets.random_field import make_random_field as make_random_field
+    "load_north_america_air_temperature",
+    "load_ozone_midwest",
+    "make_random_field",
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -48,6 +56,9 @@ __getattr__, __dir__ = lazy_names(
         "load_leaves100": "statkit.datasets.views",
         "load_mfeat": "statkit.datasets.views",
         "load_nutrimouse": "statkit.datasets.views",
+        "load_north_america_air_temperature": "statkit.datasets.fields",
+        "load_ozone_midwest": "statkit.datasets.fields",
+        "make_random_field": "statkit.datasets.random_field",
         "make_glm": "statkit.datasets.glm_simulator",
         "make_multiview_blobs": "statkit.datasets.views",
         "write_glm_parquet": "statkit.datasets.glm_parquet",

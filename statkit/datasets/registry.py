@@ -29,6 +29,12 @@ SETS: dict[str, DataSet] = {
     "mfeat": DataSet("multiview", "mfeat.npz", "2,000 handwritten digits described in six ways"),
     "leaves100": DataSet("multiview", "leaves100.npz", "1,600 leaves of 100 species: margin, shape, texture"),
     "nutrimouse": DataSet("multiview", "nutrimouse.csv", "genes and lipids of 40 mice: 2 genotypes, 5 diets"),
+    "north_america_air_temperature": DataSet(
+        "schrodinger_pca", "north_america_air_temperature.npz", "240 years of a climate model, North America"
+    "ozone_midwest": DataSet(
+        "schrodinger_pca/ozone_midwest",
+        "ozone_midwest_1987.csv",
+        "ozone at 153 stations on 89 days, with missing values",
 }
 
 

@@ -28,3 +28,10 @@ __all__ = list(_WHERE)
     "ViewWeightsDisplay": "statkit.plotting.multiview",
 __all__ = sorted(_WHERE)
 __getattr__, __dir__ = lazy_names(__name__, _WHERE)
+"""Display classes: ``XDisplay.from_estimator(…)``; matplotlib is imported when something is drawn."""
+_HOME = {
+    "CorrelationDisplay": "decomposition",
+    "ModesDisplay": "decomposition",
+    "ScreeDisplay": "decomposition",
+__all__ = sorted(_HOME)
+__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _HOME.items()})
