@@ -109,9 +109,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     order_ : ndarray of int, shape (d,)
         Causes before effects.
     edges_ : DataFrame
-        Columns from, to, weight, se, std_weight (in standard deviations), reversible, confidence (share of
-        resamples with this direction; an edge without direction in a resample counts half), adjacency
-        (share with an edge in either direction).
+        Columns from, to, weight, se, reversible, confidence (share of resamples with this direction; an edge
+        without direction in a resample counts half), adjacency (share with an edge in either direction).
     intercept_, noise_var_, mean_ : ndarray of shape (d,)
     covariance_, precision_ : ndarray of shape (d, d)
         Of all columns, as the graph implies.
@@ -409,7 +408,6 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
 
     def _edge_table(self, names, confidence) -> pd.DataFrame:
         i, j = np.nonzero(self.adjacency_)
-        deviation = np.sqrt(np.diag(self.covariance_))
         unknown = np.full(len(i), np.nan)
         reversible = self.cpdag_[j, i] if self.model == "gaussian" else np.zeros(len(i), dtype=bool)
         return pd.DataFrame(
@@ -418,7 +416,6 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
                 "to": [names[k] for k in j],
                 "weight": self.weights_[i, j],
                 "se": self.weights_se_[i, j],
-                "std_weight": self.weights_[i, j] * deviation[i] / deviation[j],
                 "reversible": reversible,
                 "confidence": unknown if confidence is None else confidence[0][i, j],
                 "adjacency": unknown if confidence is None else confidence[1][i, j],
