@@ -69,5 +69,5 @@ def _warn_disjoint(X, used, names) -> None:
         more = f" and {len(pairs) - 5} pairs more" if len(pairs) > 5 else ""
         warnings.warn(
             f"never observed together: {shown}{more}; what links them rests on the model alone",
-            stacklevel=5,
+            stacklevel=6,
         )

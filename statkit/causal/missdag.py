@@ -303,6 +303,15 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             If a column has no observed or a constant value, an entry is infinite or no number, or the
             knowledge about the graph contradicts itself.
         """
+        before = dict(vars(self))
+        try:
+            return self._fit(X, sample_weight)
+        except BaseException:
+            vars(self).clear()  # a fit that fails leaves the estimator as it was
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, sample_weight):
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
@@ -329,7 +338,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             warnings.warn(
                 f"the EM stopped after {fit.n_iter} E-steps before it converged: raise max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
         if self.verbose:
             print(
@@ -547,6 +556,9 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     def _names(self) -> list[str]:
         check_is_fitted(self)
         return column_names(self, len(self.mean_))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "weights_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

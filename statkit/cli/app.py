@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from statkit.cli import datasets
+from statkit.cli.dag import dag
 from statkit.cli.fit import fit
 from statkit.cli.predict import predict
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(fit)
 app.command()(predict)
+app.command()(dag)
 app.add_typer(datasets.app, name="datasets")
 
 
