@@ -133,7 +133,7 @@ class IncompleteData:
             logdet_missing = np.empty(len(seen))
             variances = np.empty((len(seen), self.d)) if spread else np.empty((0, 0))
             bad = fill_patterns(
-                R, block.starts, seen, block.weight, K, Sigma, logdet, C, logdet_missing, variances
+                R, R @ K, block.starts, seen, block.weight, K, Sigma, logdet, C, logdet_missing, variances
             )
             if bad >= 0:
                 raise np.linalg.LinAlgError(

@@ -50,12 +50,13 @@ def spd_inverse(A, m, L, V):
 
 
 @njit(cache=True, nogil=True)
-def fill_patterns(R, starts, seen, weight, K, Sigma, logdet_K, C, logdet_missing, spread):
+def fill_patterns(R, T, starts, seen, weight, K, Sigma, logdet_K, C, logdet_missing, spread):
     """Replace the missing residuals of every row by their conditional means, pattern by pattern.
 
     Parameters
     ----------
     R : (rows, d) residuals from the mean, rows sorted by pattern; what is missing is overwritten.
+    T : (rows, d) ``R @ K`` with zeros in ``R`` where missing.
     starts : (patterns + 1,) first row of each pattern.
     seen : (patterns, d) bool, True where observed.
     weight : (rows,) row weights.
@@ -74,7 +75,6 @@ def fill_patterns(R, starts, seen, weight, K, Sigma, logdet_K, C, logdet_missing
     G = np.empty((d, d))
     observed = np.empty(d, np.int64)
     missing = np.empty(d, np.int64)
-    t = np.empty(d)
     x = np.empty(d)
     for g in range(starts.shape[0] - 1):
         lo = starts[g]
@@ -89,34 +89,22 @@ def fill_patterns(R, starts, seen, weight, K, Sigma, logdet_K, C, logdet_missing
                 missing[m] = j
                 m += 1
         if m <= o:
-            # V = K_mm^-1 and B = -V K_mo.
+            # V = K_mm^-1, and the filled residuals are -V K_mo r_o.
             for a in range(m):
                 for b in range(a, m):
                     A[a, b] = K[missing[a], missing[b]]
             logdet = spd_inverse(A, m, L, V)
             if not np.isfinite(logdet):
                 return g
-            for b in range(o):
+            for r in range(lo, hi):
                 for a in range(m):
-                    G[b, a] = -K[observed[b], missing[a]]
-            if hi - lo > 16:
-                B = np.dot(G[:o, :m].copy(), V[:m, :m].copy())
-                fill_rows(R, lo, hi, observed[:o], missing[:m], B)
-            else:
-                for r in range(lo, hi):
+                    x[a] = 0.0
+                for b in range(m):
+                    f = -T[r, missing[b]]
                     for a in range(m):
-                        t[a] = 0.0
-                        x[a] = 0.0
-                    for b in range(o):
-                        f = R[r, observed[b]]
-                        for a in range(m):
-                            t[a] += f * G[b, a]
-                    for b in range(m):
-                        f = t[b]
-                        for a in range(m):
-                            x[a] += f * V[b, a]
-                    for a in range(m):
-                        R[r, missing[a]] = x[a]
+                        x[a] += f * V[b, a]
+                for a in range(m):
+                    R[r, missing[a]] = x[a]
         else:
             # Fewer observed than missing: B = Sigma_oo^-1 Sigma_om and V = Sigma_mm - Sigma_mo B.
             for a in range(o):

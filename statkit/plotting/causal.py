@@ -99,6 +99,10 @@ class GraphDisplay:
             )
             for name in self.nodes
         }
+        span = np.array(list(self.positions.values()))
+        ax.set_xlim(span[:, 0].min() - 0.7, span[:, 0].max() + 0.7)
+        ax.set_ylim(span[:, 1].min() - 0.5, span[:, 1].max() + 0.5)
+        ax.figure.canvas.draw()  # the boxes have their places now, and arrows can end at them
         for line in self.edges.to_dict("records"):
             sure = line["confidence"]
             if sure < min_confidence:
@@ -115,15 +119,14 @@ class GraphDisplay:
                 patchA=labels[line["from"]].get_bbox_patch(),
                 patchB=labels[line["to"]].get_bbox_patch(),
                 mutation_scale=13,
+                shrinkA=1,
+                shrinkB=3,
                 linewidth=0.8 + 3.2 * min(abs(line["strength"]), 1.0),
                 color=_POSITIVE if line["strength"] > 0 else _NEGATIVE,
                 alpha=1.0 if np.isnan(sure) else 0.2 + 0.8 * sure,
                 zorder=2,
             )
             ax.add_patch(arrow)
-        span = np.array(list(self.positions.values()))
-        ax.set_xlim(span[:, 0].min() - 0.7, span[:, 0].max() + 0.7)
-        ax.set_ylim(span[:, 1].min() - 0.5, span[:, 1].max() + 0.5)
         ax.set_axis_off()
         keys = [
             Line2D([], [], color=_POSITIVE, lw=2, label="raises"),
