@@ -26,7 +26,7 @@ class EffectsMixin:
         -------
         float
         """
-        self._check_linear("total_effect")
+        check_is_fitted(self)
         i, j = self._column(source), self._column(target)
         return float(np.linalg.inv(np.eye(len(self.weights_)) - self.weights_)[i, j])
 
@@ -45,7 +45,7 @@ class EffectsMixin:
         mean : ndarray of shape (d,)
         covariance : ndarray of shape (d, d)
         """
-        self._check_linear("predict_intervention")
+        check_is_fitted(self)
         W, intercept, omega = self.weights_.copy(), self.intercept_.copy(), self.noise_var_.copy()
         for column, value in dict(values).items():
             j = self._column(column)
@@ -73,7 +73,7 @@ class EffectsMixin:
         M. H. Maathuis, M. Kalisch, P. Bühlmann (2009), "Estimating high-dimensional intervention effects from
         observational data".
         """
-        self._check_linear("ida")
+        check_is_fitted(self)
         i, j = self._column(source), self._column(target)
         if i == j:
             raise ValueError("source and target must be different columns")
@@ -88,8 +88,3 @@ class EffectsMixin:
         if not 0 <= column < len(names):
             raise ValueError(f"there is no column {column}: columns are numbered 0 to {len(names) - 1}")
         return int(column)
-
-    def _check_linear(self, what: str) -> None:
-        check_is_fitted(self)
-        if self.model == "nonlinear":
-            raise ValueError(f"{what} needs a linear model; this one is nonlinear")

@@ -26,7 +26,6 @@ LEARNERS = {
     "gaussian": ("boss", "exact", "hc", "order", "notears", "golem", "dagma", "fixed"),
     "equal_var": ("order", "hc", "notears", "golem", "dagma", "fixed"),
     "nongaussian": ("lingam", "ica", "order", "fixed"),
-    "nonlinear": ("splines", "mlp"),
 }
 GRADIENT = ("notears", "golem", "dagma", "ica")
 _LAMBDA = {"notears": 0.02, "dagma": 0.03, "ica": 0.1}
@@ -97,7 +96,7 @@ class Fit(NamedTuple):
 def fit_table(X, weight, options: Options, random, *, start=None, with_se: bool = True) -> Fit:
     """Fit a graph to a checked table; ``start`` is (mean, covariance) in the units of the data."""
     data = IncompleteData(X, weight, centre=options.init != "zero", scale=options.scaled)
-    if options.model in ("nongaussian", "nonlinear"):
+    if options.model == "nongaussian":
         from statkit.causal.mcem import fit_noise_model
 
         return fit_noise_model(data, options, random, start=start)

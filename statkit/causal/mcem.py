@@ -117,7 +117,7 @@ def moments(X, w) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_noise_model(data: IncompleteData, options: Options, random, *, start=None) -> Fit:
-    """Fit the model "nongaussian" or "nonlinear"."""
+    """Fit the model "nongaussian"."""
     if start is not None:
         start = (start[0] - data.shift) / data.unit, start[1] / np.outer(data.unit, data.unit)
     mean, Sigma, _, used, _ = saturated_em(
@@ -125,10 +125,6 @@ def fit_noise_model(data: IncompleteData, options: Options, random, *, start=Non
     )
     weight = data.weight
     pool = Pool(data, weight, options.n_chains, (mean, Sigma), random)
-    if options.model == "nonlinear":
-        from statkit.causal.nonlinear import fit_nonlinear
-
-        return fit_nonlinear(data, pool, options, random, (mean, Sigma), used)
     price = edge_price(data, options)
     counts = data.pair_counts if options.effective_n else data.n
     n_iter = min(options.max_iter, N_ITER) if pool.has_holes else 1

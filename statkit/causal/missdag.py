@@ -37,16 +37,15 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
 
     Parameters
     ----------
-    model : {"gaussian", "equal_var", "nongaussian", "nonlinear"}, default="gaussian"
+    model : {"gaussian", "equal_var", "nongaussian"}, default="gaussian"
         ``gaussian``: linear, each noise with its own variance. Units do not matter; what is identified is the
         Markov equivalence class (`cpdag_`). ``equal_var``: linear, all noises of one variance: the graph is
         identified, and the answer depends on the units. ``nongaussian``: linear, noises not Gaussian (LiNGAM):
-        the graph is identified. ``nonlinear``: additive smooth effects, Gaussian noise: the graph is
-        identified as far as effects are not linear.
+        the graph is identified; the E-step draws instead of averaging.
     learner : str, default="auto"
         The search: "boss" (default of gaussian), "exact" (up to 16 columns), "hc" for hill-climbing, "order"
         (default of equal_var), "lingam" (default of nongaussian), "ica", "notears", "golem", "dagma",
-        "splines" (default of nonlinear), "mlp", or "fixed" for a given ``graph`` or ``order``.
+        or "fixed" for a given ``graph`` or ``order``.
     penalty_discount : float, default=2.0
         An edge must bring this many times ½ log n of log-likelihood; 1 is the BIC.
     lambda1 : float, default=None
@@ -75,7 +74,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     noise : {"auto", "gaussian", "logistic", "laplace", "student", "subgaussian", "gumbel"}, default="auto"
         Noise of the model ``nongaussian``; "auto" chooses for each column by likelihood.
     n_chains, n_sweeps : int, default=5, 3
-        Completed tables of the Monte Carlo E-step, and its sweeps an iteration (nongaussian, nonlinear).
+        Completed tables of the Monte Carlo E-step, and its sweeps an iteration (nongaussian).
     graph : array-like of shape (d, d), default=None
         The graph of learner "fixed": only weights and variances are estimated.
     order : array-like of int or names, shape (d,), default=None
@@ -117,7 +116,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     expected_covariance_ : ndarray of shape (d, d)
         Expected covariance of the completed table; the graph does not restrict it.
     loglik_ : float
-        Log-likelihood of the observed entries (nongaussian, nonlinear: of the Gaussian with the same moments).
+        Log-likelihood of the observed entries (nongaussian: of the Gaussian with the same moments).
     score_ : float
         ``loglik_`` less the penalty of the edges.
     loglik_path_, score_path_ : ndarray
