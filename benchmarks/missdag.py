@@ -4,6 +4,7 @@ Run ``python benchmarks/missdag.py [--size small|full] [--only NAME]`` from the 
 are not installed (causal-learn) are left out and named. Times are CPU seconds with one BLAS thread.
 """
 
+# ruff: noqa: E402  (threads are set before numpy loads)
 import argparse
 import json
 import os

@@ -9,7 +9,7 @@ from statkit.causal.equivalence import effects_over_class
 
 
 class EffectsMixin:
-    """Causal effects of a fitted linear model with ``weights_``, ``intercept_``, ``noise_var_``, ``cpdag_``."""
+    """Causal effects in a fitted linear model."""
 
     def total_effect(self, source, target) -> float:
         """Return by how much ``target`` rises, along all directed paths, when ``source`` is raised by one.

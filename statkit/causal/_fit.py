@@ -134,9 +134,7 @@ def fit_gaussian(data: IncompleteData, options: Options, random, *, start=None, 
             state, A = path.state, path.A
     se = np.full(A.shape, np.nan)
     if with_se and options.refit:
-        se = weight_standard_errors(
-            data, state.mean, state.W, state.omega, A, state.S, equal_var=equal_var
-        )
+        se = weight_standard_errors(data, state.mean, state.W, state.omega, A, state.S, equal_var=equal_var)
     unit = data.unit
     ratio = unit / unit[:, None]  # an edge weight is in units of its target per unit of its source
     back = np.outer(unit, unit)
@@ -285,7 +283,7 @@ def gradient_weights(S, options: Options, start=None) -> np.ndarray:
 
 
 def _without_refit(data, options, mean, S, random, price):
-    """The published scheme: the learner's own weights drive the E-step, from the learner's first answer on."""
+    """Run the published scheme: the learner's own weights drive the E-step."""
     equal_var = options.model == "equal_var"
     if options.init == "zero":
         # The first E-step is at W = 0 and the random variances that `_start` used: S is its answer.

@@ -22,7 +22,7 @@ def v_structures(A):
 
 @njit(cache=True, nogil=True)
 def meek(C):
-    """Orient the undirected edges of ``C`` (both entries True) as Meek's rules 1 to 4 force them, in place."""
+    """Orient the undirected edges of ``C`` (both entries True) that Meek's rules 1 to 4 force, in place."""
     d = C.shape[0]
     changed = True
     while changed:

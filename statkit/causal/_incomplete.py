@@ -74,8 +74,8 @@ class IncompleteData:
             blocks += _group(lo + np.flatnonzero(~full & used), seen[~full & used], w[~full & used])
         self.blocks = blocks
         self.weight = weight
-        self.dropped = np.concatenate(self.dropped)
-        self.complete_rows = np.concatenate(complete_rows)
+        self.dropped = np.concatenate([np.empty(0, np.int64), *self.dropped])
+        self.complete_rows = np.concatenate([np.empty(0, np.int64), *complete_rows])
         counts = np.diag(self.pair_counts).copy()
         self.counts = counts
         self.n = float(np.delete(weight, self.dropped).sum())

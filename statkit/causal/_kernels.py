@@ -145,7 +145,7 @@ def fill_patterns(R, T, starts, seen, weight, K, Sigma, logdet_K, C, logdet_miss
 
 @njit(cache=True, nogil=True)
 def fill_rows(R, lo, hi, observed, missing, B):
-    """Set the missing entries of rows ``lo`` to ``hi`` to their observed ones times ``B`` (observed, missing)."""
+    """Set missing entries of rows ``lo`` to ``hi`` to the observed ones times ``B`` (observed, missing)."""
     if hi - lo > 16:
         Y = np.empty((hi - lo, observed.shape[0]))
         for r in range(lo, hi):

@@ -1,4 +1,4 @@
-"""Noise families: log densities at unit scale, scales by maximum likelihood, choice by likelihood; the sampler."""
+"""Noise families: log densities, scales and choice by maximum likelihood; the sampler of missing cells."""
 
 from __future__ import annotations
 

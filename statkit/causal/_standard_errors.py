@@ -1,4 +1,4 @@
-"""Standard errors of edge weights given the graph: the observed information, in one pass over the patterns."""
+"""Standard errors of edge weights given the graph: the observed information, in one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One BLAS thread: matrices of the size of a graph are slower on several, and the bits would depend on them."""
+"""One BLAS thread: matrices of the size of a graph are slower on several, and bits would depend on them."""
 
 from __future__ import annotations
 

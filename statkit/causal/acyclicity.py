@@ -1,11 +1,20 @@
-"""Acyclicity: the smooth functions that vanish exactly on acyclic weights, and orders and cycles of graphs."""
+"""Acyclicity: smooth functions that vanish exactly on acyclic weights, and orders and cycles of graphs."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import expm as _expm
 
-__all__ = ["expm", "find_cycle", "is_acyclic", "logdet", "poly", "prune_to_acyclic", "reachability", "topological_order"]
+__all__ = [
+    "expm",
+    "find_cycle",
+    "is_acyclic",
+    "logdet",
+    "poly",
+    "prune_to_acyclic",
+    "reachability",
+    "topological_order",
+]
 
 
 def expm(W) -> tuple[float, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Maximum likelihood for a Gaussian table with holes: the E-step, the observed likelihood, the saturated EM."""
+"""Maximum likelihood for a Gaussian table with holes: E-step, observed likelihood, saturated EM."""
 
 from __future__ import annotations
 

@@ -128,7 +128,9 @@ def _index(column, d, names, what) -> int:
     if isinstance(column, str):
         found = [] if names is None else np.flatnonzero(np.asarray(names, dtype=object) == column)
         if len(found) == 0:
-            known = "the columns have no names" if names is None else f"there are {', '.join(map(str, names))}"
+            known = (
+                "the columns have no names" if names is None else f"there are {', '.join(map(str, names))}"
+            )
             raise ValueError(f"{what} names the column {column!r}, but {known}")
         return int(found[0])
     if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < d:

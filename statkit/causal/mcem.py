@@ -30,7 +30,7 @@ class LinearNoiseModel(NamedTuple):
     precision: np.ndarray
     covariance: np.ndarray
 
-    def families(self, d: int) -> list[str]:
+    def families(self) -> list[str]:
         """Return the name of each column's noise."""
         return [FAMILIES[code] for code in self.family]
 
@@ -41,9 +41,7 @@ class LinearNoiseModel(NamedTuple):
 
     def sweep(self, chains: Chains, random) -> float:
         """Move every missing entry once; returns the share of accepted moves."""
-        return chains.sweep(
-            self.W, self.intercept, self.family, self.scale, np.diag(self.precision), random
-        )
+        return chains.sweep(self.W, self.intercept, self.family, self.scale, np.diag(self.precision), random)
 
     def draw(self, X, seed: int, n_draws: int = _DRAWS) -> np.ndarray:
         """Return completed copies of ``X``, shape (n_draws, n, d)."""

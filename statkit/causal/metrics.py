@@ -14,7 +14,7 @@ __all__ = ["dag_metrics", "shd", "sid"]
 def shd(true, estimate) -> int:
     """Return the structural Hamming distance: pairs of columns whose edge differs.
 
-    A missing edge, an extra edge and a turned edge count one each. For CPDAGs, with both entries nonzero for a
+    A missing, an extra and a turned edge count one each. For CPDAGs, with both entries nonzero for a
     reversible edge, a pair whose mark differs counts one.
 
     Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -40,8 +41,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     model : {"gaussian", "equal_var", "nongaussian"}, default="gaussian"
         ``gaussian``: linear, each noise with its own variance. Units do not matter; what is identified is the
         Markov equivalence class (`cpdag_`). ``equal_var``: linear, all noises of one variance: the graph is
-        identified, and the answer depends on the units. ``nongaussian``: linear, noises not Gaussian (LiNGAM):
-        the graph is identified; the E-step draws instead of averaging.
+        identified, and the answer depends on the units. ``nongaussian``: linear, noises not Gaussian
+        (LiNGAM): the graph is identified; the E-step draws instead of averaging.
     learner : str, default="auto"
         The search: "boss" (default of gaussian), "exact" (up to 16 columns), "hc" for hill-climbing, "order"
         (default of equal_var), "lingam" (default of nongaussian), "ica", "notears", "golem", "dagma",
@@ -159,7 +160,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     >>> filled = dag.transform(X)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "model": [StrOptions(set(LEARNERS))],
         "learner": [StrOptions({"auto", *(name for names in LEARNERS.values() for name in names)})],
         "penalty_discount": [Interval(Real, 0, None, closed="left")],
@@ -355,7 +356,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
                 f"model={self.model!r} has no learner {learner!r}; its learners are {', '.join(allowed)}"
             )
         if (learner == "fixed") != given or (self.graph is not None and self.order is not None):
-            raise ValueError("learner='fixed' needs one of graph= and order=, and no other learner takes them")
+            raise ValueError("learner='fixed', and only that, needs one of graph= and order=")
         if not self.refit and learner not in ("notears", "golem", "dagma"):
             raise ValueError(f"refit=False is for notears, golem and dagma, not for {learner}")
         knowledge = Knowledge.of(
@@ -403,7 +404,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         self.score_path_ = fit.score_path
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
-        self.noise_family_ = ["gaussian"] * len(names) if fit.extra is None else fit.extra.families(len(names))
+        self.noise_family_ = ["gaussian"] * len(names) if fit.extra is None else fit.extra.families()
         self._noise_model = fit.extra
         paths = reachability(fit.adjacency)
         rising = variances[:, None] < variances
@@ -444,7 +445,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         """
         X = self._new_rows(X)
         if self._noise_model is not None:
-            return self._noise_model.draw(X, self._sampling_seed).mean(axis=0)
+            return np.where(np.isnan(X), self._noise_model.draw(X, self._sampling_seed).mean(axis=0), X)
         return impute(X, self.mean_, self.precision_, self.covariance_)[0]
 
     def impute_std(self, X) -> np.ndarray:
@@ -461,7 +462,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         """
         X = self._new_rows(X)
         if self._noise_model is not None:
-            return self._noise_model.draw(X, self._sampling_seed).std(axis=0)
+            return np.where(np.isnan(X), self._noise_model.draw(X, self._sampling_seed).std(axis=0), 0.0)
         return impute(X, self.mean_, self.precision_, self.covariance_, spread=True)[1]
 
     def sample_posterior(self, X, n_draws: int = 1, random_state=None) -> np.ndarray:

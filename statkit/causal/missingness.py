@@ -81,7 +81,8 @@ def little_mcar_test(X) -> LittleTest:
 
     References
     ----------
-    R. J. A. Little (1988), "A test of missing completely at random for multivariate data with missing values".
+    R. J. A. Little (1988), "A test of missing completely at random for multivariate data with
+    missing values".
 
     Examples
     --------
@@ -115,7 +116,7 @@ def little_mcar_test(X) -> LittleTest:
 def missingness_parents(X, alpha: float = 0.05) -> pd.DataFrame:
     """Find the columns whose values go with the missingness of others.
 
-    For each column with holes the observed values of every other column are compared between the rows where
+    For each column with holes the observed values of every other column are compared between rows where
     it is observed and where it is missing (Welch's t, Holm's correction over the column's comparisons). What
     remains enters a logistic regression together, to tell direct from indirect association.
 
@@ -129,8 +130,8 @@ def missingness_parents(X, alpha: float = 0.05) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One line for each pair that passes: ``column`` whose entries are missing, ``parent``, ``t``, ``pvalue``
-        (Holm), ``conditional_pvalue`` (logistic regression on all parents found, rows complete in them; NaN
+        One line for each pair that passes: ``column`` whose entries are missing, ``parent``, ``t``,
+        ``pvalue`` (Holm), ``conditional_pvalue`` (logistic regression on all parents found, rows complete in them; NaN
         if it cannot be computed), ``direct`` and ``parent_has_holes``. A parent that has holes itself makes
         missing at random doubtful. That a column's own value drives its missingness cannot be seen in data.
 

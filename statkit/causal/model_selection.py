@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from statkit.causal.missdag import MissDAG
 
 _PENALTIES = (0.5, 1.0, 2.0, 4.0, 8.0)
-
 
 
 class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -50,12 +49,13 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> from statkit.causal import MissDAGCV, ampute, simulate_dag, simulate_sem
-    >>> X = ampute(simulate_sem(simulate_dag(5, degree=2, random_state=0), 300, random_state=1), 0.1, random_state=2)
+    >>> X = simulate_sem(simulate_dag(5, degree=2, random_state=0), 300, random_state=1)
+    >>> X = ampute(X, 0.1, random_state=2)
     >>> MissDAGCV().fit(X).best_penalty_ > 0
     True
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit", "score"]), None],
         "penalties": ["array-like", None],
         "criterion": [StrOptions({"cv", "bic"})],
@@ -91,6 +91,7 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         MissDAGCV
         """
         checked = validate_data(self, X, ensure_all_finite="allow-nan", dtype=float, ensure_min_samples=2)
+        X = X if hasattr(X, "columns") else checked
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, checked)
         base = MissDAG() if self.estimator is None else self.estimator
         shrinks = base.learner in ("notears", "golem", "dagma", "ica")
@@ -119,7 +120,8 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             edges = edges.mean(axis=1)
         else:
             fits = [
-                clone(base).set_params(**{name: penalty}).fit(X, sample_weight=weight) for penalty in penalties
+                clone(base).set_params(**{name: penalty}).fit(X, sample_weight=weight)
+                for penalty in penalties
             ]
             rows = (~np.isnan(checked)).any(axis=1)
             n = rows.sum() if weight is None else weight[rows].sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from scipy.stats import norm
@@ -65,7 +66,7 @@ class MVPC(BaseEstimator):
            [0, 0, 0]])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "alpha": [Interval(Real, 0, 1, closed="neither")],
         "covariance": [StrOptions({"em", "testwise"})],
         "max_condition": [None, Interval(Integral, 0, None, closed="left")],
@@ -121,7 +122,9 @@ class MVPC(BaseEstimator):
         size = 0
         limit = d - 2 if self.max_condition is None else self.max_condition
         while size <= limit and (adjacent.sum(axis=0).max(initial=0) - 1 >= size or size == 0):
-            frozen = adjacent.copy()  # removals count from the next size on: the order of columns is irrelevant
+            frozen = (
+                adjacent.copy()
+            )  # removals count from the next size on: the order of columns is irrelevant
             for i, j in itertools.combinations(range(d), 2):
                 if not adjacent[i, j] or must[i, j]:
                     continue

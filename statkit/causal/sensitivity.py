@@ -11,7 +11,7 @@ __all__ = ["mnar_sensitivity"]
 
 
 def mnar_sensitivity(estimator, X, column, deltas=(-1.0, -0.5, 0.0, 0.5, 1.0), *, n_draws: int = 5):
-    """Refit the graph as if the missing values of a column were larger or smaller than they are expected to be.
+    """Refit the graph as if the missing values of a column were larger or smaller than expected.
 
     That a value's own size decides whether it is missing cannot be tested from the data. Here the holes are
     filled with draws, those of one column are shifted, and the graph is learned from the completed tables:

@@ -120,7 +120,7 @@ def simulate_sem(W, n_samples, *, noise="normal", noise_scale=1.0, function="lin
 
 
 def _effect(P, w, function, random):
-    n, p = P.shape
+    _n, p = P.shape
 
     def weights(*shape):
         return random.uniform(0.5, 2.0, size=shape) * random.choice([-1.0, 1.0], size=shape)

@@ -14,7 +14,9 @@ def dag(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet; empty cells are missing.")],
     model: Annotated[Model, typer.Option(help="Noise and effects: see the user guide.")] = "gaussian",
     columns: Annotated[str | None, typer.Option(metavar="A,B,…", help="Use these columns only.")] = None,
-    log: Annotated[bool, typer.Option("--log", help="Take logarithms first; all values must be positive.")] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="Take logarithms first; all values must be positive.")
+    ] = False,
     forbid: Annotated[
         list[str] | None, typer.Option(metavar="A:B", help="No edge from A to B. May be repeated.")
     ] = None,
@@ -30,10 +32,13 @@ def dag(
     n_jobs: Annotated[int | None, typer.Option(help="Threads of the bootstrap.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Write the graph: .json, .dot, .png, .svg or .pdf."),
+        typer.Option(
+            "-o", "--output", metavar="PATH", help="Write the graph: .json, .dot, .png, .svg or .pdf."
+        ),
     ] = None,
     impute: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write the table with its holes filled: .csv or .parquet.")
+        Path | None,
+        typer.Option(metavar="PATH", help="Write the table with its holes filled: .csv or .parquet."),
     ] = None,
 ) -> None:
     """Learn the causal graph of the columns of a table with missing cells and print its edges."""
@@ -98,7 +103,9 @@ def _read(file: Path, columns: str | None):
         frame = frame[wanted]
     words = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     if words:
-        raise ValueError(f"these columns of {file} are not numbers: {', '.join(words)}; choose with --columns")
+        raise ValueError(
+            f"these columns of {file} are not numbers: {', '.join(words)}; choose with --columns"
+        )
     return frame.astype(float)
 
 

@@ -18,7 +18,7 @@ class DataSet(NamedTuple):
 SETS: dict[str, DataSet] = {
     "flights": DataSet("flights", "flights_2001h1.parquet", "3,000,000 flights in the United States, 2001"),
     "sachs": DataSet("missdag", "sachs_observational.csv", "11 signalling molecules in 853 immune cells"),
-    "airquality": DataSet("missdag", "airquality.csv", "153 days of air quality in New York, 1973, with holes"),
+    "airquality": DataSet("missdag", "airquality.csv", "air quality, New York, 1973, with holes"),
 }
 
 

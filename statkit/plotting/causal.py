@@ -10,8 +10,8 @@ _POSITIVE, _NEGATIVE = "#0072B2", "#D55E00"  # Okabe and Ito: told apart by ever
 class GraphDisplay:
     """A causal graph drawn in layers, causes above effects.
 
-    Width of an edge: size of its standardised weight. Colour: blue raises, orange lowers. Opacity: confidence,
-    if the graph was bootstrapped. Dashed without arrow head: the data do not tell the direction.
+    Width of an edge: size of its standardised weight. Colour: blue raises, orange lowers. Opacity: confidence
+    (if bootstrapped). Dashed without arrow head: the data do not tell the direction.
 
     Parameters
     ----------

@@ -166,7 +166,9 @@ def test_weight_zero_is_a_row_left_out():
     X, mean, Sigma, weight = random_case(8)
     weight[:10] = 0
     kept = estep_gaussian(X[10:], mean, Sigma, sample_weight=weight[10:])
-    assert estep_gaussian(X, mean, Sigma, sample_weight=weight).loglik == pytest.approx(kept.loglik, rel=1e-12)
+    assert estep_gaussian(X, mean, Sigma, sample_weight=weight).loglik == pytest.approx(
+        kept.loglik, rel=1e-12
+    )
 
 
 def test_float32_and_memory_map(tmp_path):

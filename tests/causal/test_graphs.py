@@ -121,7 +121,7 @@ def test_shd_and_rates():
 
 @pytest.mark.parametrize("call", [lambda: shd(np.eye(2), np.eye(3)), lambda: sid(CYCLIC, CYCLIC)])
 def test_metrics_refuse(call):
-    with pytest.raises(ValueError, match="of one shape|has the cycle 0 -> 1 -> 2 -> 0"):
+    with pytest.raises(ValueError, match=r"of one shape|has the cycle 0 -> 1 -> 2 -> 0"):
         call()
 
 

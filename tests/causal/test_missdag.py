@@ -32,7 +32,7 @@ def equal_variance_case(d=10, n=500, seed=0, rate=0.3, mechanism="mcar"):
 
 
 def test_complete_data_is_the_search_on_the_covariance():
-    W, X, _ = equal_variance_case()
+    _W, X, _ = equal_variance_case()
     S = np.cov(X.T, bias=True)
     np.testing.assert_array_equal(MissDAG("equal_var").fit(X).adjacency_, top_down(S, len(X)))
     dag = MissDAG(n_starts=1).fit(X)
@@ -81,7 +81,12 @@ def test_standard_errors_are_those_of_the_numerical_information(ten_rows, chain,
     H = np.array(
         [
             [
-                (loglik(theta + a + b) - loglik(theta + a - b) - loglik(theta - a + b) + loglik(theta - a - b))
+                (
+                    loglik(theta + a + b)
+                    - loglik(theta + a - b)
+                    - loglik(theta - a + b)
+                    + loglik(theta - a - b)
+                )
                 / 4e-8
                 for a in h
             ]
@@ -191,7 +196,9 @@ def test_impute_first_is_worse():
 def test_every_learner_finds_a_strong_chain(mode):
     W = np.diag(np.full(4, 1.2), 1)
     X = ampute(simulate_sem(W, 600, random_state=0), 0.15, random_state=1)
-    dag = MissDAG("gaussian" if mode == "exact" else "equal_var" if mode != "order" else "gaussian", learner=mode)
+    dag = MissDAG(
+        "gaussian" if mode == "exact" else "equal_var" if mode != "order" else "gaussian", learner=mode
+    )
     dag.fit(X)
     assert shd(cpdag(W), dag.cpdag_) <= 1
     assert np.isfinite(dag.loglik_) and dag.adjacency_.sum() >= 3
@@ -234,9 +241,11 @@ def test_reference_runs_its_iterations_on_holes():
 
 
 def test_knowledge_by_name():
-    W, _, X = equal_variance_case(d=5)
+    _W, _, X = equal_variance_case(d=5)
     frame = pd.DataFrame(X, columns=list("abcde"))
-    dag = MissDAG(forbidden=[("a", "b"), ("b", "a")], required=[("e", "a")], tiers=[["e"], ["a", "b"]]).fit(frame)
+    dag = MissDAG(forbidden=[("a", "b"), ("b", "a")], required=[("e", "a")], tiers=[["e"], ["a", "b"]]).fit(
+        frame
+    )
     assert dag.adjacency_[4, 0] and not dag.adjacency_[0, 1] and not dag.adjacency_[1, 0]
     assert not dag.adjacency_[:2, 4].any()
     assert not dag.edges_.set_index(["from", "to"]).loc[("e", "a"), "reversible"]
@@ -260,7 +269,7 @@ def test_given_order():
 
 
 def test_imputation(six):
-    W, X = six
+    _W, X = six
     frame = pd.DataFrame(X, columns=list("uvwxyz"), index=np.arange(len(X)) * 3)
     dag = MissDAG(random_state=0).set_output(transform="pandas").fit(frame)
     filled = dag.transform(frame)
@@ -282,7 +291,7 @@ def test_imputation(six):
 def test_imputation_beats_the_mean():
     rmse, by_mean = [], []
     for seed in range(5):
-        W, X, holes = equal_variance_case(seed=seed)
+        _W, X, holes = equal_variance_case(seed=seed)
         missing = np.isnan(holes)
         unit = X.std(axis=0)
         filled = MissDAG("equal_var").fit_transform(holes)

@@ -16,6 +16,9 @@ def test_holes_runs(monkeypatch):
     notebook = jupytext.read(root / "vignettes" / "holes.md")
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     text = "".join(
-        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output
+        output.get("text", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "text" in output
     )
     assert "adjacency" in text and "statistic=35.1" in text

@@ -77,10 +77,10 @@ def grow_shrink(S, N, needed, penalty, j, candidates, required, parents):
         # Row k of the pivoted Cholesky factor of the candidates' covariance.
         for c in range(n):
             L[k, c] = S[b, candidates[c]]
-        for l in range(k):
-            f = L[l, best]
+        for h in range(k):
+            f = L[h, best]
             for c in range(n):
-                L[k, c] -= f * L[l, c]
+                L[k, c] -= f * L[h, c]
         if D[best] > COLLINEAR * S[b, b]:
             root = 1.0 / np.sqrt(D[best])
             f = r[best] * root
@@ -393,7 +393,7 @@ def residual_variance(S, A, j):
 
 @njit(cache=True, nogil=True)
 def ordinary_least_squares(S, A, W, omega):
-    """Fill the weights of the edges in ``A`` and the residual variances; returns False if a fit is singular."""
+    """Fill weights of the edges in ``A`` and residual variances; returns False if a fit is singular."""
     d = S.shape[0]
     P = np.empty((d, d))
     L = np.empty((d, d))

@@ -65,7 +65,8 @@ def golem(
 
     References
     ----------
-    I. Ng, A. Ghassami, K. Zhang (2020), "On the role of sparsity and DAG constraints for learning linear DAGs".
+    I. Ng, A. Ghassami, K. Zhang (2020), "On the role of sparsity and DAG constraints for learning linear
+    DAGs".
 
     Examples
     --------

@@ -120,7 +120,9 @@ def exact(S, n, *, penalty=None, knowledge=None) -> np.ndarray:
     if d > EXACT_LIMIT:
         raise ValueError(f"the exact search takes up to {EXACT_LIMIT} columns, S has {d}: use boss")
     known = problem.knowledge
-    return exact_parents(_correlations(problem.S), problem.N[0, 0], problem.penalty, known.allowed, known.required)
+    return exact_parents(
+        _correlations(problem.S), problem.N[0, 0], problem.penalty, known.allowed, known.required
+    )
 
 
 def hill_climbing(
