@@ -13,6 +13,8 @@ if TYPE_CHECKING:
         load_north_america_air_temperature as load_north_america_air_temperature,
     )
     from statkit.datasets.fields import load_ozone_midwest as load_ozone_midwest
+    from statkit.datasets.causal import load_airquality as load_airquality
+    from statkit.datasets.causal import load_sachs as load_sachs
     from statkit.datasets.flights import flights_path as flights_path
     from statkit.datasets.flights import load_flights as load_flights
     from statkit.datasets.glm_parquet import write_glm_parquet as write_glm_parquet
@@ -43,6 +45,7 @@ __all__ = ["flights_path", "load_flights", "make_cluster_mixture", "make_glm", "
     "load_north_america_air_temperature",
     "load_ozone_midwest",
     "make_random_field",
+__all__ = ["flights_path", "load_airquality", "load_flights", "load_sachs", "make_glm", "write_glm_parquet"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -59,6 +62,8 @@ __getattr__, __dir__ = lazy_names(
         "load_north_america_air_temperature": "statkit.datasets.fields",
         "load_ozone_midwest": "statkit.datasets.fields",
         "make_random_field": "statkit.datasets.random_field",
+        "load_airquality": "statkit.datasets.causal",
+        "load_sachs": "statkit.datasets.causal",
         "make_glm": "statkit.datasets.glm_simulator",
         "make_multiview_blobs": "statkit.datasets.views",
         "write_glm_parquet": "statkit.datasets.glm_parquet",

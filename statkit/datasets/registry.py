@@ -35,6 +35,8 @@ SETS: dict[str, DataSet] = {
         "schrodinger_pca/ozone_midwest",
         "ozone_midwest_1987.csv",
         "ozone at 153 stations on 89 days, with missing values",
+    "sachs": DataSet("missdag", "sachs_observational.csv", "11 signalling molecules in 853 immune cells"),
+    "airquality": DataSet("missdag", "airquality.csv", "air quality, New York, 1973, with holes"),
 }
 
 

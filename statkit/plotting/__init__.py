@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from statkit.plotting.naive_bayes import TransitionDisplay as TransitionDisplay
 
 __all__ = ["LabelIssuesDisplay", "TransitionDisplay"]
+    from statkit.plotting.causal import GraphDisplay as GraphDisplay
+    from statkit.plotting.causal import MissingPatternDisplay as MissingPatternDisplay
+__all__ = ["GraphDisplay", "MissingPatternDisplay"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -35,3 +38,5 @@ _HOME = {
     "ScreeDisplay": "decomposition",
 __all__ = sorted(_HOME)
 __getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _HOME.items()})
+        "GraphDisplay": "statkit.plotting.causal",
+        "MissingPatternDisplay": "statkit.plotting.causal",
