@@ -18,5 +18,18 @@ __all__ = ["__version__", "glm", "quantreg"]
 __getattr__, __dir__ = lazy_names(
     __name__,
     {"glm": "statkit.regression", "quantreg": "statkit.regression"},
-    ("cluster", "datasets", "exceptions", "families", "inference", "naive_bayes", "plans", "plotting", "regression", "sampling"),
+    (
+        "causal",
+        "cluster",
+        "datasets",
+        "decomposition",
+        "exceptions",
+        "families",
+        "inference",
+        "naive_bayes",
+        "plans",
+        "plotting",
+        "regression",
+        "sampling",
+    ),
 )

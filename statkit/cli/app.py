@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from statkit.cli import datasets
-from statkit.cli.dag import dag
 from statkit.cli.fit import fit
 from statkit.cli.labels import labels
 from statkit.cli.predict import predict
@@ -23,6 +22,7 @@ app = typer.Typer(
 app.command()(fit)
 app.command()(predict)
 app.command()(labels)
+app.command()(dag)
 app.add_typer(datasets.app, name="datasets")
 
 

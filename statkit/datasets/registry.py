@@ -31,10 +31,12 @@ SETS: dict[str, DataSet] = {
     "nutrimouse": DataSet("multiview", "nutrimouse.csv", "genes and lipids of 40 mice: 2 genotypes, 5 diets"),
     "north_america_air_temperature": DataSet(
         "schrodinger_pca", "north_america_air_temperature.npz", "240 years of a climate model, North America"
+    ),
     "ozone_midwest": DataSet(
         "schrodinger_pca/ozone_midwest",
         "ozone_midwest_1987.csv",
         "ozone at 153 stations on 89 days, with missing values",
+    ),
     "sachs": DataSet("missdag", "sachs_observational.csv", "11 signalling molecules in 853 immune cells"),
     "airquality": DataSet("missdag", "airquality.csv", "air quality, New York, 1973, with holes"),
 }

@@ -37,8 +37,8 @@ class Design:
     names: tuple[str, ...] = ()
     terms: dict[str, list[int]]
     position: np.ndarray
-    limits: dict[str, float] = {}  # noqa: RUF012 - never mutated: designs are immutable
-    set_aside: dict[str, int] = {}  # noqa: RUF012
+    limits: dict[str, float] = {}
+    set_aside: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     intercept: bool = True
     na_action: str = "drop"

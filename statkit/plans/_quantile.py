@@ -100,9 +100,7 @@ def exact_quantile(plan, problem):
     else:
         band, linear = None, None
     for number in range(1, _MOST_ROUNDS + 1):
-        out = problem.session.round(
-            certify, family, before, root, theta, h, problem.center, problem.scale
-        )
+        out = problem.session.round(certify, family, before, root, theta, h, problem.center, problem.scale)
         wrong = out["wrong"].block()
         history.append({"round": number, "loss": out["loss"], "wrong": wrong.n_rows})
         if band is None or wrong.n_rows == 0:

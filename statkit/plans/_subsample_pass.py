@@ -179,7 +179,10 @@ class TotalsDraw:
 
     def gather(self, block, index, keys, scores):
         first = int(block.row_numbers()[0]) if block.n_rows else -1
-        return {"top": cut_scores(self.n, scores), "totals": Totals([(first, float(scores.sum()), len(scores))])}
+        return {
+            "top": cut_scores(self.n, scores),
+            "totals": Totals([(first, float(scores.sum()), len(scores))]),
+        }
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,9 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
         notes = ("The pilot's rows do not determine every coefficient; a prior helped it.",)
     theta = np.where(np.isnan(result.theta), 0.0, result.theta)
     if not np.isfinite(theta).all():
-        raise ValueError("the pilot's fit diverged: raise pilot_size, or look for extreme values in the columns")
+        raise ValueError(
+            "the pilot's fit diverged: raise pilot_size, or look for extreme values in the columns"
+        )
     model = Model(problem.family, theta, problem.shape, problem.center, problem.scale)
     _, _, w, _ = link_rows(rows, model)
     information = _information(rows.scaled(problem.center, problem.scale), w, problem.family.predictors)
@@ -232,7 +234,9 @@ def _contrast(problem, contrast):
         contrast = np.tile(np.array(names) == contrast, K).astype(float)
     contrast = np.asarray(contrast, dtype=float)
     if contrast.shape != (K * len(names),):
-        raise ValueError(f"contrast needs {K * len(names)} numbers, one for each coefficient, not {contrast.shape}")
+        raise ValueError(
+            f"contrast needs {K * len(names)} numbers, one for each coefficient, not {contrast.shape}"
+        )
     return contrast.reshape(K, -1)[:, position].ravel()
 
 

@@ -130,7 +130,7 @@ class RareEvents(Subsample):
             problem.session.rows_visited -= 2 * n  # responses alone
         if events < 2:
             raise ValueError(f"{events} of {n:,} rows are events: a model needs more")
-        size = events + int(round(self.negatives_per_event * events))
+        size = events + round(self.negatives_per_event * events)
         if size >= n or events > n / 2:
             estimate = self._everything(problem)
         else:
@@ -149,7 +149,9 @@ class RareEvents(Subsample):
             share = float(y[0]) / weight
             shift = np.log(self.prevalence / (1 - self.prevalence)) - np.log(share / (1 - share))
             estimate.values[0] += shift
-            estimate.notes.append(f"The intercept was moved by {shift:.4g} to a prevalence of {self.prevalence:g}.")
+            estimate.notes.append(
+                f"The intercept was moved by {shift:.4g} to a prevalence of {self.prevalence:g}."
+            )
         return estimate
 
     def _check_rare(self, problem):

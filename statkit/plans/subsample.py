@@ -170,7 +170,9 @@ class Subsample(Plan):
         if n <= self.size + (0 if plain else pilot_size):
             return self._everything(problem)
         if self.size < p + 2:
-            raise ValueError(f"size={self.size} rows cannot determine {p} coefficients: raise size to {20 * p}")
+            raise ValueError(
+                f"size={self.size} rows cannot determine {p} coefficients: raise size to {20 * p}"
+            )
         pilot = fit_pilot(problem, draw_pilot(problem, pilot_size, self.pilot), int(self.size))
         return self._finish(problem, pilot, self._drawn(problem, pilot))
 
@@ -211,14 +213,18 @@ class Subsample(Plan):
     def _check_conditional(self, family):
         from statkit.plans._subsample_conditional import COUNTABLE
 
-        if family.name not in COUNTABLE or not family.canonical and family.name == "binomial":
+        if family.name not in COUNTABLE or (not family.canonical and family.name == "binomial"):
             raise ValueError(
                 "likelihood='conditional' sums over all responses of a row: it needs the logit link, softmax, "
                 f"poisson or negative_binomial, not {family.name} with {family.link_name} link"
             )
         for name, wrong, advice in (
             ("sampling", self.sampling == "replacement", "'priority' or 'poisson'"),
-            ("target", self.target == "full_data", "'population': it estimates the model, not the fit of all rows"),
+            (
+                "target",
+                self.target == "full_data",
+                "'population': it estimates the model, not the fit of all rows",
+            ),
             ("refine", self.refine is not None, "None: there is no weighted score to calibrate"),
             ("combine", self.combine not in ("union", "none"), "'union' or 'none'"),
         ):
@@ -268,7 +274,9 @@ class Subsample(Plan):
             out["kept"] = round_of(score_rows, model, scoring, draw, False)["kept"]
         block, pi = out["kept"].block(), out["kept"].scores
         if block.n_rows < problem.size + 2:
-            raise ValueError(f"only {block.n_rows} rows were drawn for {problem.size} coefficients: raise size")
+            raise ValueError(
+                f"only {block.n_rows} rows were drawn for {problem.size} coefficients: raise size"
+            )
         if self.sampling == "replacement":
             return {**out, "block": block, "pi": n * pi, "threshold": np.nan, "model": model, "scoring": scoring,
                     "expected": float(n)}  # fmt: skip
@@ -491,10 +499,17 @@ class Subsample(Plan):
                 return shown + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
 
             if few:
-                rare.append(f"no drawn row has these levels, so they have no coefficient: {told(few)}; raise size")
+                rare.append(
+                    f"no drawn row has these levels, so they have no coefficient: {told(few)}; raise size"
+                )
             if thin:
                 lines.append(
-                    _line(f"levels with fewer than {_FEW_ROWS} drawn rows", float(len(thin)), "few rows", told(thin))
+                    _line(
+                        f"levels with fewer than {_FEW_ROWS} drawn rows",
+                        float(len(thin)),
+                        "few rows",
+                        told(thin),
+                    )
                 )
         return lines, rare
 
@@ -514,7 +529,9 @@ class Subsample(Plan):
             design_effects=np.zeros(k),
         )  # fmt: skip
         estimate.target = _TARGETS[self.target]
-        estimate.notes.append("There are no more rows than the sample and its pilot would have: all were fitted.")
+        estimate.notes.append(
+            "There are no more rows than the sample and its pilot would have: all were fitted."
+        )
         if self.target == "full_data":
             estimate.covariance = 0.0 * estimate.covariance
         return estimate

@@ -117,7 +117,9 @@ def _frisch_newton(A, c, rhs, tau, tol):
     for _ in range(_MOST):
         residual = rhs - A.T @ a
         gap = float(z @ a + v @ s)
-        if gap <= tol * (1.0 + abs(float(c @ a))) and np.abs(residual).max() <= 1e-9 * (1 + np.abs(rhs).max()):
+        if gap <= tol * (1.0 + abs(float(c @ a))) and np.abs(residual).max() <= 1e-9 * (
+            1 + np.abs(rhs).max()
+        ):
             break
         q = 1.0 / (z / a + v / s)
         rr = z - v

@@ -112,7 +112,7 @@ def test_multiple_kernel_iris(iris, weighting, options, weights, objective, tole
     ],
 )
 def test_one_step_digits(rule, path):
-    I = load_digits().images[::3]  # noqa: E741
+    I = load_digits().images[::3]
     n = len(I)
     blocks = I.reshape(n, 4, 2, 4, 2).sum(axis=(2, 4)).reshape(n, -1)
     views = [

@@ -13,7 +13,7 @@ from statkit.exceptions import DriftWarning, SeparationWarning
 from statkit.plans import Exact, Renewable
 from statkit.regression import GLMClassifier, GLMRegressor
 
-I = np.arange(1, 31)  # noqa: E741 - the worked example's index
+I = np.arange(1, 31)
 X30 = np.column_stack([np.sin(I), np.cos(2 * I)])
 YB = ((7 * I) % 10 < 5).astype(float)
 YG = np.round(1 + 2 * np.sin(I) - np.cos(2 * I) + np.sin(5 * I), 3)

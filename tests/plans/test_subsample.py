@@ -91,7 +91,9 @@ def test_all_rows_calibrated_are_the_full_fit(worked):
     np.testing.assert_allclose(everything.theta, [-0.4788133, 1.055601, -0.8710488], atol=1e-7)
     assert np.abs(everything.covariances()[0]).max() < 1e-20
     some = np.arange(0, 2000, 7)
-    at_full = fit_rows(problem, block.take(some), np.full(len(some), 1 / 7), everything.theta, gradient=np.zeros(3))
+    at_full = fit_rows(
+        problem, block.take(some), np.full(len(some), 1 / 7), everything.theta, gradient=np.zeros(3)
+    )
     np.testing.assert_allclose(at_full.theta, everything.theta, atol=1e-9)
 
 
@@ -139,7 +141,9 @@ def test_newton_refinement_is_exact(data):
     np.testing.assert_allclose(newton.bse, exact.bse, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["poisson", "gamma", "gaussian", "negative_binomial", "inverse_gaussian", "tweedie"])
+@pytest.mark.parametrize(
+    "family", ["poisson", "gamma", "gaussian", "negative_binomial", "inverse_gaussian", "tweedie"]
+)
 def test_families(family):
     X, y, _ = make_glm(30_000, 3, family=family, random_state=1)
     exact = GLMRegressor(family).fit(X, y).estimate_
@@ -169,7 +173,9 @@ def test_softmax():
 def test_rows_do_not_depend_on_who_computes_or_on_pieces(data):
     X, y = data
     plan = Subsample(1_000)
-    fits = [GLMClassifier(plan=plan, random_state=5, engine=e).fit(X, y).estimate_ for e in ("serial", "threads")]
+    fits = [
+        GLMClassifier(plan=plan, random_state=5, engine=e).fit(X, y).estimate_ for e in ("serial", "threads")
+    ]
     assert (fits[0].values == fits[1].values).all() and (fits[0].covariance == fits[1].covariance).all()
     from statkit.sources import as_source
 
@@ -179,7 +185,13 @@ def test_rows_do_not_depend_on_who_computes_or_on_pieces(data):
         from statkit.regression._fit import open_problem
 
         problem = open_problem(
-            source, design, resolve_family("binomial", None), SerialEngine(), alpha=0.0, cov_type="nonrobust", seed=5
+            source,
+            design,
+            resolve_family("binomial", None),
+            SerialEngine(),
+            alpha=0.0,
+            cov_type="nonrobust",
+            seed=5,
         )
         return plan.estimate(problem)
 
@@ -223,7 +235,11 @@ def test_weights_offset_sparse_and_penalty(data):
     for design in (X, csr_array(X)):
         model = GLMClassifier(alpha=0.05, random_state=0)
         exact = clone(model).fit(design, y, sample_weight=weight, offset=offset).estimate_
-        estimate = model.set_params(plan=Subsample(2_000)).fit(design, y, sample_weight=weight, offset=offset).estimate_
+        estimate = (
+            model.set_params(plan=Subsample(2_000))
+            .fit(design, y, sample_weight=weight, offset=offset)
+            .estimate_
+        )
         d = estimate.values - exact.values
         assert d @ np.linalg.solve(estimate.covariance_full_data.to_numpy(), d) < 25
         assert (weight[estimate.sample_indices] > 0).all()
@@ -234,7 +250,9 @@ def test_files_and_levels(tmp_path):
 
     rng = np.random.default_rng(0)
     n = 40_000
-    frame = pd.DataFrame({"g": rng.choice(list("abcd"), n, p=[0.6, 0.3, 0.0995, 0.0005]), "x": rng.normal(size=n)})
+    frame = pd.DataFrame(
+        {"g": rng.choice(list("abcd"), n, p=[0.6, 0.3, 0.0995, 0.0005]), "x": rng.normal(size=n)}
+    )
     frame["y"] = rng.poisson(np.exp(0.3 * frame.x + (frame.g == "b")))
     frame.loc[3, "x"] = np.nan
     frame.to_parquet(tmp_path / "t.parquet", row_group_size=7_000)

@@ -6,7 +6,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.sampling import IBOSS, LeverageSampler, LowConSampler, OptimalSampler, OrthogonalSampler
 
-ALL = [LeverageSampler(20), IBOSS(20), OrthogonalSampler(20), LowConSampler(20), OptimalSampler(20, family="gaussian")]
+ALL = [
+    LeverageSampler(20),
+    IBOSS(20),
+    OrthogonalSampler(20),
+    LowConSampler(20),
+    OptimalSampler(20, family="gaussian"),
+]
 
 
 @parametrize_with_checks(ALL)
