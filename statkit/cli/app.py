@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from statkit.cli import datasets
+from statkit.cli.dag import dag
 from statkit.cli.fit import fit
 from statkit.cli.labels import labels
 from statkit.cli.predict import predict
