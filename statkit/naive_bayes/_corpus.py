@@ -115,7 +115,7 @@ class Corpus:
         return out
 
     def leave_one_out(
-        self, words: Words, R: np.ndarray, scores: np.ndarray, tolerance: float = 1e-3
+        self, words: Words, R: np.ndarray, scores: np.ndarray, tolerance: float = 1e-2
     ) -> np.ndarray:
         """Scores with each document's own contribution to the parameters removed (n, K).
 
