@@ -58,5 +58,7 @@ def codes_of(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     at = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
     unknown = classes[at] != values
     if unknown.any():
-        raise ValueError(f"label {values[unknown][0].item()!r} is not one of the classes {classes.tolist()[:20]}")
+        raise ValueError(
+            f"label {values[unknown][0].item()!r} is not one of the classes {classes.tolist()[:20]}"
+        )
     return at

@@ -129,7 +129,9 @@ class Corpus:
         mass = R * self.weight[:, None]
 
         def fill(start, stop):
-            self.words.leave_one_out(self.X, self.length, mass, words.counts, words.totals, tolerance, start, stop, out)
+            self.words.leave_one_out(
+                self.X, self.length, mass, words.counts, words.totals, tolerance, start, stop, out
+            )
 
         self._in_blocks(fill)
         return out

@@ -8,7 +8,6 @@ import numpy as np
 from numba import njit
 
 
-
 @njit(cache=True, nogil=True)
 def leave_one_out_multinomial(
     indptr, indices, data, length, mass, counts, totals, alpha, tolerance, start, stop, out

@@ -170,8 +170,10 @@ def rank_label_issues(pred_probs, y, transition=None, *, classes=None):
         if transition is None
         else _stochastic(transition, len(classes))
     )
+    # A classifier's 0 is a rounded number: it ranks last, but it is comparable.
+    log_chance = np.log(np.maximum(P, 1e-300))
     with np.errstate(divide="ignore"):
-        log_chance, log_T = np.log(P), np.log(T)
+        log_T = np.log(T)
     votes = np.where((codes >= 0)[:, None], log_T[:, codes].T, 0.0)
     return issue_frame(classes, codes, label_posterior_of(log_chance, votes), log_chance, index_of(y))
 
