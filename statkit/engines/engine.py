@@ -26,7 +26,7 @@ def _blas_controller():
     return ThreadpoolController().select(user_api="blas")
 
 
-class one_blas_thread:
+class one_blas_thread:  # noqa: N801 - used as a function
     """Context in which BLAS uses one thread: sums repeat bit for bit and workers do not compete.
 
     The limit belongs to the process: the first to enter sets it, the last to leave lifts it.

@@ -163,7 +163,7 @@ class Corpus:
         return self.votes.counts(R * self.weight[:, None])
 
     def label_step(self, chance: np.ndarray, T: np.ndarray):
-        """Expected counts of labels when the classes have probabilities ``chance``, and log P(labels | words)."""
+        """Expected counts of labels for class probabilities ``chance``, and log P(labels | words)."""
         v = self.votes
         counts = np.zeros((v.n_sources, v.n_classes, v.n_classes))
         log_probability = np.empty(self.n)

@@ -197,7 +197,7 @@ class Information:
 
 @dataclass(frozen=True)
 class RateErrors:
-    """Standard errors of every transition (source, class, label), of the pooled one, and of the noise rate."""
+    """Standard errors of the transitions (source, class, label), the pooled one, and the noise rate."""
 
     transition: np.ndarray
     pooled: np.ndarray

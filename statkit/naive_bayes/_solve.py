@@ -1,4 +1,4 @@
-"""From a corpus to a solution: which fit is returned, how strong the likelihood counts, and whether it drifted."""
+"""From a corpus to a solution: which fit, how strong the likelihood counts, and whether it drifted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def transition_model(corpus: Corpus, options: Options, structure, mask=None) -> 
 
 
 def _solve_structure(corpus: Corpus, options: Options, R: np.ndarray) -> Solution:
-    """Resolve the structure of the transition; "pair" is a full fit, then one with the cells that it chose."""
+    """Resolve the structure; "pair" is a full fit, then one with the cells that it chose."""
     structure = options.transition
     mask = None
     if not isinstance(structure, str) and np.asarray(structure).dtype == bool:

@@ -90,8 +90,8 @@ def inject_label_noise(y, rate=None, *, transition=None, kind="symmetric", rando
 def estimate_transition(pred_probs, y, *, classes=None, kappa=10.0, max_iter=500, tol=1e-8):
     """Estimate P(given label | true class) from out-of-sample class probabilities of any classifier.
 
-    EM for the likelihood of the labels, with the probabilities taken as true. They must come from a model that
-    did not see the label of the document, by cross-validation for instance.
+    EM for the likelihood of the labels, with the probabilities taken as true. They must come from a model
+    that did not see the label of the document, by cross-validation for instance.
 
     Parameters
     ----------
@@ -197,7 +197,8 @@ def _probabilities(pred_probs, y, classes):
     if (classes[found] != values).any():
         first = int(np.flatnonzero(classes[found] != values)[0])
         raise ValueError(
-            f"y has the label {values[first].item()!r}, which is not one of the classes {classes.tolist()[:20]}"
+            f"y has the label {values[first].item()!r}, which is not one of the classes "
+            f"{classes.tolist()[:20]}"
         )
     codes = np.full(len(known), MISSING, dtype=np.int64)
     codes[known] = found

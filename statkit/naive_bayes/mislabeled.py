@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -15,13 +16,15 @@ class MislabeledMultinomialNB(LabelNoiseNB):
     """Naive Bayes on counts of words, robust to wrong labels, which it finds.
 
     The true class is latent, and the given label is drawn from it by a transition matrix. Plain EM for this
-    model is excellent while words are independent given the class; on real vocabularies the words of a document
-    outvote its label and EM turns into clustering. By default the likelihood is therefore tempered, and EM is
-    stopped, by how well the words predict the given labels of documents that had no part in the parameters.
+    model is excellent while words are independent given the class; on real vocabularies the words of a
+    document outvote its label and EM turns into clustering. By default the likelihood is therefore tempered,
+    and EM is stopped, by how well the words predict the given labels of documents that had no part in the
+    parameters.
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K), default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K),
+    default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -36,8 +39,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         when one class is mistaken for one other nearly as often as not; the better of the two; or
         probabilities of the classes.
     transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of them.
-        0 is maximum likelihood.
+        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
+        them. 0 is maximum likelihood.
     transition_init : float, default=0.2
         Error rate to begin with.
     fit_prior : bool, default=True
@@ -127,7 +130,7 @@ class MislabeledMultinomialNB(LabelNoiseNB):
     ['given_label', 'predicted_label', 'error_proba']
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **LabelNoiseNB._parameter_constraints,
         "predict_rule": [StrOptions({"posterior", "complement"})],
     }
@@ -415,7 +418,7 @@ class MislabeledBernoulliNB(LabelNoiseNB):
     """
 
     _distribution = "bernoulli"
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **LabelNoiseNB._parameter_constraints,
         "binarize": [Interval(Real, None, None, closed="neither")],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -72,7 +72,7 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
     [0, 1]
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "distribution": [StrOptions({"multinomial", "bernoulli", "complement"})],
         "method": [StrOptions({"moment"})],
         "transition": [Interval(Real, 0, 1, closed="left"), "array-like", None],

@@ -65,9 +65,7 @@ def report(problem, plan, result, **known) -> Estimate:
             stacklevel=6,
         )
     if problem.alpha:
-        notes.append(
-            f"Ridge penalty alpha = {problem.alpha:g}: errors are conditional on it and ignore its bias."
-        )
+        notes.append(f"Ridge penalty alpha = {problem.alpha:g}: errors are conditional on it and ignore its bias.")
     if result.separated.any():
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
     for name, limit in design.limits.items():
