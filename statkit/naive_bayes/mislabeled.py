@@ -94,7 +94,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
         independent given the class, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of each.
+        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
+        each.
     label_switched_ : bool
         Whether classes had to be permuted to agree with their labels.
     groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
@@ -112,8 +113,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
 
     References
     ----------
-    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with mislabeled
-    data, Statistics and Its Interface 17.
+    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with
+    mislabeled data, Statistics and Its Interface 17.
 
     Examples
     --------
@@ -176,12 +177,14 @@ class MislabeledMultinomialNB(LabelNoiseNB):
 class MislabeledComplementNB(LabelNoiseNB):
     """The fit of `MislabeledMultinomialNB`; documents are scored by the words of all other classes.
 
-    Complement naive Bayes has no likelihood of its own: it is a rule to score new documents, applied here to the
-    expected counts of words in the true classes. With many classes of unequal size it is often the better rule.
+    Complement naive Bayes has no likelihood of its own: it is a rule to score new documents, applied here to
+    the expected counts of words in the true classes. With many classes of unequal size it is often the
+    better rule.
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K), default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K),
+    default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -196,8 +199,8 @@ class MislabeledComplementNB(LabelNoiseNB):
         when one class is mistaken for one other nearly as often as not; the better of the two; or
         probabilities of the classes.
     transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of them.
-        0 is maximum likelihood.
+        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
+        them. 0 is maximum likelihood.
     transition_init : float, default=0.2
         Error rate to begin with.
     fit_prior : bool, default=True
@@ -248,7 +251,8 @@ class MislabeledComplementNB(LabelNoiseNB):
         tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
         independent given the class, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of each.
+        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
+        each.
     label_switched_ : bool
         Whether classes had to be permuted to agree with their labels.
     groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
@@ -314,13 +318,14 @@ class MislabeledComplementNB(LabelNoiseNB):
 class MislabeledBernoulliNB(LabelNoiseNB):
     """Naive Bayes on presence of words with wrong labels: maximum likelihood by EM.
 
-    The method of Zeng et al. (2024): with some dozen or hundred keywords it recovers most of what wrong labels
-    cost, with standard errors from the observed information. With a whole vocabulary absent words dominate and
-    EM drifts; ``drift_z_`` says so, and `MislabeledMultinomialNB` is the remedy.
+    The method of Zeng et al. (2024): with some dozen or hundred keywords it recovers most of what wrong
+    labels cost, with standard errors from the observed information. With a whole vocabulary absent words
+    dominate and EM drifts; ``drift_z_`` says so, and `MislabeledMultinomialNB` is the remedy.
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K), default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K),
+    default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -335,8 +340,8 @@ class MislabeledBernoulliNB(LabelNoiseNB):
         when one class is mistaken for one other nearly as often as not; the better of the two; or
         probabilities of the classes.
     transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of them.
-        0 is maximum likelihood.
+        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
+        them. 0 is maximum likelihood.
     transition_init : float, default=0.2
         Error rate to begin with.
     fit_prior : bool, default=True
@@ -389,7 +394,8 @@ class MislabeledBernoulliNB(LabelNoiseNB):
         tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
         independent given the class, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of each.
+        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
+        each.
     label_switched_ : bool
         Whether classes had to be permuted to agree with their labels.
     groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
@@ -401,8 +407,8 @@ class MislabeledBernoulliNB(LabelNoiseNB):
 
     References
     ----------
-    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with mislabeled
-    data, Statistics and Its Interface 17.
+    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with
+    mislabeled data, Statistics and Its Interface 17.
 
     Examples
     --------
