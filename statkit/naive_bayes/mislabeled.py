@@ -23,8 +23,7 @@ class MislabeledMultinomialNB(LabelNoiseNB):
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K),
-    default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -183,8 +182,7 @@ class MislabeledComplementNB(LabelNoiseNB):
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K),
-    default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -324,8 +322,7 @@ class MislabeledBernoulliNB(LabelNoiseNB):
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K),
-    default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
