@@ -29,9 +29,9 @@ def labels(
 ) -> None:
     """Find the labels of texts that are likely wrong.
 
-    ISSUES.csv gets one line a label, worst first: the number of the row in the file (the first below the header
-    is 1), the given and the likely label, the probability that the given one is wrong, whether that is more than
-    one half, and the text. The summary of error rates is printed.
+    ISSUES.csv gets one line a label, worst first: the number of the row in the file (the first below the
+    header is 1), the given and the likely label, the probability that the given one is wrong, whether that
+    is more than one half, and the text. The summary of error rates is printed.
     """
     if output.exists() and file.exists() and output.samefile(file):
         raise ValueError(f"{output} is the file to read: write the labels to another one")

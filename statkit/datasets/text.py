@@ -74,7 +74,8 @@ def load_debian_sections(as_frame: bool = False) -> Bunch:
     Returns
     -------
     Bunch
-        ``data`` : descriptions, at most 600 characters each; object ndarray of shape (5275,), or a Series called
+        ``data`` : descriptions, at most 600 characters each; object ndarray of shape (5275,), or a Series
+        called
         ``"text"``.
         ``target`` : sections; object ndarray of str, or a Series called ``"label"``.
         ``target_names`` : ndarray of str, sorted.
@@ -110,14 +111,14 @@ def load_debian_sections(as_frame: bool = False) -> Bunch:
 def load_vader_ratings(n_annotators: int = 1, as_frame: bool = False) -> Bunch:
     """Load 23,703 sentences rated for sentiment by people: labels with real errors, and nearly the truth.
 
-    The truth is the sign of the mean of 15 to 99 ratings (beyond half a point on the scale from -4 to 4). Labels
-    are the signs of single ratings, 17 % of which disagree with it.
+    The truth is the sign of the mean of 15 to 99 ratings (beyond half a point on the scale from -4 to 4).
+    Labels are the signs of single ratings, 17 % of which disagree with it.
 
     Parameters
     ----------
     n_annotators : int, default=1
-        Single ratings a sentence, from 1 to 5. They are draws from all raters of the sentence: column 2 is not
-        one person.
+        Single ratings a sentence, from 1 to 5. They are draws from all raters of the sentence: column 2 is
+        not one person.
     as_frame : bool, default=False
         Return truth and ratings as pandas objects, and together as ``frame``; the words stay a sparse matrix.
 
@@ -126,8 +127,8 @@ def load_vader_ratings(n_annotators: int = 1, as_frame: bool = False) -> Bunch:
     Bunch
         ``data`` : CSR matrix of float64, shape (23703, 11789): counts of words.
         ``target`` : truth, 0 negative, 1 neutral, 2 positive; int64 ndarray, or a Series called ``"truth"``.
-        ``labels`` : int64 ndarray of shape (23703,), or (23703, n_annotators) if there are several: what single
-        raters said, coded as the truth.
+        ``labels`` : int64 ndarray of shape (23703,), or (23703, n_annotators) if there are several: what
+        single raters said, coded as the truth.
         ``target_names`` : ndarray of str.
         ``feature_names`` : ndarray of str.
         ``mean_rating`` : ndarray of shape (23703,).
@@ -143,8 +144,8 @@ def load_vader_ratings(n_annotators: int = 1, as_frame: bool = False) -> Bunch:
 
     Notes
     -----
-    Source: C. J. Hutto and E. Gilbert (2014), VADER: a parsimonious rule-based model for sentiment analysis of
-    social media text, ICWSM; MIT licence, copyright 2016 C. J. Hutto. Only word counts are kept.
+    Source: C. J. Hutto and E. Gilbert (2014), VADER: a parsimonious rule-based model for sentiment analysis
+    of social media text, ICWSM; MIT licence, copyright 2016 C. J. Hutto. Only word counts are kept.
 
     Examples
     --------

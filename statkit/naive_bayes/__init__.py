@@ -1,4 +1,4 @@
-"""Naive Bayes for text whose labels are partly wrong: the clean classifier, the wrong labels, the error rates."""
+"""Naive Bayes for partly wrong labels: the clean classifier, the wrong labels, the error rates."""
 
 from typing import TYPE_CHECKING
 

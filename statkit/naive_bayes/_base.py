@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -57,7 +57,7 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
     """Naive Bayes with a transition from true classes to given labels."""
 
     _distribution = "multinomial"
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "transition": [StrOptions(set(STRUCTURES)), "array-like"],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "power": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right")],
@@ -160,7 +160,8 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
         training = getattr(self, "_training", None)
         if training is None:
             raise ValueError(
-                "intervals need the training documents, which a loaded model or one fitted by partial_fit does "
+                "intervals need the training documents, which a loaded model or one fitted by partial_fit "
+                "does "
                 "not have: fit with compute_se=True, and read transition_se_ and noise_rate_se_"
             )
         errors = self._estimate_errors(training, method)

@@ -115,7 +115,7 @@ class Corpus:
         return out
 
     def leave_one_out(
-        self, words: Words, R: np.ndarray, scores: np.ndarray, tolerance: float = 1e-3
+        self, words: Words, R: np.ndarray, scores: np.ndarray, tolerance: float = 1e-2
     ) -> np.ndarray:
         """Scores with each document's own contribution to the parameters removed (n, K).
 
@@ -163,7 +163,7 @@ class Corpus:
         return self.votes.counts(R * self.weight[:, None])
 
     def label_step(self, chance: np.ndarray, T: np.ndarray):
-        """Expected counts of labels when the classes have probabilities ``chance``, and log P(labels | words)."""
+        """Expected counts of labels for class probabilities ``chance``, and log P(labels | words)."""
         v = self.votes
         counts = np.zeros((v.n_sources, v.n_classes, v.n_classes))
         log_probability = np.empty(self.n)

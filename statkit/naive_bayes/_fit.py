@@ -142,12 +142,16 @@ def choose_strength(
     return answer
 
 
-def honest_labels(corpus: Corpus, fit: Fit, strength: Strength):
-    """Leave-one-out joint scores (n, K) at a strength, and log P(labels | words) of each document."""
-    honest = corpus.leave_one_out(fit.words, fit.R, corpus.scores(fit.words))
-    joint = strength.temper(honest, corpus.length, fit.log_prior)
-    _, labelled, unlabelled = corpus.posterior(joint, fit.T)
-    return joint, labelled - unlabelled
+def honest_scores(corpus: Corpus, fit: Fit) -> np.ndarray:
+    """Leave-one-out scores (n, K) of a fit."""
+    return corpus.leave_one_out(fit.words, fit.R, corpus.scores(fit.words))
+
+
+def log_label_probability(corpus, honest, strength: Strength, log_prior, T) -> np.ndarray:
+    """Log P(labels | words) of each document (n,) from leave-one-out scores."""
+    joint = strength.temper(honest, corpus.length, log_prior)
+    _, labelled, unlabelled = corpus.posterior(joint, T)
+    return labelled - unlabelled
 
 
 def paired_z(difference: np.ndarray, weight: np.ndarray) -> float:

@@ -1,7 +1,8 @@
 """Loops over documents: leave-one-out scores, posteriors of the true class, and counts of labels.
 
-A document's labels are *votes*: ``pointer`` (n + 1,) delimits those of each document in ``source`` and ``label``.
-Transition arrays come by label, (source, label, class), so that the inner loop over classes is contiguous.
+A document's labels are *votes*: ``pointer`` (n + 1,) delimits those of each document in ``source`` and
+``label``. Transition arrays come by label, (source, label, class), so that the inner loop over classes is
+contiguous.
 """
 
 import numpy as np
@@ -77,9 +78,9 @@ def leave_one_out_bernoulli(
 ):
     """Overwrite ``out[i, k]`` by the score without document ``i`` where that may move it by ``tolerance``.
 
-    The sum over absent words is a smooth function of the removed mass, tabulated at ``nodes[k]`` and evaluated
-    by barycentric interpolation. Words that nearly every document of the class has are not smooth: class ``k``
-    lists them in ``crowded[crowd_start[k]:crowd_start[k + 1]]`` and they are summed one by one.
+    The sum over absent words is a smooth function of the removed mass, tabulated at ``nodes[k]`` and
+    evaluated by barycentric interpolation. Words that nearly every document of the class has are not smooth:
+    class ``k`` lists them in ``crowded[crowd_start[k]:crowd_start[k + 1]]`` and they are summed one by one.
     """
     p, n_classes = counts.shape
     n_nodes = nodes.shape[1]

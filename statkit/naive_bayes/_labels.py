@@ -30,7 +30,8 @@ def encode_labels(y, y_trusted=None, classes=None) -> Encoded:
         lengths = [len(known) for _, known in parts]
         if lengths[0] != lengths[1]:
             raise ValueError(
-                f"y_trusted has {lengths[1]} entries and y has {lengths[0]}: give one entry a document, missing "
+                f"y_trusted has {lengths[1]} entries and y has {lengths[0]}: give one entry a document, "
+                f"missing "
                 "(None, NaN, or -1 among integers) where the truth is not known"
             )
     parts = drop_minus_one(parts, classes)

@@ -44,9 +44,9 @@ def transition_basis(T: np.ndarray, C: np.ndarray, transition: Transition) -> Tr
         for a, (k, m) in enumerate(cells):
             D[k, :, a] = -T[k, m]
             D[k, m, a] += 1.0
-            for b, (j, l) in enumerate(cells):
+            for b, (j, other) in enumerate(cells):
                 if j == k:
-                    H[a, b] = n[k] * (T[k, m] * (m == l) - T[k, m] * T[k, l])
+                    H[a, b] = n[k] * (T[k, m] * (m == other) - T[k, m] * T[k, other])
         return TransitionBasis(D, H)
     if transition.structure in ("symmetric", "class"):
         e = 1.0 - np.diag(T)
@@ -197,7 +197,7 @@ class Information:
 
 @dataclass(frozen=True)
 class RateErrors:
-    """Standard errors of every transition (source, class, label), of the pooled one, and of the noise rate."""
+    """Standard errors of the transitions (source, class, label), the pooled one, and the noise rate."""
 
     transition: np.ndarray
     pooled: np.ndarray

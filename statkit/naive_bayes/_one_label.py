@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from statkit.naive_bayes._votes import Votes
 class LabelNoiseNB(TransitionNB):
     """Naive Bayes with a transition from true classes to given labels."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **TransitionNB._parameter_constraints,
         "unlabeled_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -35,8 +36,8 @@ class LabelNoiseNB(TransitionNB):
         X : array-like or sparse matrix of shape (n_documents, n_words)
             Counts of words, or what `binarize` makes zeros and ones of.
         y : array-like of shape (n_documents,)
-            Given labels, some of them wrong: strings or numbers. None and NaN, and -1 among integers, stand for
-            a missing label.
+            Given labels, some of them wrong: strings or numbers. None and NaN, and -1 among integers, stand
+            for a missing label.
         sample_weight : array-like of shape (n_documents,), default=None
             Non-negative weights: 2 counts a document twice.
         y_trusted : array-like of shape (n_documents,), default=None

@@ -29,13 +29,15 @@ def checked_transition(transition, n_classes: int, votes: Votes):
     if not np.isfinite(T).all() or (T < 0).any() or np.abs(sums - 1.0).max() > 1e-6:
         row = int(np.abs(np.nan_to_num(sums, nan=np.inf) - 1.0).argmax())
         raise ValueError(
-            f"transition is not row-stochastic: row {row} is {T[row]} (sum {sums[row]:g}), but row k holds the "
+            f"transition is not row-stochastic: row {row} is {T[row]} (sum {sums[row]:g}), but row k holds "
+            f"the "
             "probabilities of every given label for documents of true class k"
         )
     impossible = np.setdiff1d(np.unique(votes.label), np.flatnonzero(T.sum(axis=0) > 0))
     if len(impossible):
         raise ValueError(
-            f"by the given transition no document can have label number {impossible[0]} (column {impossible[0]} "
+            f"by the given transition no document can have label number {impossible[0]} (column "
+            f"{impossible[0]} "
             "is zero), but some documents have it"
         )
     return T
@@ -48,7 +50,8 @@ def checked_prior(prior, n_classes: int):
     A = np.asarray(prior, dtype=float)
     if A.shape != (n_classes, n_classes) or not (A >= 0).all():
         raise ValueError(
-            f"transition_prior must be a number or a ({n_classes}, {n_classes}) array of pseudo-counts, got shape "
+            f"transition_prior must be a number or a ({n_classes}, {n_classes}) array of pseudo-counts, got "
+            f"shape "
             f"{A.shape}" + ("" if A.shape != (n_classes, n_classes) else " with negative or missing values")
         )
     return A
@@ -76,7 +79,8 @@ def check_memory(n: int, p: int, n_classes: int, n_sources: int) -> None:
     have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else np.inf
     if need > have:
         raise MemoryError(
-            f"{n_classes:,} classes, {n:,} documents and {p:,} words need about {need / 1e9:,.0f} GB, this machine "
+            f"{n_classes:,} classes, {n:,} documents and {p:,} words need about {need / 1e9:,.0f} GB, this "
+            f"machine "
             f"has {have / 1e9:,.0f} GB: are the labels classes, or an identifier?"
         )
 

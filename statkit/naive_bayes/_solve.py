@@ -1,4 +1,4 @@
-"""From a corpus to a solution: which fit is returned, how strong the likelihood counts, and whether it drifted."""
+"""From a corpus to a solution: which fit, how strong the likelihood counts, and whether it drifted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from statkit.naive_bayes._corpus import Corpus, Strength
 from statkit.naive_bayes._fit import (
     Fit,
     choose_strength,
-    honest_labels,
+    honest_scores,
+    log_label_probability,
     paired_z,
     plain_em,
     start_fit,
@@ -78,7 +79,7 @@ def transition_model(corpus: Corpus, options: Options, structure, mask=None) -> 
 
 
 def _solve_structure(corpus: Corpus, options: Options, R: np.ndarray) -> Solution:
-    """Resolve the structure of the transition; "pair" is a full fit, then one with the cells that it chose."""
+    """Resolve the structure; "pair" is a full fit, then one with the cells that it chose."""
     structure = options.transition
     mask = None
     if not isinstance(structure, str) and np.asarray(structure).dtype == bool:
@@ -99,26 +100,38 @@ def _solve_start(corpus: Corpus, options: Options, transition: Transition, R: np
         fit = tempered_em(corpus, start, transition, **control)
         plain_transition = replace_transition(transition)
         plain = plain_em(corpus, start, plain_transition, **control)
-        _, labels = honest_labels(corpus, fit, fit.strength)
-        _, plain_labels = honest_labels(corpus, plain, plain.strength)
-        drift_z = paired_z(labels - plain_labels, corpus.label_weight)
+        honest, plain_honest = honest_scores(corpus, fit), honest_scores(corpus, plain)
+        gain = _predictability(corpus, fit, honest) - _predictability(corpus, plain, plain_honest)
+        drift_z = paired_z(gain, corpus.label_weight)
         if drift_z <= _DRIFTED:
-            fit, transition = plain, plain_transition
+            fit, transition, honest = plain, plain_transition, plain_honest
     else:
-        honest = corpus.leave_one_out(start.words, R, corpus.scores(start.words))
         if options.power == 1.0:
             fit = plain_em(corpus, start, transition, **control)
         else:
             fixed = replace(start, strength=Strength(float(options.power)))
             fit = tempered_em(corpus, fixed, transition, choose=False, **control)
-        trial = replace_transition(transition)
-        strength, T = choose_strength(corpus, honest, start.log_prior, start.T, trial)
-        joint = strength.temper(honest, corpus.length, start.log_prior)
-        _, labelled, unlabelled = corpus.posterior(joint, T)
-        _, labels = honest_labels(corpus, fit, fit.strength)
-        drift_z = paired_z(labelled - unlabelled - labels, corpus.label_weight)
+        honest = honest_scores(corpus, fit)
+        drift_z = _drift_from_start(corpus, start, transition, fit, honest)
     fit, switched = _aligned(corpus, fit, transition)
-    return _scored(corpus, fit, transition, start, drift_z, switched)
+    if switched:
+        honest = honest_scores(corpus, fit)
+    return _scored(corpus, fit, transition, start, honest, drift_z, switched)
+
+
+def _predictability(corpus: Corpus, fit: Fit, honest: np.ndarray) -> np.ndarray:
+    return log_label_probability(corpus, honest, fit.strength, fit.log_prior, fit.T)
+
+
+def _drift_from_start(corpus, start: Fit, transition: Transition, fit: Fit, honest: np.ndarray) -> float:
+    """Standard errors by which naive Bayes on the given labels predicts them better than the fit."""
+    if corpus.words.alpha == 0:  # there is no leaving out
+        return np.nan
+    first = honest_scores(corpus, start)
+    trial = replace_transition(transition)
+    strength, T = choose_strength(corpus, first, start.log_prior, start.T, trial)
+    labels = log_label_probability(corpus, first, strength, start.log_prior, T)
+    return paired_z(labels - _predictability(corpus, fit, honest), corpus.label_weight)
 
 
 def replace_transition(transition: Transition) -> Transition:
@@ -129,9 +142,8 @@ def replace_transition(transition: Transition) -> Transition:
     )
 
 
-def _scored(corpus, fit, transition, start, drift_z, switched) -> Solution:
+def _scored(corpus, fit, transition, start, honest, drift_z, switched) -> Solution:
     """Choose the strength of the label scores on the final parameters."""
-    honest = corpus.leave_one_out(fit.words, fit.R, corpus.scores(fit.words))
     tempered = not fit.strength.plain
     strength, T = choose_strength(corpus, honest, fit.log_prior, fit.T, transition, refit_transition=tempered)
     if tempered:

@@ -122,7 +122,7 @@ class Transition:
 
 
 def _relabelled(C: np.ndarray) -> np.ndarray:
-    """Random relabelling: (1 - rho) I + rho q, by the inner EM over which right labels were drawn by chance."""
+    """Random relabelling, (1 - rho) I + rho q: an inner EM over which right labels were drawn by chance."""
     K = len(C)
     diagonal, off = np.diag(C), C.sum(axis=0) - np.diag(C)
     rho = min(max(error_share(C) * K / max(K - 1, 1), 1e-12), 1.0)

@@ -71,8 +71,8 @@ class Bernoulli:
         )
 
     def _tables(self, mass, counts, totals):
-        """Sums of log absence over words as functions of the removed mass, at Chebyshev nodes of each class."""
-        p, n_classes = counts.shape
+        """Sums of log absence over words at Chebyshev nodes of the removed mass, for each class."""
+        n_classes = counts.shape[1]
         angle = np.pi * np.arange(_N_NODES) / (_N_NODES - 1)
         unit = (1.0 - np.cos(angle)) / 2.0
         weights = (-1.0) ** np.arange(_N_NODES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,9 @@ __all__ = ["AnnotatorNB"]
 class AnnotatorNB(TransitionNB):
     """Naive Bayes on words with several labels a document: who is right, and who errs how.
 
-    Every annotator has a transition from true classes to labels, shrunk to the transition of all together. The
-    words break ties, and tell good annotators from bad where few documents have two labels; annotators who
-    agree tell the words. Without words this is `DawidSkene`.
+    Every annotator has a transition from true classes to labels, shrunk to the transition of all together.
+    The words break ties, and tell good annotators from bad where few documents have two labels; annotators
+    who agree tell the words. Without words this is `DawidSkene`.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ class AnnotatorNB(TransitionNB):
     [0, 1, 2]
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **TransitionNB._parameter_constraints,
         "distribution": [StrOptions({"multinomial", "bernoulli"})],
         "predict_rule": [StrOptions({"posterior", "complement"})],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -61,8 +62,8 @@ class DawidSkene(BaseEstimator):
 
     References
     ----------
-    A. P. Dawid, A. M. Skene (1979), Maximum likelihood estimation of observer error-rates using the EM algorithm,
-    Applied Statistics 28.
+    A. P. Dawid, A. M. Skene (1979), Maximum likelihood estimation of observer error-rates using the EM
+    algorithm, Applied Statistics 28.
 
     Examples
     --------
@@ -76,7 +77,7 @@ class DawidSkene(BaseEstimator):
     True
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "transition": [StrOptions({"full", "symmetric", "class", "uniform"})],
         "transition_prior": [Interval(Real, 0, None, closed="left"), "array-like"],
         "class_prior": ["array-like", None],

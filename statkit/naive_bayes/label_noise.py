@@ -90,8 +90,8 @@ def inject_label_noise(y, rate=None, *, transition=None, kind="symmetric", rando
 def estimate_transition(pred_probs, y, *, classes=None, kappa=10.0, max_iter=500, tol=1e-8):
     """Estimate P(given label | true class) from out-of-sample class probabilities of any classifier.
 
-    EM for the likelihood of the labels, with the probabilities taken as true. They must come from a model that
-    did not see the label of the document, by cross-validation for instance.
+    EM for the likelihood of the labels, with the probabilities taken as true. They must come from a model
+    that did not see the label of the document, by cross-validation for instance.
 
     Parameters
     ----------
@@ -170,8 +170,10 @@ def rank_label_issues(pred_probs, y, transition=None, *, classes=None):
         if transition is None
         else _stochastic(transition, len(classes))
     )
+    # A classifier's 0 is a rounded number: it ranks last, but it is comparable.
+    log_chance = np.log(np.maximum(P, 1e-300))
     with np.errstate(divide="ignore"):
-        log_chance, log_T = np.log(P), np.log(T)
+        log_T = np.log(T)
     votes = np.where((codes >= 0)[:, None], log_T[:, codes].T, 0.0)
     return issue_frame(classes, codes, label_posterior_of(log_chance, votes), log_chance, index_of(y))
 
@@ -195,7 +197,8 @@ def _probabilities(pred_probs, y, classes):
     if (classes[found] != values).any():
         first = int(np.flatnonzero(classes[found] != values)[0])
         raise ValueError(
-            f"y has the label {values[first].item()!r}, which is not one of the classes {classes.tolist()[:20]}"
+            f"y has the label {values[first].item()!r}, which is not one of the classes "
+            f"{classes.tolist()[:20]}"
         )
     codes = np.full(len(known), MISSING, dtype=np.int64)
     codes[known] = found

@@ -16,8 +16,8 @@ __all__ = ["leave_one_out_log_prob"]
 def leave_one_out_log_prob(X, R, *, alpha=1.0, distribution="multinomial"):
     """Log probability of each document in each class under naive Bayes fitted without that document.
 
-    This is exact n-fold cross-validation in closed form: no model is fitted again. It replaces the K-fold step
-    of methods that need out-of-sample probabilities.
+    This is exact n-fold cross-validation in closed form: no model is fitted again. It replaces the K-fold
+    step of methods that need out-of-sample probabilities.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def leave_one_out_log_prob(X, R, *, alpha=1.0, distribution="multinomial"):
     check_consistent_length(X, R)
     if not alpha > 0:
         raise ValueError(
-            f"alpha must be positive, got {alpha}: a word that only one document has would have no probability "
+            f"alpha must be positive, got {alpha}: a word that only one document has would have no "
+            f"probability "
             "once that document is left out"
         )
     if distribution not in ("multinomial", "bernoulli"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -15,13 +16,14 @@ class MislabeledMultinomialNB(LabelNoiseNB):
     """Naive Bayes on counts of words, robust to wrong labels, which it finds.
 
     The true class is latent, and the given label is drawn from it by a transition matrix. Plain EM for this
-    model is excellent while words are independent given the class; on real vocabularies the words of a document
-    outvote its label and EM turns into clustering. By default the likelihood is therefore tempered, and EM is
-    stopped, by how well the words predict the given labels of documents that had no part in the parameters.
+    model is excellent while words are independent given the class; on real vocabularies the words of a
+    document outvote its label and EM turns into clustering. By default the likelihood is therefore tempered,
+    and EM is stopped, by how well the words predict the given labels of documents that had no part in the
+    parameters.
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K), default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -36,8 +38,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         when one class is mistaken for one other nearly as often as not; the better of the two; or
         probabilities of the classes.
     transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of them.
-        0 is maximum likelihood.
+        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
+        them. 0 is maximum likelihood.
     transition_init : float, default=0.2
         Error rate to begin with.
     fit_prior : bool, default=True
@@ -91,7 +93,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
         independent given the class, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of each.
+        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
+        each.
     label_switched_ : bool
         Whether classes had to be permuted to agree with their labels.
     groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
@@ -109,8 +112,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
 
     References
     ----------
-    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with mislabeled
-    data, Statistics and Its Interface 17.
+    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with
+    mislabeled data, Statistics and Its Interface 17.
 
     Examples
     --------
@@ -127,7 +130,7 @@ class MislabeledMultinomialNB(LabelNoiseNB):
     ['given_label', 'predicted_label', 'error_proba']
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **LabelNoiseNB._parameter_constraints,
         "predict_rule": [StrOptions({"posterior", "complement"})],
     }
@@ -173,12 +176,13 @@ class MislabeledMultinomialNB(LabelNoiseNB):
 class MislabeledComplementNB(LabelNoiseNB):
     """The fit of `MislabeledMultinomialNB`; documents are scored by the words of all other classes.
 
-    Complement naive Bayes has no likelihood of its own: it is a rule to score new documents, applied here to the
-    expected counts of words in the true classes. With many classes of unequal size it is often the better rule.
+    Complement naive Bayes has no likelihood of its own: it is a rule to score new documents, applied here to
+    the expected counts of words in the true classes. With many classes of unequal size it is often the
+    better rule.
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K), default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -193,8 +197,8 @@ class MislabeledComplementNB(LabelNoiseNB):
         when one class is mistaken for one other nearly as often as not; the better of the two; or
         probabilities of the classes.
     transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of them.
-        0 is maximum likelihood.
+        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
+        them. 0 is maximum likelihood.
     transition_init : float, default=0.2
         Error rate to begin with.
     fit_prior : bool, default=True
@@ -245,7 +249,8 @@ class MislabeledComplementNB(LabelNoiseNB):
         tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
         independent given the class, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of each.
+        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
+        each.
     label_switched_ : bool
         Whether classes had to be permuted to agree with their labels.
     groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
@@ -311,13 +316,13 @@ class MislabeledComplementNB(LabelNoiseNB):
 class MislabeledBernoulliNB(LabelNoiseNB):
     """Naive Bayes on presence of words with wrong labels: maximum likelihood by EM.
 
-    The method of Zeng et al. (2024): with some dozen or hundred keywords it recovers most of what wrong labels
-    cost, with standard errors from the observed information. With a whole vocabulary absent words dominate and
-    EM drifts; ``drift_z_`` says so, and `MislabeledMultinomialNB` is the remedy.
+    The method of Zeng et al. (2024): with some dozen or hundred keywords it recovers most of what wrong
+    labels cost, with standard errors from the observed information. With a whole vocabulary absent words
+    dominate and EM drifts; ``drift_z_`` says so, and `MislabeledMultinomialNB` is the remedy.
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like of shape (K, K), default="full"
+    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
         How true classes become given labels: any probabilities; one error rate; one rate a class; labels
         replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
         estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
@@ -332,8 +337,8 @@ class MislabeledBernoulliNB(LabelNoiseNB):
         when one class is mistaken for one other nearly as often as not; the better of the two; or
         probabilities of the classes.
     transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of them.
-        0 is maximum likelihood.
+        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
+        them. 0 is maximum likelihood.
     transition_init : float, default=0.2
         Error rate to begin with.
     fit_prior : bool, default=True
@@ -386,7 +391,8 @@ class MislabeledBernoulliNB(LabelNoiseNB):
         tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
         independent given the class, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of each.
+        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
+        each.
     label_switched_ : bool
         Whether classes had to be permuted to agree with their labels.
     groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
@@ -398,8 +404,8 @@ class MislabeledBernoulliNB(LabelNoiseNB):
 
     References
     ----------
-    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with mislabeled
-    data, Statistics and Its Interface 17.
+    Q. Zeng, Y. Zhu, X. Zhu, F. Wang, W. Zhao, S. Sun, M. Su, H. Wang (2024), Improved naive Bayes with
+    mislabeled data, Statistics and Its Interface 17.
 
     Examples
     --------
@@ -415,7 +421,7 @@ class MislabeledBernoulliNB(LabelNoiseNB):
     """
 
     _distribution = "bernoulli"
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **LabelNoiseNB._parameter_constraints,
         "binarize": [Interval(Real, None, None, closed="neither")],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -33,8 +33,9 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
     """Naive Bayes whose counts by given label are turned into counts by true class.
 
     The expected counts by given label are the transposed transition times those by true class, so its inverse
-    gives them back: linear, one pass, and exact under `partial_fit`. Use it when the transition is known, from
-    an audit for instance, or when some documents have trusted labels; `MislabeledMultinomialNB` estimates it.
+    gives them back: linear, one pass, and exact under `partial_fit`. Use it when the transition is known,
+    from an audit for instance, or when some documents have trusted labels; `MislabeledMultinomialNB`
+    estimates it.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
     [0, 1]
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "distribution": [StrOptions({"multinomial", "bernoulli", "complement"})],
         "method": [StrOptions({"moment"})],
         "transition": [Interval(Real, 0, 1, closed="left"), "array-like", None],
@@ -189,7 +190,8 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
     def _learn(self, sums: Sums | None, X, labels, sample_weight):
         if len(labels.given) != X.shape[0]:
             raise ValueError(
-                f"X has {X.shape[0]} documents and y has {len(labels.given)} labels: give one label a document"
+                f"X has {X.shape[0]} documents and y has {len(labels.given)} labels: give one label a "
+                f"document"
             )
         K = len(labels.classes)
         check_memory(*X.shape, K, 1)
@@ -240,8 +242,10 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         condition = np.linalg.cond(T)
         if condition > _CONDITION:
             raise ValueError(
-                f"the transition is almost singular (condition number {condition:.3g}, at most {_CONDITION:g}): "
-                "its inverse would amplify the noise of the counts. Use MislabeledMultinomialNB(transition=...)"
+                f"the transition is almost singular (condition number {condition:.3g}, at most "
+                f"{_CONDITION:g}): "
+                "its inverse would amplify the noise of the counts. Use "
+                "MislabeledMultinomialNB(transition=...)"
             )
         return T
 
@@ -249,7 +253,8 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         total = table.sum(axis=1, keepdims=True)
         T = np.where(total > 0, table / np.where(total > 0, total, 1.0), np.eye(len(table)))
         warnings.warn(
-            "the transition was estimated from the given labels themselves; its inverse is less reliable than "
+            "the transition was estimated from the given labels themselves; its inverse is less reliable "
+            "than "
             "the fit of MislabeledMultinomialNB. Give transition, or y_trusted for some documents",
             BiasWarning,
             stacklevel=5,

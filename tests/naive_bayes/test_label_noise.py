@@ -88,6 +88,8 @@ def test_ranking_of_any_classifier():
     np.testing.assert_array_equal(exact["predicted_label"], by_hand.argmax(axis=1))
     np.testing.assert_allclose(exact["self_confidence"], P[np.arange(len(z)), z], atol=1e-9)
     assert sorted(exact["rank"]) == list(range(1, len(z) + 1))
+    # rounded probabilities still rank
+    assert np.isfinite(rank_label_issues(np.eye(3)[y], z)["label_score"]).all()
     # columns by name, in any order, and labels with gaps
     names = np.array(["c", "a", "b"])
     some = rank_label_issues(P[:, [2, 0, 1]], pd.Series(np.array(["a", "b", "c"])[z]), classes=names)

@@ -137,7 +137,7 @@ def test_coverage(simulate):
     T = np.array([[0.7, 0.3], [0.1, 0.9]])
     hits, rate_hits, n = np.zeros(2), 0, 200
     for r in range(n):
-        X, y, z, *_ = simulate(2000, r, p=60)
+        X, _, z, *_ = simulate(2000, r, p=60)
         nb = MislabeledBernoulliNB(transition_prior=0.0, max_iter=500, compute_se=True).fit(X, z)
         frame = nb.transition_conf_int()
         for k, cell in enumerate([(0, 1), (1, 0)]):

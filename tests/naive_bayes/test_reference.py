@@ -18,7 +18,7 @@ def test_latent_class_analysis(K, p, n):
     z = np.array([rng.choice(K, p=T[k] / T[k].sum()) for k in y])
     nb = MislabeledBernoulliNB(alpha=0.0, transition_prior=0.0, max_iter=5000, tol=1e-12).fit(X, z)
     best = -np.inf
-    for start in range(3):  # random starts: the optimum does not come from the labels
+    for _start in range(3):  # random starts: the optimum does not come from the labels
         R = rng.dirichlet(np.ones(K), n)
         for _ in range(800):
             prior = R.mean(axis=0)
@@ -103,7 +103,7 @@ def test_words_without_information_leave_dawid_skene():
 
 
 def test_words_help_annotators():
-    Y, y, T = crowd(n=500, seed=1)
+    Y, y, _ = crowd(n=500, seed=1)
     rng = np.random.default_rng(2)
     keep = rng.random(Y.shape) < 0.3  # one or two labels a document
     Y = np.where(keep, Y, -1)

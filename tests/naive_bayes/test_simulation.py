@@ -33,7 +33,7 @@ def test_bias_of_noisy_labels_does_not_go_away(simulate):
 
 
 def test_auto_is_as_good_with_many_documents(simulate):
-    X, y, z, X_test, y_test, _ = simulate(4000, 1)
+    X, _, z, X_test, y_test, _ = simulate(4000, 1)
     plain = MislabeledBernoulliNB().fit(X, z)
     auto = MislabeledBernoulliNB(power="auto").fit(X, z)
     assert auto.score(X_test, y_test) > plain.score(X_test, y_test) - 0.01

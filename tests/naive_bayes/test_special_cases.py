@@ -59,7 +59,7 @@ def test_complement_rule_is_scikit_learn(counts):
 
 
 def test_alpha_zero_is_the_limit(counts):
-    X, y, z = counts
+    X, _, z = counts
     nb = MislabeledBernoulliNB(alpha=0.0).fit(X, z)
     assert np.isfinite(nb.feature_log_prob_).all() and np.isfinite(nb.predict_proba(X)).all()
     with pytest.raises(ValueError, match="alpha=0"):

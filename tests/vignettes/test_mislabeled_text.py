@@ -1,0 +1,34 @@
+"""The notebook runs from top to bottom, and its prose is true of what it prints."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def printed():
+    import jupytext
+    from nbclient import NotebookClient
+
+    notebook = jupytext.read(ROOT / "vignettes" / "mislabeled_text.md")
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
+    outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
+    return "\n".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs)
+
+
+def after(text, mark):
+    return float(text.split(mark)[1].split()[0].rstrip(",;"))
+
+
+def test_the_story_holds(printed):
+    assert after(printed, "worst:") > 0.8
+    assert after(printed, "\nAUC") > 0.97
+    tempered = after(printed.split("\ntempered")[1], "accuracy")
+    drifted = after(printed.split("presence")[1], "accuracy")
+    assert tempered > 0.96 > 0.8 > drifted
+    assert after(printed.split("presence")[1], "drift z") > 5
+    assert after(printed, "without tempering: AUC") < 0.65
+    with_words = [float(line.split()[-1]) for line in printed.splitlines() if " raters: " in line]
+    assert with_words == sorted(with_words)
