@@ -183,6 +183,7 @@ def sweep():
     P = np.random.default_rng(0).dirichlet(np.ones(10), size=2000)
     found, slow = timed(lambda: quadratic_sweep(X, P.copy(), 1.03))
     options = dict(P0=P, m=1.03, tol=0.0)
+    probability_aggregation(X, max_sweeps=1, **options)  # compile
     _, one = timed(lambda: probability_aggregation(X, max_sweeps=1, **options))
     _, many = timed(lambda: probability_aggregation(X, max_sweeps=101, **options))
     exact, _ = probability_aggregation(X, max_sweeps=1, **options)

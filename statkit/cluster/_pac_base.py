@@ -88,8 +88,11 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             order="C",
         )
         if sparse.issparse(X) and (X.indices.dtype != np.int32 or X.indptr.dtype != np.int32):
+            # One index type, and the common one where it fits: kernels are compiled for each
+            small = max(X.nnz, *X.shape) < 2**31
             X = X.copy()
-            X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+            X.indices = X.indices.astype(np.int32 if small else np.int64)
+            X.indptr = X.indptr.astype(np.int32 if small else np.int64)
         return X
 
     def __sklearn_tags__(self):

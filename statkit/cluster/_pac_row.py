@@ -12,7 +12,7 @@ from numba import njit
 
 #: Sums may be reassociated for vector units; NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
-KERNEL = {"cache": True, "nogil": True, "fastmath": FAST}
+KERNEL = {"cache": True, "nogil": True, "fastmath": FAST, "error_model": "numpy"}
 
 #: Probabilities below exp(-23) = 1e-10 of the largest are zero, without a logarithm or an exponential.
 NEGLIGIBLE = 23.0

@@ -62,8 +62,12 @@ class State:
             self.Q = np.empty_like(self.P)
             power_rows(self.P, m, self.Q)
         self._allocate()
-        self.refresh()
+        self._refresh()
         self.sweeps = 0
+
+    def _refresh(self):
+        self.refresh()
+        np.maximum(self.S, 1e-300, out=self.S)  # an empty cluster has costs, too
 
     def is_constant(self):
         """Whether all objects coincide, to rounding."""
@@ -79,7 +83,7 @@ class State:
         change = self._sweep(order, m, s, a, noise, floor)
         self.sweeps += 1
         if self.sweeps % self.refresh_every == 0:
-            self.refresh()
+            self._refresh()
         return change / self.total
 
     def objective(self, a, noise=np.inf):

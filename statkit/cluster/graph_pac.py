@@ -43,7 +43,8 @@ class GraphPAC(AnnealedClusterer):
         Weight exponent. The critical exponent of a graph is close to 1, so "auto" is strongly advised.
     size_exponent : float in [0, 1], default=0.0
     init : {"anneal", "uniform", "k-means++", "random"} or array of shape (n_samples, n_clusters)
-    n_init : int, default=1
+    n_init : int, default=3
+        Starts; the one of lowest objective is kept. Graphs have more local optima than distances.
     max_iter : int, default=100
     tol : float, default=1e-3
     order : {"random", "data"}, default="random"
@@ -87,8 +88,8 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
     >>> from sklearn.datasets import load_digits
     >>> from statkit.cluster import GraphPAC, clustering_accuracy
     >>> X, y = load_digits(return_X_y=True)
-    >>> round(clustering_accuracy(y, GraphPAC(10, random_state=0).fit_predict(X)), 2)
-    0.94
+    >>> clustering_accuracy(y, GraphPAC(10, random_state=0).fit_predict(X)) > 0.92
+    True
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -126,7 +127,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         m="auto",
         size_exponent=0.0,
         init="anneal",
-        n_init=1,
+        n_init=3,
         max_iter=100,
         tol=1e-3,
         order="random",

@@ -442,3 +442,15 @@ def test_mean_ari_of_the_designs():
     assert mean("equal") > 0.88
     assert mean("high_dimension") > 0.99
     assert mean("outliers", size_exponent=0.9) > mean("outliers")
+
+
+@pytest.mark.parametrize("estimator", [PAC(3), OnlinePAC(3, init_size=50), GraphPAC(3)])
+def test_sparse_rows_of_any_kind(estimator):
+    X = np.where(IRIS > 1, IRIS, 0.0)
+    expected = estimator.set_params(random_state=0).fit(X).labels_
+    for kind in (sparse.csr_matrix, sparse.csr_array, sparse.csc_array, sparse.coo_array):
+        assert clustering_accuracy(expected, estimator.fit(kind(X)).labels_) > 0.98
+    wide = sparse.csr_array(X)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    assert clustering_accuracy(expected, estimator.fit(wide).labels_) > 0.98
+    assert estimator.predict_proba(wide).shape == (150, 3)
