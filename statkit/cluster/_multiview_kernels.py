@@ -125,21 +125,26 @@ def factor_entries(F, candidates, out):
 
 @njit(cache=True, nogil=True)
 def gather_product(columns, values, A, out):
-    """``out = S A`` for a sparse S with ``K`` entries a row, over tiles of columns that stay in cache."""
+    """``out = S A`` for a sparse S with ``K`` entries a row, four rows of ``A`` at a time into a row in cache."""
     n, K = columns.shape
     m = A.shape[1]
-    tile = 128
-    for start in range(0, m, tile):
-        stop = min(start + tile, m)
-        for i in range(n):
-            row = out[i, start:stop]
-            row[:] = 0.0
-            for j in range(K):
-                value = values[i, j]
-                if value != 0.0:
-                    source = A[columns[i, j], start:stop]
-                    for t in range(stop - start):
-                        row[t] += value * source[t]
+    row = np.empty(m)
+    for i in range(n):
+        row[:] = 0.0
+        j = 0
+        while j + 4 <= K:
+            a, b = A[columns[i, j]], A[columns[i, j + 1]]
+            c, d = A[columns[i, j + 2]], A[columns[i, j + 3]]
+            p, q, r, s = values[i, j], values[i, j + 1], values[i, j + 2], values[i, j + 3]
+            for t in range(m):
+                row[t] += p * a[t] + q * b[t] + r * c[t] + s * d[t]
+            j += 4
+        while j < K:
+            a, p = A[columns[i, j]], values[i, j]
+            for t in range(m):
+                row[t] += p * a[t]
+            j += 1
+        out[i] = row
 
 
 @njit(cache=True, nogil=True)
