@@ -112,7 +112,8 @@ def samples_case(p: int, tool: str):
             import xarray
             import xeofs
 
-            array = xarray.DataArray(X.reshape(-1, n, n), dims=("time", "y", "x"))
+            coords = {"time": np.arange(len(X)), "y": np.arange(n), "x": np.arange(n)}
+            array = xarray.DataArray(X.reshape(-1, n, n), dims=("time", "y", "x"), coords=coords)
             xeofs.single.EOF(n_modes=20).fit(array, dim="time")
 
     return measured(prepare, work)
