@@ -112,7 +112,8 @@ def samples_case(p: int, tool: str):
             import xarray
             import xeofs
 
-            array = xarray.DataArray(X.reshape(-1, n, n), dims=("time", "y", "x"))
+            coords = {"time": np.arange(len(X)), "y": np.arange(n), "x": np.arange(n)}
+            array = xarray.DataArray(X.reshape(-1, n, n), dims=("time", "y", "x"), coords=coords)
             xeofs.single.EOF(n_modes=20).fit(array, dim="time")
 
     return measured(prepare, work)
@@ -393,12 +394,13 @@ def main() -> None:
         else:
             print(json.dumps(samples_case(case["p"], case["tool"])))
         return
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() and options.part else {}
-    results["machine"] = machine()
     for name in options.part or PARTS:
-        results[name] = {"size": options.size, "rows": PARTS[name](options.size == "full")}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        rows = PARTS[name](options.size == "full")
+        # What other runs have written in the meantime stays.
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results |= {"machine": machine(), name: {"size": options.size, "rows": rows}}
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

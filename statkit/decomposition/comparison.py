@@ -46,8 +46,8 @@ def subspace_angle(U, V, weights=None) -> float:
     if u.shape[1] > v.shape[1]:
         u, v = v, u
     outside = u - v @ (v.T @ u)  # the sine is accurate where the cosine is not
-    sine = np.linalg.norm(outside, 2)
-    return float(np.rad2deg(np.arcsin(min(sine, 1.0))))
+    sine = min(float(np.linalg.norm(outside, 2)), 1.0)
+    return float(np.rad2deg(np.arcsin(sine)))
 
 
 def captured_variance(modes, covariance, weights=None, *, relative=True) -> float:

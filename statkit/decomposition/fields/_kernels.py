@@ -30,6 +30,16 @@ def tabulated(r2, table, step):
 
 
 @njit(cache=True, nogil=True)
+def add_pair(out, block, i, j, rho):
+    """Add entry (i, j) and, off the diagonal, (j, i)."""
+    for m in range(block.shape[1]):
+        out[i, m] += rho * block[j, m]
+    if i != j:
+        for m in range(block.shape[1]):
+            out[j, m] += rho * block[i, m]
+
+
+@njit(cache=True, nogil=True)
 def apply_stationary(points, starts, cells, counts, reach2, nu, table, step, block, out):
     """out += ρ(points_i - points_j) block_j over pairs within reach.
 
@@ -40,7 +50,6 @@ def apply_stationary(points, starts, cells, counts, reach2, nu, table, step, blo
     lookup = np.full(counts[0] * counts[1] * counts[2], -1)
     for c in range(n_cells):
         lookup[(cells[c, 0] * counts[1] + cells[c, 1]) * counts[2] + cells[c, 2]] = c
-    k = block.shape[1]
     for c in range(n_cells):
         for dx in range(-1, 2):
             x = cells[c, 0] + dx
@@ -66,11 +75,7 @@ def apply_stationary(points, starts, cells, counts, reach2, nu, table, step, blo
                             if r2 > reach2:
                                 continue
                             rho = tabulated(r2, table, step) if len(table) else correlation(r2, nu)
-                            for m in range(k):
-                                out[i, m] += rho * block[j, m]
-                            if i != j:
-                                for m in range(k):
-                                    out[j, m] += rho * block[i, m]
+                            add_pair(out, block, i, j, rho)
 
 
 @njit(cache=True, nogil=True)
@@ -80,7 +85,6 @@ def apply_varying(points, sigma, root, nu, table, step, reach2, block, out):
     ρ(i, j) = |Σ_i|^¼ |Σ_j|^¼ / |S|^½ · ρ(√(hᵀ S⁻¹ h)), S = (Σ_i + Σ_j) / 2; `root` is |Σ_i|^¼.
     """
     n, d = points.shape
-    k = block.shape[1]
     s = np.zeros((3, 3))
     h = np.zeros(3)
     for i in range(n):
@@ -109,11 +113,7 @@ def apply_varying(points, sigma, root, nu, table, step, reach2, block, out):
                 continue
             rho = tabulated(r2, table, step) if len(table) else correlation(r2, nu)
             rho *= root[i] * root[j] / math.sqrt(det)
-            for m in range(k):
-                out[i, m] += rho * block[j, m]
-            if i != j:
-                for m in range(k):
-                    out[j, m] += rho * block[i, m]
+            add_pair(out, block, i, j, rho)
 
 
 @njit(cache=True, nogil=True)

@@ -76,6 +76,7 @@ def solve(
         mass = mass[active]
     k = min(n_modes, len(active))
     if operator == "resolvent":
+        assert resolvent is not None
         value, vectors = _solve_resolvent(stiffness, mass, b2, k, *resolvent)
         keep = value > 0
         share, energies, vectors = value[keep], -value[keep], vectors[:, keep]
