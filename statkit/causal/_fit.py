@@ -240,9 +240,17 @@ def learner(options: Options, counts, price: float, random, order=None):
             )
 
     elif name == "order":
+        equal_var = options.model == "equal_var"
+        # Pairs never seen together stay apart in the polish too, which counts all rows alike.
+        together = known._replace(allowed=known.allowed & (np.asarray(counts) > 0))
 
         def choose(S, A):
-            return top_down(S, counts, penalty=price, knowledge=known)
+            found = top_down(S, counts, penalty=price, knowledge=known)
+            if not equal_var:
+                return found
+            return hill_climbing(
+                S, counts, penalty=price, knowledge=together, start=found, n_starts=1, equal_var=True
+            )
 
     elif name == "fixed" and options.graph is not None:
 

@@ -45,8 +45,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         (LiNGAM): the graph is identified; the E-step draws instead of averaging.
     learner : str, default="auto"
         The search: "boss" (default of gaussian), "exact" (up to 16 columns), "hc" for hill-climbing, "order"
-        (default of equal_var), "lingam" (default of nongaussian), "ica", "notears", "golem", "dagma",
-        or "fixed" for a given ``graph`` or ``order``.
+        (default of equal_var: by conditional variances, then polished by hill-climbing), "lingam" (default of
+        nongaussian), "ica", "notears", "golem", "dagma", or "fixed" for a given ``graph`` or ``order``.
     penalty_discount : float, default=2.0
         An edge must bring this many times ½ log n of log-likelihood; 1 is the BIC.
     lambda1 : float, default=None

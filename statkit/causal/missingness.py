@@ -131,8 +131,8 @@ def missingness_parents(X, alpha: float = 0.05) -> pd.DataFrame:
     -------
     DataFrame
         One line for each pair that passes: ``column`` whose entries are missing, ``parent``, ``t``,
-        ``pvalue`` (Holm), ``conditional_pvalue`` (logistic regression on all parents found, rows complete in them; NaN
-        if it cannot be computed), ``direct`` and ``parent_has_holes``. A parent that has holes itself makes
+        ``pvalue`` (Holm), ``conditional_pvalue`` (logistic regression on all parents found, rows complete in
+        them; NaN if it cannot be computed), ``direct``, ``parent_has_holes``. A parent that has holes makes
         missing at random doubtful. That a column's own value drives its missingness cannot be seen in data.
 
     References
