@@ -9,6 +9,7 @@ import typer
 from statkit.cli import datasets
 from statkit.cli.fit import fit
 from statkit.cli.predict import predict
+from statkit.cli.sample import sample
 
 app = typer.Typer(
     name="statkit",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(fit)
 app.command()(predict)
+app.command()(sample)
 app.add_typer(datasets.app, name="datasets")
 
 

@@ -194,6 +194,11 @@ class Subsample(Plan):
             raise ValueError(
                 f"refine='newton' needs a curved loss, which the {family.name} family has not: choose 'one_step'"
             )
+        if not family.curved and self.refine == "one_step" and self.target == "full_data":
+            raise ValueError(
+                f"the distance of one step to the fit of all rows has no known error for the {family.name} family: "
+                "choose refine='calibrated', or target='population'"
+            )
         if problem.cov_type == "cluster":
             raise ValueError("Subsample has no clustered covariance: its errors are those of drawing rows")
         if self.sampling == "replacement" and self.combine == "union":
@@ -367,7 +372,10 @@ class Subsample(Plan):
         clean = np.where(np.isnan(inverse), 0.0, inverse)
         # The information comes from n rows: what a step leaves is about its length times 1/√n.
         full = length / n * inverse
-        return again, (full, full + clean @ solution.meat_population @ clean), float(np.sqrt(length))
+        population = full + clean @ solution.meat_population @ clean
+        if not problem.family.curved:
+            full = np.full_like(inverse, np.nan)
+        return again, (full, population), float(np.sqrt(length))
 
     def _newton(self, problem, pilot, drawn, block, pi, solution):
         from statkit.plans.exact import Exact
