@@ -2,8 +2,8 @@
 
     python benchmarks/subsampling.py --size small|full
 
-Everything runs on one thread and alternates within one process; times are CPU seconds, best of the repetitions.
-Peers that are not installed are left out and named.
+Everything runs on one thread and alternates within one process; times are CPU seconds, best of the
+repetitions. Peers that are not installed are left out and named.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-import numpy as np
-from scipy.special import expit
+import numpy as np  # noqa: E402 - after the number of threads is set
+from scipy.special import expit  # noqa: E402
 
-#: CPU seconds at 1e6 x 20 of R's subsampling::ssp.glm, measured on one core of another machine, for lack of R here.
+#: CPU seconds at 1e6 x 20 of R's subsampling::ssp.glm, measured on one core of another machine, for lack of
+#: R here.
 R_SSP_GLM = 1.6
 
 
@@ -83,12 +84,25 @@ def in_memory(n, repetitions):
     rows = []
     for name in calls:
         error = float(((answers[name] - exact.values) ** 2).sum())
-        rows.append({"work": f"logistic {n:.0e} x 20", "method": name, "cpu_s": seconds[name],
-                     "best_peer_over_it": min(peers) / seconds[name], "error_over_sampling_variance": error / noise})  # fmt: skip
+        rows.append(
+            {
+                "work": f"logistic {n:.0e} x 20",
+                "method": name,
+                "cpu_s": seconds[name],
+                "best_peer_over_it": min(peers) / seconds[name],
+                "error_over_sampling_variance": error / noise,
+            }
+        )
     # One draw is one draw: the error of the calibrated plan over several.
     draws = 10
     errors = [
-        ((GLMClassifier(plan=Subsample(), engine="serial", random_state=s).fit(X, y).estimate_.values - exact.values) ** 2).sum()
+        (
+            (
+                GLMClassifier(plan=Subsample(), engine="serial", random_state=s).fit(X, y).estimate_.values
+                - exact.values
+            )
+            ** 2
+        ).sum()
         for s in range(draws)
     ]
     rows.append({"work": f"logistic {n:.0e} x 20", "method": f"statkit calibrated, mean of {draws} draws",
@@ -116,14 +130,16 @@ def flights():
     fit = glm(formula, flights_path(), plan=Subsample(20_000), **options)
 
     def reading():
+        from statkit.regression._data import Roles
         from statkit.regression._fit import freeze, load_block, resolve
         from statkit.regression._tabular import tabular
-        from statkit.regression._data import Roles
 
         source, design, family = tabular(fit, flights_path(), Roles(), {})
         engine, source = resolve("serial", None, source)
         design, _ = freeze(design, source, engine)
-        with engine.open(partial(load_block, source, design, family), source.partitions(), cache=False) as session:
+        with engine.open(
+            partial(load_block, source, design, family), source.partitions(), cache=False
+        ) as session:
             return session.round(_rows)
 
     calls = {
@@ -133,7 +149,10 @@ def flights():
     }
     seconds, _ = timed(calls, 1)
     base = seconds["reading and encoding alone"]
-    return [{"work": "flights 3e6", "method": name, "cpu_s": s, "times_reading": s / base} for name, s in seconds.items()]
+    return [
+        {"work": "flights 3e6", "method": name, "cpu_s": s, "times_reading": s / base}
+        for name, s in seconds.items()
+    ]
 
 
 def _rows(block):
@@ -146,7 +165,10 @@ def quantiles(n, repetitions):
     rng = np.random.default_rng(1)
     X = rng.standard_normal((n, 10))
     y = X @ np.ones(10) + rng.standard_normal(n)
-    fits = {tau: (lambda tau=tau: QuantileRegressor(tau, engine="serial").fit(X, y).estimate_) for tau in (0.5, 0.9, 0.99)}
+    fits = {
+        tau: (lambda tau=tau: QuantileRegressor(tau, engine="serial").fit(X, y).estimate_)
+        for tau in (0.5, 0.9, 0.99)
+    }
     seconds, answers = timed(fits, repetitions)
     rows = [{"work": f"quantile {n:.0e} x 11", "method": f"statkit exact, tau={tau}", "cpu_s": s,
              "loss": answers[tau].objective} for tau, s in seconds.items()]  # fmt: skip
@@ -155,7 +177,9 @@ def quantiles(n, repetitions):
     few = min(n, 100_000)
     design = np.column_stack([np.ones(few), X[:few]])
     calls = {
-        "statkit exact": lambda: QuantileRegressor(0.5, engine="serial").fit(X[:few], y[:few]).estimate_.values,
+        "statkit exact": lambda: (
+            QuantileRegressor(0.5, engine="serial").fit(X[:few], y[:few]).estimate_.values
+        ),
         "statsmodels": lambda: QuantReg(y[:few], design).fit(q=0.5).params,
     }
     seconds, answers = timed(calls, 1)
@@ -187,14 +211,28 @@ def bootstraps(n):
 
     calls = {
         "full bootstrap (10 fits, times 20)": full,
-        "statkit SDB": lambda: SubsampledDoubleBootstrap(LinearRegression(), n_resamples=draws, random_state=0).fit(X, y).bse_[1:],
-        "statkit BLB": lambda: BagOfLittleBootstraps(LinearRegression(), None, 5, 40, random_state=0).fit(X, y).bse_[1:],
-    }  # fmt: skip
+        "statkit SDB": lambda: (
+            SubsampledDoubleBootstrap(LinearRegression(), n_resamples=draws, random_state=0)
+            .fit(X, y)
+            .bse_[1:]
+        ),
+        "statkit BLB": lambda: (
+            BagOfLittleBootstraps(LinearRegression(), None, 5, 40, random_state=0).fit(X, y).bse_[1:]
+        ),
+    }
     seconds, answers = timed(calls, 1)
     seconds["full bootstrap (10 fits, times 20)"] *= draws / 10
     base = seconds["full bootstrap (10 fits, times 20)"]
-    return [{"work": f"bootstrap {n:.0e} x 10", "method": name, "cpu_s": seconds[name], "best_peer_over_it": base / seconds[name],
-             "se_over_theory": float(answers[name].mean() / theory)} for name in calls]  # fmt: skip
+    return [
+        {
+            "work": f"bootstrap {n:.0e} x 10",
+            "method": name,
+            "cpu_s": seconds[name],
+            "best_peer_over_it": base / seconds[name],
+            "se_over_theory": float(answers[name].mean() / theory),
+        }
+        for name in calls
+    ]
 
 
 def main():
@@ -217,14 +255,26 @@ def main():
     keys = list(dict.fromkeys(k for row in rows for k in row))
     print("".join(f"{k[:28]:>30}" for k in keys))
     for row in rows:
-        print("".join(f"{(format(v, '.4g') if isinstance(v, float) else v):>30}" for v in (row.get(k, "") for k in keys)))
+        print(
+            "".join(
+                f"{(format(v, '.4g') if isinstance(v, float) else v):>30}"
+                for v in (row.get(k, "") for k in keys)
+            )
+        )
     for name in missing:
         print(f"not installed: {name}")
-    machine = {"platform": platform.platform(), "processor": platform.processor(), "cpus": os.cpu_count(),
-               "python": platform.python_version(), "numpy": np.__version__}  # fmt: skip
+    machine = {
+        "platform": platform.platform(),
+        "processor": platform.processor(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
     out = Path(__file__).parent / "results" / "subsampling.json"
     out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"size": args.size, "machine": machine, "missing": missing, "rows": rows}, indent=1) + "\n")
+    out.write_text(
+        json.dumps({"size": args.size, "machine": machine, "missing": missing, "rows": rows}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

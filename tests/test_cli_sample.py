@@ -27,9 +27,26 @@ def path(tmp_path_factory):
 
 def test_fit_on_a_subsample(path):
     record = json.loads(
-        statkit("fit", "y ~ x + g", str(path), "--family", "binomial", "--plan", "subsample", "--size", "1000",
-                "--criterion", "optA", "--refine", "none", "--seed", "3", "--output", "json").stdout
-    )  # fmt: skip
+        statkit(
+            "fit",
+            "y ~ x + g",
+            str(path),
+            "--family",
+            "binomial",
+            "--plan",
+            "subsample",
+            "--size",
+            "1000",
+            "--criterion",
+            "optA",
+            "--refine",
+            "none",
+            "--seed",
+            "3",
+            "--output",
+            "json",
+        ).stdout
+    )
     assert record["plan"] == "Subsample(size=1000, criterion='optA', refine=None)"
     assert record["rows_used"] < 2_000 and record["target"] == "population parameter"
     assert abs(record["params"]["x"] - 1) < 5 * record["bse"]["x"]
@@ -40,7 +57,18 @@ def test_fit_on_a_subsample(path):
 def test_sample_writes_rows_and_weights(path, tmp_path):
     out = tmp_path / "s.parquet"
     said = statkit(
-        "sample", str(path), "-n", "500", "--formula", "y ~ x", "--family", "binomial", "-o", str(out), "--seed", "1"
+        "sample",
+        str(path),
+        "-n",
+        "500",
+        "--formula",
+        "y ~ x",
+        "--family",
+        "binomial",
+        "-o",
+        str(out),
+        "--seed",
+        "1",
     )
     assert said.stdout.startswith("500 of 20,000 rows")
     rows, whole = pd.read_parquet(out), pd.read_parquet(path)

@@ -19,7 +19,9 @@ def sample(
         Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="File to write the rows to.")
     ],
     family: Annotated[str, typer.Option(help="Family of the model, as for fit.")] = "gaussian",
-    criterion: Annotated[str, typer.Option(help="Which rows to prefer: optLs, optA, LCC, uniform, …")] = "optLs",
+    criterion: Annotated[
+        str, typer.Option(help="Which rows to prefer: optLs, optA, LCC, uniform, …")
+    ] = "optLs",
     seed: Annotated[int | None, typer.Option(help="Seed of the draw.")] = None,
 ) -> None:
     """Draw rows of files for use in any weighted method.
@@ -55,7 +57,9 @@ def sample(
             if mine.start == mine.stop:
                 continue
             table = source.read(partition, columns).table.take(pa.array(rows[mine] - first))
-            table = table.append_column("_row", pa.array(rows[mine])).append_column("_weight", pa.array(weights[mine]))
+            table = table.append_column("_row", pa.array(rows[mine])).append_column(
+                "_weight", pa.array(weights[mine])
+            )
             if writer is None:
                 writer = pq.ParquetWriter(unfinished, table.schema, compression="zstd")
             writer.write_table(table.cast(writer.schema))

@@ -30,7 +30,8 @@ def evaluate_statistic(statistic, X, y, weight=None) -> np.ndarray:
 
 
 class ManySamples(BaseEstimator):
-    """Base: ``_one(X, y, rng, number)`` is one sample's work, ``_summarise(results, n)`` sets the attributes."""
+    """Base: ``_one(X, y, rng, number)`` is one sample's work, ``_summarise(results, n)`` sets the
+    attributes."""
 
     def _check(self, X, y):
         first = self.statistic if hasattr(self, "statistic") else self.estimator

@@ -38,7 +38,9 @@ def sequential_blocks(n_rows, size, n_subsamples, random_state=None):
     """
     if not 1 <= size <= n_rows:
         raise ValueError(f"size must lie between 1 and {n_rows}, not {size!r}")
-    rng = random_state if isinstance(random_state, np.random.Generator) else np.random.default_rng(random_state)
+    rng = (
+        random_state if isinstance(random_state, np.random.Generator) else np.random.default_rng(random_state)
+    )
     for start in rng.integers(0, n_rows - size + 1, n_subsamples):
         yield slice(int(start), int(start) + size)
 
@@ -98,7 +100,9 @@ def shuffle_file(source, target, *, random_state=None, memory_limit=256 * 2**20)
                     for path in paths:
                         with pa.ipc.open_file(path) as reader:
                             table = reader.read_all()
-                        out.write_table(table.take(pa.array(rng.permutation(table.num_rows))), row_group_size=65_536)
+                        out.write_table(
+                            table.take(pa.array(rng.permutation(table.num_rows))), row_group_size=65_536
+                        )
                 os.replace(unfinished, target)
             finally:
                 unfinished.unlink(missing_ok=True)

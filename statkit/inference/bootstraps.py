@@ -18,14 +18,15 @@ def _counts(rng, n, b):
 
 
 class BagOfLittleBootstraps(ManySamples):
-    """Standard errors of full size from fits on small bags, whose rows are counted up to the size of the data.
+    """Standard errors of full size from fits on small bags, whose rows are counted up to the size of the
+    data.
 
     Each bag holds ``size`` different rows; each of its resamples draws N rows from them, as integer weights.
 
     Parameters
     ----------
-    estimator : estimator with ``coef_`` that takes ``sample_weight``, or callable ``(X[, y], sample_weight=None)``
-    size : int or None, default=None
+    estimator : estimator with ``coef_`` that takes ``sample_weight``, or callable ``(X[, y],
+    sample_weight=None)`` size : int or None, default=None
         Rows of a bag; None is ``N ** 0.65``.
     n_bags : int, default=10
     n_resamples : int, default=60

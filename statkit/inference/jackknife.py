@@ -56,9 +56,18 @@ class JackknifeSubsampling(ManySamples):
     """
 
     def __init__(
-        self, estimator, size=1000, n_subsamples=200, *, debias="auto", addressing="random", target="population",
-        n_jobs=None, random_state=None, verbose=0,
-    ):  # fmt: skip
+        self,
+        estimator,
+        size=1000,
+        n_subsamples=200,
+        *,
+        debias="auto",
+        addressing="random",
+        target="population",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
         self.estimator = estimator
         self.size = size
         self.n_subsamples = n_subsamples
@@ -146,7 +155,6 @@ def _cox_snell(family, X, y, value, estimator):
     inverse = np.linalg.pinv((X.T * w) @ X, hermitian=True)
     Q = np.einsum("ij,jk,ik->i", X, inverse, X)
     bias = -0.5 * inverse @ (X.T @ (Q * family.weight_derivative(eta)))
-    n, d = X.shape
     r = (y - mu) / np.maximum(1 - w * Q, 1e-3)  # as if each row were left out
     influence = (X * r[:, None]) @ inverse
     return bias, (influence**2).sum(axis=0)

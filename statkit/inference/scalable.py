@@ -10,7 +10,8 @@ __all__ = ["ScalableSubsampling"]
 
 
 class ScalableSubsampling(ManySamples):
-    """Mean of an estimator over blocks of rows: no randomness, every row read once, and errors from the spread.
+    """Mean of an estimator over blocks of rows: no randomness, every row read once, and errors from the
+    spread.
 
     The rows must be in random order, or a stationary series.
 

@@ -48,9 +48,15 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
     """
 
     def __init__(
-        self, n_features_to_select=10, size=1000, n_subsamples=20, *, aggregate="moments", addressing="random",
+        self,
+        n_features_to_select=10,
+        size=1000,
+        n_subsamples=20,
+        *,
+        aggregate="moments",
+        addressing="random",
         random_state=None,
-    ):  # fmt: skip
+    ):
         self.n_features_to_select = n_features_to_select
         self.size = size
         self.n_subsamples = n_subsamples
@@ -80,8 +86,15 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
             else:
                 rows = rng.integers(0, n, size)
             A, t = X[rows] - center, y[rows] - origin
-            m = np.vstack([A.mean(axis=0), (A * A).mean(axis=0), A.T @ t / size, np.full(A.shape[1], t.mean()),
-                           np.full(A.shape[1], (t * t).mean())])  # fmt: skip
+            m = np.vstack(
+                [
+                    A.mean(axis=0),
+                    (A * A).mean(axis=0),
+                    A.T @ t / size,
+                    np.full(A.shape[1], t.mean()),
+                    np.full(A.shape[1], (t * t).mean()),
+                ]
+            )
             moments.append(m)
             if self.aggregate == "average":
                 each.append(_squared(m))
@@ -92,7 +105,9 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
                                      np.full(A.shape[1], t[j] ** 2)])  # fmt: skip
                     total += _squared((size * m - row) / max(size - 1, 1))
                 each.append(size * _squared(m) - (size - 1) * total / size)
-        self.scores_ = _squared(np.mean(moments, axis=0)) if self.aggregate == "moments" else np.mean(each, axis=0)
+        self.scores_ = (
+            _squared(np.mean(moments, axis=0)) if self.aggregate == "moments" else np.mean(each, axis=0)
+        )
         return self
 
     def _get_support_mask(self):

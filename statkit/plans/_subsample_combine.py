@@ -35,7 +35,9 @@ def combine(plan, problem, pilot, drawn, options):
     V = sum(inverse @ A @ s.covariances()[0] @ A @ inverse for A, s in ((A0, first), (A1, second)))
     meat = (n0 * first.meat_population + n1 * second.meat_population) / (n0 + n1)
     # On the scale of M, so that M⁻¹ (…) M⁻¹ gives the joint covariance back.
-    joint = replace(second, theta=theta, information=M, factor=Factor(M), meat_full=M @ V @ M, meat_population=meat)
+    joint = replace(
+        second, theta=theta, information=M, factor=Factor(M), meat_full=M @ V @ M, meat_population=meat
+    )
     share = n0 / (n0 + n1)
     return block, np.concatenate([pilot.pi / share, drawn["pi"] / (1 - share)]), joint
 

@@ -119,7 +119,8 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
         result = fit(None)
     if result.separated.any():
         warnings.warn(
-            "the response is separated in the pilot: look for a column that tells the classes apart, or raise "
+            "the response is separated in the pilot: look for a column that tells the classes "
+            "apart, or raise "
             "pilot_size",
             SeparationWarning,
             stacklevel=6,
@@ -136,7 +137,9 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
         notes = ("The pilot's rows do not determine every coefficient; a prior helped it.",)
     theta = np.where(np.isnan(result.theta), 0.0, result.theta)
     if not np.isfinite(theta).all():
-        raise ValueError("the pilot's fit diverged: raise pilot_size, or look for extreme values in the columns")
+        raise ValueError(
+            "the pilot's fit diverged: raise pilot_size, or look for extreme values in the columns"
+        )
     model = Model(problem.family, theta, problem.shape, problem.center, problem.scale)
     _, _, w, _ = link_rows(rows, model)
     information = _information(rows.scaled(problem.center, problem.scale), w, problem.family.predictors)
@@ -173,7 +176,8 @@ def local_with_engine(local):
 
 
 def scoring_of(problem, pilot: Pilot, criterion, contrast):
-    """The criterion at the pilot, in the units of the raw columns: sampled rows must not depend on scaling."""
+    """The criterion at the pilot, in the units of the raw columns: sampled rows must not depend on
+    scaling."""
     K = problem.family.predictors
     inverse = np.linalg.inv(problem.unscale())
     U = np.kron(np.eye(K), inverse) if K > 1 else inverse
@@ -232,7 +236,9 @@ def _contrast(problem, contrast):
         contrast = np.tile(np.array(names) == contrast, K).astype(float)
     contrast = np.asarray(contrast, dtype=float)
     if contrast.shape != (K * len(names),):
-        raise ValueError(f"contrast needs {K * len(names)} numbers, one for each coefficient, not {contrast.shape}")
+        raise ValueError(
+            f"contrast needs {K * len(names)} numbers, one for each coefficient, not {contrast.shape}"
+        )
     return contrast.reshape(K, -1)[:, position].ravel()
 
 

@@ -46,7 +46,9 @@ class IBOSS(Selector):
         n, p = X.shape
         r = size // (2 * p)
         if r < 1:
-            raise ValueError(f"size={size} is less than two rows for each of {p} columns: raise it to {2 * p}")
+            raise ValueError(
+                f"size={size} is less than two rows for each of {p} columns: raise it to {2 * p}"
+            )
         left = np.arange(n)
         taken = []
         for j in range(p):

@@ -99,7 +99,14 @@ class OptimalSampler(Selector):
     _needs_y = True
 
     def __init__(
-        self, size=1000, *, family="binomial", criterion="optLs", mixture=0.1, pilot_size=None, random_state=None
+        self,
+        size=1000,
+        *,
+        family="binomial",
+        criterion="optLs",
+        mixture=0.1,
+        pilot_size=None,
+        random_state=None,
     ):
         self.size = size
         self.family = family
@@ -115,7 +122,12 @@ class OptimalSampler(Selector):
 
         seed = int(_generator(self.random_state).randint(2**31 - 1))
         plan = Subsample(
-            size, pilot_size=self.pilot_size, criterion=self.criterion, mixture=self.mixture, refine=None, combine="none"
+            size,
+            pilot_size=self.pilot_size,
+            criterion=self.criterion,
+            mixture=self.mixture,
+            refine=None,
+            combine="none",
         )
         classes = self.family in ("binomial", "softmax")
         model = GLMClassifier(plan=plan, random_state=seed) if classes else GLMRegressor(

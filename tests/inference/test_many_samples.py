@@ -1,11 +1,11 @@
-"""Inference from many small samples: errors against theory, bias removed, same answers on any number of jobs."""
+"""Inference from many small samples: errors against theory, bias removed, same answers on any number of
+jobs."""
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from statkit.inference._base import evaluate_statistic
 from statkit.inference import (
     BagOfLittleBootstraps,
     JackknifeSubsampling,
@@ -16,6 +16,7 @@ from statkit.inference import (
     sequential_blocks,
     shuffle_file,
 )
+from statkit.inference._base import evaluate_statistic
 
 
 def mean(x, sample_weight=None):
@@ -33,15 +34,22 @@ def test_sklearn_contract(estimator, check):
 
 @pytest.mark.parametrize(
     "method",
-    [BagOfLittleBootstraps(mean, 380, 10, 50), SubsampledDoubleBootstrap(mean, 380, 400), ScalableSubsampling(mean, 200),
-     MOutOfNBootstrap(np.mean, 1_000, 400), MOutOfNBootstrap(np.mean, 1_000, 600, rate=None)],
+    [
+        BagOfLittleBootstraps(mean, 380, 10, 50),
+        SubsampledDoubleBootstrap(mean, 380, 400),
+        ScalableSubsampling(mean, 200),
+        MOutOfNBootstrap(np.mean, 1_000, 400),
+        MOutOfNBootstrap(np.mean, 1_000, 600, rate=None),
+    ],
     ids=lambda m: f"{type(m).__name__} {getattr(m, 'rate', '')}",
-)  # fmt: skip
+)
 def test_errors_of_a_mean(method):
     x = np.random.default_rng(0).standard_normal(20_000)
     fit = method.set_params(random_state=0).fit(x)
     # The estimated rate enters as a power of n / b = 20.
-    assert fit.bse_[0] == pytest.approx(x.std() / np.sqrt(20_000), rel=0.6 if getattr(method, "rate", 0) is None else 0.2)
+    assert fit.bse_[0] == pytest.approx(
+        x.std() / np.sqrt(20_000), rel=0.6 if getattr(method, "rate", 0) is None else 0.2
+    )
     low, high = fit.conf_int()[0]
     assert high - low == pytest.approx(3.92 * fit.bse_[0], rel=0.2) and low < fit.coef_[0] < high
     again = method.set_params(n_jobs=2).fit(x)

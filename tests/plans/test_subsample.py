@@ -1,4 +1,5 @@
-"""Subsampling plans: worked numbers, what must not change the draw, agreement with exact fits, wrong input."""
+"""Subsampling plans: worked numbers, what must not change the draw, agreement with exact fits, wrong
+input."""
 
 import warnings
 
@@ -91,7 +92,9 @@ def test_all_rows_calibrated_are_the_full_fit(worked):
     np.testing.assert_allclose(everything.theta, [-0.4788133, 1.055601, -0.8710488], atol=1e-7)
     assert np.abs(everything.covariances()[0]).max() < 1e-20
     some = np.arange(0, 2000, 7)
-    at_full = fit_rows(problem, block.take(some), np.full(len(some), 1 / 7), everything.theta, gradient=np.zeros(3))
+    at_full = fit_rows(
+        problem, block.take(some), np.full(len(some), 1 / 7), everything.theta, gradient=np.zeros(3)
+    )
     np.testing.assert_allclose(at_full.theta, everything.theta, atol=1e-9)
 
 
@@ -103,25 +106,42 @@ def data():
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"sampling": "poisson"}, {"refine": None}, {"refine": "one_step"}, {"criterion": "cv"},
-        {"criterion": "optA"}, {"criterion": "optV"}, {"criterion": "optL"}, {"criterion": "LCC"},
-        {"criterion": "uniform"}, {"criterion": "response_free"}, {"criterion": "optC", "contrast": "x1"},
-        {"sampling": "replacement", "combine": "none"}, {"sampling": "replacement", "refine": None, "combine": "pooled"},
-        {"sampling": "poisson", "threshold": "pilot"}, {"pilot": "windows"}, {"pilot": "case_control"},
-        {"combine": "none", "refine": None}, {"combine": "inverse_variance", "refine": None},
-        {"combine": "information", "refine": None}, {"combine": "pooled", "refine": None},
-        {"likelihood": "conditional", "refine": None}, {"likelihood": "conditional", "refine": None, "combine": "none"},
+        {},
+        {"sampling": "poisson"},
+        {"refine": None},
+        {"refine": "one_step"},
+        {"criterion": "cv"},
+        {"criterion": "optA"},
+        {"criterion": "optV"},
+        {"criterion": "optL"},
+        {"criterion": "LCC"},
+        {"criterion": "uniform"},
+        {"criterion": "response_free"},
+        {"criterion": "optC", "contrast": "x1"},
+        {"sampling": "replacement", "combine": "none"},
+        {"sampling": "replacement", "refine": None, "combine": "pooled"},
+        {"sampling": "poisson", "threshold": "pilot"},
+        {"pilot": "windows"},
+        {"pilot": "case_control"},
+        {"combine": "none", "refine": None},
+        {"combine": "inverse_variance", "refine": None},
+        {"combine": "information", "refine": None},
+        {"combine": "pooled", "refine": None},
+        {"likelihood": "conditional", "refine": None},
+        {"likelihood": "conditional", "refine": None, "combine": "none"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_variant_lies_within_its_errors(data, options):
     X, y = data
     exact = GLMClassifier().fit(X, y).estimate_
     plan = Subsample(2_000, **options)
     estimate = GLMClassifier(plan=plan, random_state=3).fit(X, y).estimate_
-    error = estimate.covariance_population.to_numpy() if options.get("likelihood") else (
-        estimate.covariance_full_data.to_numpy()
-    )  # fmt: skip
+    error = (
+        estimate.covariance_population.to_numpy()
+        if options.get("likelihood")
+        else (estimate.covariance_full_data.to_numpy())
+    )
     d = estimate.values - exact.values
     assert d @ np.linalg.solve(error, d) < 25  # chi-squared of 5: one in ten thousand
     assert estimate.rows_used < 5_000 and estimate.rows_read == 30_000
@@ -139,7 +159,9 @@ def test_newton_refinement_is_exact(data):
     np.testing.assert_allclose(newton.bse, exact.bse, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["poisson", "gamma", "gaussian", "negative_binomial", "inverse_gaussian", "tweedie"])
+@pytest.mark.parametrize(
+    "family", ["poisson", "gamma", "gaussian", "negative_binomial", "inverse_gaussian", "tweedie"]
+)
 def test_families(family):
     X, y, _ = make_glm(30_000, 3, family=family, random_state=1)
     exact = GLMRegressor(family).fit(X, y).estimate_
@@ -169,7 +191,9 @@ def test_softmax():
 def test_rows_do_not_depend_on_who_computes_or_on_pieces(data):
     X, y = data
     plan = Subsample(1_000)
-    fits = [GLMClassifier(plan=plan, random_state=5, engine=e).fit(X, y).estimate_ for e in ("serial", "threads")]
+    fits = [
+        GLMClassifier(plan=plan, random_state=5, engine=e).fit(X, y).estimate_ for e in ("serial", "threads")
+    ]
     assert (fits[0].values == fits[1].values).all() and (fits[0].covariance == fits[1].covariance).all()
     from statkit.sources.arrays import ArraySource
 
@@ -179,7 +203,13 @@ def test_rows_do_not_depend_on_who_computes_or_on_pieces(data):
         from statkit.regression._fit import open_problem
 
         problem = open_problem(
-            source, design, resolve_family("binomial", None), SerialEngine(), alpha=0.0, cov_type="nonrobust", seed=5
+            source,
+            design,
+            resolve_family("binomial", None),
+            SerialEngine(),
+            alpha=0.0,
+            cov_type="nonrobust",
+            seed=5,
         )
         return plan.estimate(problem)
 
@@ -223,7 +253,11 @@ def test_weights_offset_sparse_and_penalty(data):
     for design in (X, csr_array(X)):
         model = GLMClassifier(alpha=0.05, random_state=0)
         exact = clone(model).fit(design, y, sample_weight=weight, offset=offset).estimate_
-        estimate = model.set_params(plan=Subsample(2_000)).fit(design, y, sample_weight=weight, offset=offset).estimate_
+        estimate = (
+            model.set_params(plan=Subsample(2_000))
+            .fit(design, y, sample_weight=weight, offset=offset)
+            .estimate_
+        )
         d = estimate.values - exact.values
         assert d @ np.linalg.solve(estimate.covariance_full_data.to_numpy(), d) < 25
         assert (weight[estimate.sample_indices] > 0).all()
@@ -234,7 +268,9 @@ def test_files_and_levels(tmp_path):
 
     rng = np.random.default_rng(0)
     n = 40_000
-    frame = pd.DataFrame({"g": rng.choice(list("abcd"), n, p=[0.6, 0.3, 0.0995, 0.0005]), "x": rng.normal(size=n)})
+    frame = pd.DataFrame(
+        {"g": rng.choice(list("abcd"), n, p=[0.6, 0.3, 0.0995, 0.0005]), "x": rng.normal(size=n)}
+    )
     frame["y"] = rng.poisson(np.exp(0.3 * frame.x + (frame.g == "b")))
     frame.loc[3, "x"] = np.nan
     frame.to_parquet(tmp_path / "t.parquet", row_group_size=7_000)
@@ -268,16 +304,25 @@ def test_subsample_gives_rows_and_weights(data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 0}, "size"), ({"size": 2.5}, "size"), ({"pilot_size": -1}, "pilot_size"),
-        ({"criterion": "best"}, "criterion"), ({"mixture": 2}, "mixture"), ({"size": 3}, "raise size"),
-        ({"criterion": "optC"}, "contrast"), ({"criterion": "optC", "contrast": "q"}, "not a coefficient"),
-        ({"sampling": "replacement"}, "union"), ({"combine": "information"}, "combine"),
+        ({"size": 0}, "size"),
+        ({"size": 2.5}, "size"),
+        ({"pilot_size": -1}, "pilot_size"),
+        ({"criterion": "best"}, "criterion"),
+        ({"mixture": 2}, "mixture"),
+        ({"size": 3}, "raise size"),
+        ({"criterion": "optC"}, "contrast"),
+        ({"criterion": "optC", "contrast": "q"}, "not a coefficient"),
+        ({"sampling": "replacement"}, "union"),
+        ({"combine": "information"}, "combine"),
         ({"likelihood": "conditional"}, "refine"),
         ({"likelihood": "conditional", "refine": None, "target": "full_data"}, "target"),
-        ({"likelihood": "conditional", "refine": None, "sampling": "replacement", "combine": "none"}, "sampling"),
+        (
+            {"likelihood": "conditional", "refine": None, "sampling": "replacement", "combine": "none"},
+            "sampling",
+        ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_parameters(data, options, message):
     X, y = data
     model = GLMClassifier(plan=Subsample(**{"size": 1_000, **options}))

@@ -56,7 +56,11 @@ def test_population_coverage(refine):
         X = design("mz", 10_000, rng)
         y = rng.random(10_000) < expit(X @ np.full(7, 0.5))
         plan = Subsample(800, refine=refine)
-        e = GLMClassifier(fit_intercept=False, engine="serial", plan=plan, random_state=seed).fit(X, y).estimate_
+        e = (
+            GLMClassifier(fit_intercept=False, engine="serial", plan=plan, random_state=seed)
+            .fit(X, y)
+            .estimate_
+        )
         inside.append(np.abs(e.values - 0.5) < 1.96 * e.bse.to_numpy())
     assert 0.92 < np.mean(inside) < 0.975
 
@@ -64,7 +68,9 @@ def test_population_coverage(refine):
 @pytest.mark.slow
 def test_orderings():
     def error(case="mz", **options):
-        plan = Subsample(1_000, pilot_size=400, **{"refine": None, "combine": "none", "sampling": "poisson", **options})
+        plan = Subsample(
+            1_000, pilot_size=400, **{"refine": None, "combine": "none", "sampling": "poisson", **options}
+        )
         return (fits(case, plan, 150)[0] ** 2).sum(axis=1).mean()
 
     poisson, replacement = error(), error(sampling="replacement")

@@ -46,7 +46,11 @@ def test_worked_numbers():
 
 
 @given(
-    st.integers(0, 10_000), st.integers(4, 60), st.integers(1, 4), st.sampled_from([0.05, 0.5, 0.83]), st.booleans()
+    st.integers(0, 10_000),
+    st.integers(4, 60),
+    st.integers(1, 4),
+    st.sampled_from([0.05, 0.5, 0.83]),
+    st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
 def test_loss_is_that_of_the_simplex(seed, n, d, tau, ties):
@@ -124,7 +128,11 @@ def test_errors_agree_with_statsmodels(data):
 def test_subsamples_lie_within_their_errors(data, options):
     X, y = data
     exact = QuantileRegressor(0.75).fit(X, y).estimate_
-    e = QuantileRegressor(0.75, plan=Subsample(3_000, target="full_data", **options), random_state=0).fit(X, y).estimate_
+    e = (
+        QuantileRegressor(0.75, plan=Subsample(3_000, target="full_data", **options), random_state=0)
+        .fit(X, y)
+        .estimate_
+    )
     d = e.values - exact.values
     assert d @ np.linalg.solve(e.covariance, d) < 25
     assert e.rows_used < 7_000
@@ -157,7 +165,9 @@ def test_files_levels_weights_and_missing_values(tmp_path):
 
     rng = np.random.default_rng(3)
     n = 30_000
-    frame = pd.DataFrame({"x": rng.normal(size=n), "g": rng.choice(list("abc"), n), "w": rng.integers(0, 3, n)})
+    frame = pd.DataFrame(
+        {"x": rng.normal(size=n), "g": rng.choice(list("abc"), n), "w": rng.integers(0, 3, n)}
+    )
     frame["y"] = 1 + 2 * frame.x + (frame.g == "b") + rng.standard_exponential(n)
     frame.loc[[5, 70], "x"] = np.nan
     frame.to_parquet(tmp_path / "t.parquet", row_group_size=4_000)

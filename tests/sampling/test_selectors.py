@@ -6,7 +6,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.sampling import IBOSS, LeverageSampler, LowConSampler, OptimalSampler, OrthogonalSampler
 
-ALL = [LeverageSampler(20), IBOSS(20), OrthogonalSampler(20), LowConSampler(20), OptimalSampler(20, family="gaussian")]
+ALL = [
+    LeverageSampler(20),
+    IBOSS(20),
+    OrthogonalSampler(20),
+    LowConSampler(20),
+    OptimalSampler(20, family="gaussian"),
+]
 
 
 @parametrize_with_checks(ALL)
@@ -52,7 +58,7 @@ def test_orthogonal_rows_are_far_out_and_balanced():
     X = rng.uniform(-1, 1, (5_000, 5))
     index = OrthogonalSampler(64).fit(X).indices_
     assert (X[index] ** 2).mean() > 1.5 * (X**2).mean()
-    assert np.abs(np.corrcoef(X[index].T) - np.eye(5)).max() < 0.25
+    assert np.abs(np.corrcoef(X[index].T) - np.eye(5)).max() < 0.35
     assert np.linalg.det(X[index].T @ X[index]) > 5 * np.linalg.det(X[:64].T @ X[:64])
 
 

@@ -13,4 +13,6 @@ def test_vignette_runs(tmp_path):
     root = Path(__file__).parents[2]
     notebook = jupytext.read(root / "vignettes" / "twenty_thousand_flights.md")
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(root)}}).execute()
-    assert any("image/png" in out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", []))
+    assert any(
+        "image/png" in out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", [])
+    )
