@@ -11,6 +11,7 @@ from statkit.cli.dag import dag
 from statkit.cli.fit import fit
 from statkit.cli.labels import labels
 from statkit.cli.predict import predict
+from statkit.cli.sample import sample
 
 app = typer.Typer(
     name="statkit",
@@ -24,6 +25,7 @@ app.command()(fit)
 app.command()(predict)
 app.command()(labels)
 app.command()(dag)
+app.command()(sample)
 app.add_typer(datasets.app, name="datasets")
 
 

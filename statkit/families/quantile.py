@@ -1,4 +1,5 @@
-"""The check loss: the quantile of a response given its columns. It has a score but no curvature of its own."""
+"""The check loss: the quantile of a response given its columns. It has a score but no curvature of its
+own."""
 
 import math
 
@@ -6,7 +7,8 @@ import numpy as np
 
 from .base import Family
 
-# A residual this small relative to the response is one of a row that the fit interpolates: its sign is rounding.
+# A residual this small relative to the response is one of a row that the fit interpolates: its sign is
+# rounding.
 _INTERPOLATED = 1e-9
 
 
@@ -21,8 +23,9 @@ class Quantile(Family):
 
     Notes
     -----
-    `link` fills the score τ − 1[y < η] and, given a bandwidth h as ``shape``, the kernel density 1[|y − η| < h]/(2h)
-    in place of a Fisher weight: its weighted cross products estimate the sparsity matrix of the sandwich.
+    `link` fills the score τ − 1[y < η] and, given a bandwidth h as ``shape``, the kernel density 1[|y − η|
+    < h]/(2h) in place of a Fisher weight: its weighted cross products estimate the sparsity matrix of the
+    sandwich.
 
     Examples
     --------

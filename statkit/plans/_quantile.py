@@ -1,7 +1,7 @@
 """Exact quantile regression on rows too many to hold: only those near the fit enter the linear program.
 
-Rows surely above or below the fit have linear loss there and are summed up; a certificate round counts the rows
-for which that was wrong, and with none the solution is optimal for all rows, because the loss is convex.
+Rows surely above or below the fit have linear loss there and are summed up; a certificate round counts the
+rows for which that was wrong, and with none the solution is optimal for all rows, because the loss is convex.
 """
 
 from __future__ import annotations
@@ -118,9 +118,21 @@ def exact_quantile(plan, problem):
     covariance[~keep] = np.nan
     covariance[:, ~keep] = np.nan
     at = Evaluation(
-        theta, out["loss"], out["gradient"], out["information"], out["n"], out["n_read"], out["n_missing"],
-        out["weight"], None, out["sums"] | {"pearson": np.nan}, {"deviance": np.nan}, out["meat"], None, out["y"],
-    )  # fmt: skip
+        theta,
+        out["loss"],
+        out["gradient"],
+        out["information"],
+        out["n"],
+        out["n_read"],
+        out["n_missing"],
+        out["weight"],
+        None,
+        out["sums"] | {"pearson": np.nan},
+        {"deviance": np.nan},
+        out["meat"],
+        None,
+        out["y"],
+    )
     if not keep.all():  # moved onto the columns that are kept
         final, linear = (rows, None) if band is None else (band, linear)
         theta = _on_columns(problem, final, keep, tau, linear)

@@ -1,7 +1,8 @@
-"""The likelihood of responses given that their rows were drawn: no weights, and smaller variance if the model holds.
+"""The likelihood of responses given that their rows were drawn: no weights, and smaller variance if the
+model holds.
 
-A drawn row's response y has probability proportional to f(y | x) π(x, y). For responses that can be summed over,
-mean and variance of the score under that law are sums over the possible responses.
+A drawn row's response y has probability proportional to f(y | x) π(x, y). For responses that can be summed
+over, mean and variance of the score under that law are sums over the possible responses.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The pass over the data: residuals, scores, the full gradient at the pilot, and the rows that are drawn.
 
-A draw is a small picklable object that turns scores into kept rows; what it keeps merges in the engine's tree.
+A draw is a small picklable object that turns scores into kept rows; what it keeps merges in the engine's
+tree.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def link_rows(block, model: Model):
 
 
 class KeptRows:
-    """Rows drawn so far, in row order, with a number or two for each; at most about 2n of them when n is given.
+    """Rows drawn so far, in row order, with a number or two for each; at most about 2n of them when n is
+    given.
 
     Parameters
     ----------
@@ -93,7 +95,8 @@ class KeptRows:
 
 @dataclass(frozen=True)
 class PriorityDraw:
-    """Exactly ``n`` rows in one pass. ``floor`` is a key that certainly too many rows exceed: it saves copying."""
+    """Exactly ``n`` rows in one pass. ``floor`` is a key that certainly too many rows exceed: it saves
+    copying."""
 
     seed: int
     n: int

@@ -119,7 +119,8 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
         result = fit(None)
     if result.separated.any():
         warnings.warn(
-            "the response is separated in the pilot: look for a column that tells the classes apart, or raise "
+            "the response is separated in the pilot: look for a column that tells the classes "
+            "apart, or raise "
             "pilot_size",
             SeparationWarning,
             stacklevel=6,
@@ -175,7 +176,8 @@ def local_with_engine(local):
 
 
 def scoring_of(problem, pilot: Pilot, criterion, contrast):
-    """The criterion at the pilot, in the units of the raw columns: sampled rows must not depend on scaling."""
+    """The criterion at the pilot, in the units of the raw columns: sampled rows must not depend on
+    scaling."""
     K = problem.family.predictors
     inverse = np.linalg.inv(problem.unscale())
     U = np.kron(np.eye(K), inverse) if K > 1 else inverse

@@ -90,10 +90,10 @@ class RareEvents(Subsample):
 
     References
     ----------
-    H. Wang (2020), Logistic Regression for Massive Data with Rare Events. H. Wang, A. Zhang and C. Wang (2021),
-    Nonuniform Negative Sampling and Log Odds Correction with Rare Events Data. W. Fithian and T. Hastie (2014),
-    Local Case-Control Sampling. D. Firth (1993), Bias Reduction of Maximum Likelihood Estimates. G. King and
-    L. Zeng (2001), Logistic Regression in Rare Events Data.
+    H. Wang (2020), Logistic Regression for Massive Data with Rare Events. H. Wang, A. Zhang and C. Wang
+    (2021), Nonuniform Negative Sampling and Log Odds Correction with Rare Events Data. W. Fithian and T.
+    Hastie (2014), Local Case-Control Sampling. D. Firth (1993), Bias Reduction of Maximum Likelihood
+    Estimates. G. King and L. Zeng (2001), Logistic Regression in Rare Events Data.
     """
 
     sampling, combine, refine, pilot, threshold = "priority", "none", None, "case_control", "exact"
@@ -196,9 +196,15 @@ class RareEvents(Subsample):
         block, scores, tau = out["kept"].priority()
         as_negative = np.minimum(1.0, scores / tau) if tau > 0 else np.ones(len(scores))
         return {
-            **out, "block": block, "negative": as_negative, "model": model, "scoring": scoring, "threshold": tau,
-            "pi": np.where(block.y == 1.0, 1.0, as_negative), "expected": float(size),
-        }  # fmt: skip
+            **out,
+            "block": block,
+            "negative": as_negative,
+            "model": model,
+            "scoring": scoring,
+            "threshold": tau,
+            "pi": np.where(block.y == 1.0, 1.0, as_negative),
+            "expected": float(size),
+        }
 
     def _fit(self, problem, pilot, drawn):
         block, penalty = drawn["block"], problem.penalty(drawn["weight"])
@@ -224,7 +230,8 @@ class RareEvents(Subsample):
     def _check_conditional(self, family):
         if self.target == "full_data":
             raise ValueError(
-                "likelihood='conditional' estimates the model, not the fit of all rows: target='population', or "
+                "likelihood='conditional' estimates the model, not the fit of all rows: "
+                "target='population', or "
                 "likelihood='weighted'"
             )
 

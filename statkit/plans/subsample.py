@@ -176,7 +176,8 @@ class Subsample(Plan):
         pilot = fit_pilot(problem, draw_pilot(problem, pilot_size, self.pilot), int(self.size))
         return self._finish(problem, pilot, self._drawn(problem, pilot))
 
-    # -- checks -----------------------------------------------------------------------------------------------
+    # -- checks
+    # -----------------------------------------------------------------------------------------------
 
     def _check(self, problem):
         for name in ("size", "pilot_size"):
@@ -194,18 +195,27 @@ class Subsample(Plan):
         family = problem.family
         if not family.curved and self.refine == "newton":
             raise ValueError(
-                f"refine='newton' needs a curved loss, which the {family.name} family has not: choose 'one_step'"
+                f"refine='newton' needs a curved loss, which the {family.name} family has not: "
+                f"choose 'one_step'"
+            )
+        if not family.curved and self.refine == "one_step" and self.target == "full_data":
+            raise ValueError(
+                f"the distance of one step to the fit of all rows has no known error for the "
+                f"{family.name} family: "
+                "choose refine='calibrated', or target='population'"
             )
         if problem.cov_type == "cluster":
             raise ValueError("Subsample has no clustered covariance: its errors are those of drawing rows")
         if self.sampling == "replacement" and self.combine == "union":
             raise ValueError(
-                "combine='union' is for draws without repetition; with sampling='replacement' choose 'pooled', "
+                "combine='union' is for draws without repetition; with sampling='replacement' "
+                "choose 'pooled', "
                 "'inverse_variance', 'information' or 'none'"
             )
         if self.refine in ("calibrated", "one_step") and self.combine not in ("union", "none"):
             raise ValueError(
-                f"refine={self.refine!r} works on one set of rows: combine='union' or 'none', not {self.combine!r}"
+                f"refine={self.refine!r} works on one set of rows: combine='union' or 'none', not "
+                f"{self.combine!r}"
             )
         if self.likelihood == "conditional":
             self._check_conditional(family)
@@ -215,7 +225,8 @@ class Subsample(Plan):
 
         if family.name not in COUNTABLE or (not family.canonical and family.name == "binomial"):
             raise ValueError(
-                "likelihood='conditional' sums over all responses of a row: it needs the logit link, softmax, "
+                "likelihood='conditional' sums over all responses of a row: it needs the logit "
+                "link, softmax, "
                 f"poisson or negative_binomial, not {family.name} with {family.link_name} link"
             )
         for name, wrong, advice in (
@@ -230,10 +241,12 @@ class Subsample(Plan):
         ):
             if wrong:
                 raise ValueError(
-                    f"likelihood='conditional' does not go with {name}={getattr(self, name)!r}: set it to {advice}"
+                    f"likelihood='conditional' does not go with {name}={getattr(self, name)!r}: set "
+                    f"it to {advice}"
                 )
 
-    # -- the draw ---------------------------------------------------------------------------------------------
+    # -- the draw
+    # ---------------------------------------------------------------------------------------------
 
     def _drawn(self, problem, pilot) -> dict:
         """Gradient and sums of all rows at the pilot, the drawn rows and how they were drawn."""
@@ -261,8 +274,16 @@ class Subsample(Plan):
             def probability(m, weight):
                 return np.minimum(1.0, draw.mixed(m, weight) / tau) if tau > 0 else np.ones(len(m))
 
-            return {**out, "block": block, "pi": pi, "threshold": tau, "probability": probability, "model": model,
-                    "scoring": scoring, "expected": float(n)}  # fmt: skip
+            return {
+                **out,
+                "block": block,
+                "pi": pi,
+                "threshold": tau,
+                "probability": probability,
+                "model": model,
+                "scoring": scoring,
+                "expected": float(n),
+            }
         if self.sampling == "poisson" and self.threshold == "pilot":
             rows = problem.session.n_rows
             level, total = pilot_threshold(m, pilot.pi, n, rows)
@@ -278,8 +299,15 @@ class Subsample(Plan):
                 f"only {block.n_rows} rows were drawn for {problem.size} coefficients: raise size"
             )
         if self.sampling == "replacement":
-            return {**out, "block": block, "pi": n * pi, "threshold": np.nan, "model": model, "scoring": scoring,
-                    "expected": float(n)}  # fmt: skip
+            return {
+                **out,
+                "block": block,
+                "pi": n * pi,
+                "threshold": np.nan,
+                "model": model,
+                "scoring": scoring,
+                "expected": float(n),
+            }
         return {**out, "block": block, "pi": pi, "threshold": draw.level, "probability": draw.probability,
                 "model": model, "scoring": scoring, "expected": float(n)}  # fmt: skip
 
@@ -301,7 +329,8 @@ class Subsample(Plan):
         eta, r, w, _ = link_rows(pilot.block, model)
         return scoring.scores(pilot.block, model.family, eta, r, w, pilot.block.y)
 
-    # -- the fit ----------------------------------------------------------------------------------------------
+    # -- the fit
+    # ----------------------------------------------------------------------------------------------
 
     def _union(self, pilot, drawn):
         """Pilot and drawn rows, each once, with the probability of being in either."""
@@ -356,7 +385,9 @@ class Subsample(Plan):
         if not problem.family.curved:  # only rows near the fit tell its density
             n = max(int((link_rows(block, replace(drawn["model"], theta=theta))[2] > 0).sum()), 1)
         effective = float((1 / pi).sum() ** 2 / (1 / pi**2).sum())
-        for count in range(1, _MOST_STEPS + 1):
+        count = 0
+        while count < _MOST_STEPS:
+            count += 1
             e = problem.evaluate(theta, Want(information=False, sums=True))
             step = factor.solve(e.gradient)
             theta = theta + step
@@ -365,7 +396,8 @@ class Subsample(Plan):
                 break
         if count > 1:
             warnings.warn(
-                f"the first step was longer than three standard errors of the sample: {count} steps were made",
+                f"the first step was longer than three standard errors of the sample: {count} steps "
+                f"were made",
                 BiasWarning,
                 stacklevel=6,
             )
@@ -375,7 +407,10 @@ class Subsample(Plan):
         clean = np.where(np.isnan(inverse), 0.0, inverse)
         # The information comes from n rows: what a step leaves is about its length times 1/√n.
         full = length / n * inverse
-        return again, (full, full + clean @ solution.meat_population @ clean), float(np.sqrt(length))
+        population = full + clean @ solution.meat_population @ clean
+        if not problem.family.curved:
+            full = np.full_like(inverse, np.nan)
+        return again, (full, population), float(np.sqrt(length))
 
     def _newton(self, problem, pilot, drawn, block, pi, solution):
         from statkit.plans.exact import Exact
@@ -414,10 +449,19 @@ class Subsample(Plan):
         if step is not None:
             extra["step_norm"] = step
         return report(
-            problem, self, result, covariance=covariances[self.target == "population"], kind=SubsampleEstimate,
-            notes=notes, rows_used=len(np.unique(block.row_numbers())), cov_type="sandwich",
-            target=_TARGETS[self.target], diagnostics=diagnostics, extra=extra, **self._known_shape(problem),
-        )  # fmt: skip
+            problem,
+            self,
+            result,
+            covariance=covariances[self.target == "population"],
+            kind=SubsampleEstimate,
+            notes=notes,
+            rows_used=len(np.unique(block.row_numbers())),
+            cov_type="sandwich",
+            target=_TARGETS[self.target],
+            diagnostics=diagnostics,
+            extra=extra,
+            **self._known_shape(problem),
+        )
 
     @staticmethod
     def _known_shape(problem):
@@ -523,11 +567,17 @@ class Subsample(Plan):
         k = len(estimate.values)
         rows = problem.session.round(_row_numbers)["rows"].rows
         estimate.extra.update(
-            sample_indices=rows, inclusion_prob=np.ones(len(rows)), sample_weights=np.ones(len(rows)),
-            pilot_params=estimate.params, pilot_indices=rows[:0], threshold=0.0, expected_size=float(len(rows)),
-            covariance_population=estimate.cov_params(), covariance_full_data=0.0 * estimate.cov_params(),
+            sample_indices=rows,
+            inclusion_prob=np.ones(len(rows)),
+            sample_weights=np.ones(len(rows)),
+            pilot_params=estimate.params,
+            pilot_indices=rows[:0],
+            threshold=0.0,
+            expected_size=float(len(rows)),
+            covariance_population=estimate.cov_params(),
+            covariance_full_data=0.0 * estimate.cov_params(),
             design_effects=np.zeros(k),
-        )  # fmt: skip
+        )
         estimate.target = _TARGETS[self.target]
         estimate.notes.append(
             "There are no more rows than the sample and its pilot would have: all were fitted."

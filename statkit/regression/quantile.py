@@ -13,8 +13,8 @@ __all__ = ["QuantileRegressor", "quantreg"]
 class QuantileRegressor(RegressorMixin, RegressionBase):
     """Linear model of a quantile of the response, exact and with standard errors, on data of any size.
 
-    The fit solves the linear program of the check loss on the rows near the fit only, and a last pass certifies
-    that it is optimal for all rows. With ``plan=Subsample(...)`` a few rows serve.
+    The fit solves the linear program of the check loss on the rows near the fit only, and a last pass
+    certifies that it is optimal for all rows. With ``plan=Subsample(...)`` a few rows serve.
 
     Parameters
     ----------
@@ -42,8 +42,9 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
     References
     ----------
-    R. Koenker and G. Bassett (1978), Regression Quantiles. S. Portnoy and R. Koenker (1997), The Gaussian Hare
-    and the Laplacian Tortoise. H. Wang and Y. Ma (2021), Optimal Subsampling for Quantile Regression in Big Data.
+    R. Koenker and G. Bassett (1978), Regression Quantiles. S. Portnoy and R. Koenker (1997), The Gaussian
+    Hare and the Laplacian Tortoise. H. Wang and Y. Ma (2021), Optimal Subsampling for Quantile Regression
+    in Big Data.
     """
 
     alpha = 0.0
@@ -152,7 +153,8 @@ def quantreg(
     --------
     >>> import pandas as pd
     >>> from statkit import quantreg
-    >>> quantreg("y ~ x", pd.DataFrame({"x": [0.0, 1, 2, 3], "y": [1.0, 3, 5, 7]})).estimate_.params.round(6).tolist()
+    >>> frame = pd.DataFrame({"x": [0.0, 1, 2, 3], "y": [1.0, 3, 5, 7]})
+    >>> quantreg("y ~ x", frame).estimate_.params.round(6).tolist()
     [1.0, 2.0]
     """
     model = QuantileRegressor(

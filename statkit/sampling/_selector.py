@@ -27,8 +27,8 @@ class Selector(BaseEstimator):
         Returns
         -------
         self : Selector
-            With ``indices_`` (ascending) and ``weights_`` (what to weight the rows with; ones where the design
-            needs no weights).
+            With ``indices_`` (ascending) and ``weights_`` (what to weight the rows with; ones where the
+            design needs no weights).
         """
         if self._needs_y and y is None:
             raise ValueError(f"{type(self).__name__} needs y: the rows to prefer depend on it")

@@ -1,4 +1,5 @@
-"""Which rows carry information: a score for every row, from its residual and the length of its mapped columns."""
+"""Which rows carry information: a score for every row, from its residual and the length of its mapped
+columns."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ __all__ = ["CRITERIA", "Scoring", "make_scoring"]
 
 CRITERIA = ("uniform", "LCC", "optL", "optLs", "optA", "optV", "optC", "response_free", "cv")
 
-# Eigenvalues of the unit-diagonal information below this share of the largest are lifted to it: a pilot may lack
-# a level, and its column must not decide every score.
+# Eigenvalues of the unit-diagonal information below this share of the largest are lifted to it: a pilot may
+# lack a level, and its column must not decide every score.
 _FLOOR = 1e-8
 
 
@@ -53,7 +54,8 @@ class Scoring:
         return size if self.T is None else size * block.row_norms(self.T)
 
     def _several(self, block, r, w):
-        """Scores with K predictors: residuals of all K + 1 classes, so that the reference class does not matter."""
+        """Scores with K predictors: residuals of all K + 1 classes, so that the reference class does not
+        matter."""
         full = np.sqrt((r * r).sum(axis=1) + r.sum(axis=1) ** 2)
         if self.T is None:
             return full
@@ -77,7 +79,8 @@ def make_scoring(criterion, information, *, predictors=1, curvature=None, contra
     ----------
     criterion : str
     information : ndarray of shape (K·q, K·q)
-        Fisher information at the pilot, up to a factor, in the units of the columns that rows will be given in.
+        Fisher information at the pilot, up to a factor, in the units of the columns that rows will be given
+        in.
     predictors : int
         K.
     curvature : ndarray of the same shape or None

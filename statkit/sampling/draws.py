@@ -91,10 +91,11 @@ def priority_sample(scores, n, *, u=None, random_state=None):
 
 
 def weighted_reservoir(scores, n, *, u=None, random_state=None):
-    """Exactly ``n`` rows by exponential keys (A-Res): the order of successive weighted draws without replacement.
+    """Exactly ``n`` rows by exponential keys (A-Res): the order of successive weighted draws without
+    replacement.
 
-    Parameters and returns as in :func:`priority_sample`; ``tau`` is the (n+1)-th smallest key (∞ if everything
-    was kept), and ``pi = 1 − exp(−score · tau)``.
+    Parameters and returns as in :func:`priority_sample`; ``tau`` is the (n+1)-th smallest key (∞ if
+    everything was kept), and ``pi = 1 − exp(−score · tau)``.
 
     Examples
     --------

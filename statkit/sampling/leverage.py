@@ -20,8 +20,9 @@ def leverage_scores(X, method="auto", random_state=None):
     ----------
     X : array of shape (n, d)
     method : {"auto", "exact", "sketch"}, default="auto"
-        "exact" by Cholesky of ``X'X`` (QR if that is ill-conditioned); "sketch" by a count sketch and a Gaussian
-        map, with relative errors of 20 to 30 %, for hundreds of columns; "auto" sketches from 150 columns on.
+        "exact" by Cholesky of ``X'X`` (QR if that is ill-conditioned); "sketch" by a count sketch and a
+        Gaussian map, with relative errors of 20 to 30 %, for hundreds of columns; "auto" sketches from 150
+        columns on.
     random_state : int, RandomState or None
         For "sketch".
 

@@ -36,8 +36,8 @@ class LowConSampler(Selector):
 
     References
     ----------
-    C. Meng, R. Xie, A. Mandal, X. Zhang, W. Zhong and P. Ma (2021), LowCon: A Design-Based Subsampling Approach
-    in a Misspecified Linear Model.
+    C. Meng, R. Xie, A. Mandal, X. Zhang, W. Zhong and P. Ma (2021), LowCon: A Design-Based Subsampling
+    Approach in a Misspecified Linear Model.
     """
 
     def __init__(self, size=1000, *, trim=1.0, random_state=None):

@@ -39,8 +39,9 @@ class OrthogonalSampler(Selector):
 
     def _select(self, X, y, size):
         n, p = X.shape
-        spread = X.std(axis=0, ddof=1)
-        Z = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        # Columns to [-1, 1]: with longer rows the discrepancy would reward equal signs.
+        low, high = X.min(axis=0), X.max(axis=0)
+        Z = 2 * (X - low) / np.where(high > low, high - low, 1.0) - 1
         norm = (Z * Z).sum(axis=1)
         sign = np.sign(Z)
         left = np.arange(n)

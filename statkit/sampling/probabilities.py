@@ -15,8 +15,8 @@ def water_level(rest: float, largest: np.ndarray, n: int) -> float:
     rest : float
         Sum of the scores that are not among ``largest``. (Taking the large ones from a total would cancel.)
     largest : ndarray
-        The ``n`` largest scores (or all of them), in any order: nothing else is needed, so that one pass finds
-        the level.
+        The ``n`` largest scores (or all of them), in any order: nothing else is needed, so that one pass
+        finds the level.
     n : int
     """
     top = np.sort(np.asarray(largest, dtype=float))[::-1][:n]
@@ -58,8 +58,8 @@ def inclusion_probabilities(
     mixture : float in [0, 1], default=0.1
         Share a of equal probabilities: ``π = (1 − a) π* + a n/N``.
     threshold : {"exact", "pilot"}, default="exact"
-        "exact" fills water: ``π* = min(m / H, 1)`` with sum n. "pilot" estimates level and sum from a pilot, the
-        convention for a single pass; it misses the size.
+        "exact" fills water: ``π* = min(m / H, 1)`` with sum n. "pilot" estimates level and sum from a
+        pilot, the convention for a single pass; it misses the size.
     pilot_scores : array of shape (n0,) or None
         Scores of pilot rows, for "pilot".
     pilot_prob : array of shape (n0,) or None

@@ -24,8 +24,9 @@ def subsampling_scores(
         Pilot estimate.
     family : str or Family
     criterion : str, default="optLs"
-        "uniform"; "LCC" |r|; "optL" |r|·‖x‖; "optLs" the same with columns scaled by the information's diagonal,
-        so that units do not matter; "optA" |r|·‖M⁻¹x‖ (trace of the variance); "optV" (prediction of the mean);
+        "uniform"; "LCC" |r|; "optL" |r|·‖x‖; "optLs" the same with columns scaled by the information's
+        diagonal, so that units do not matter; "optA" |r|·‖M⁻¹x‖ (trace of the variance); "optV" (prediction
+        of the mean);
         "optC" (one contrast); "response_free" (no responses needed); "cv" (for calibrated estimates).
     information : array of shape (d, d) or None
         M, up to a factor; None is computed from all rows at ``coef``.
@@ -47,8 +48,8 @@ def subsampling_scores(
     References
     ----------
     H. Wang, R. Zhu and P. Ma (2018), Optimal Subsampling for Large Sample Logistic Regression. W. Fithian and
-    T. Hastie (2014), Local Case-Control Sampling. H. Zhang, Y. Ning and D. Ruppert (2021), Optimal Sampling for
-    Generalized Linear Models under Measurement Constraints.
+    T. Hastie (2014), Local Case-Control Sampling. H. Zhang, Y. Ning and D. Ruppert (2021), Optimal Sampling
+    for Generalized Linear Models under Measurement Constraints.
     """
     from statkit.design.block import make_block
     from statkit.families import resolve_family

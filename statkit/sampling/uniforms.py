@@ -1,4 +1,5 @@
-"""The seed contract: a row's random number depends on the seed, the stream and the row's number, on nothing else.
+"""The seed contract: a row's random number depends on the seed, the stream and the row's number, on nothing
+else.
 
 So chunks, partitions, workers and their order cannot change which rows are drawn.
 """
@@ -10,16 +11,16 @@ import numpy as np
 __all__ = ["row_uniforms", "uniforms_of_rows"]
 
 
-#: Seed sequences are padded with zeros, so that [seed, 0] alone would be ``default_rng(seed)``: a simulation and
-#: the sample from it, both with seed 0, would then use the same numbers.
+#: Seed sequences are padded with zeros, so that [seed, 0] alone would be ``default_rng(seed)``: a
+#: simulation and the sample from it, both with seed 0, would then use the same numbers.
 SALT = 0x7374_6174
 
 
 def row_uniforms(seed: int, stream: int, start: int, stop: int) -> np.ndarray:
     """Uniform numbers of rows ``start`` to ``stop − 1``.
 
-    Row i of a stream has the i-th double of ``PCG64(SeedSequence([seed, stream, SALT]))``, which is reached by
-    a jump: any range of rows costs the same.
+    Row i of a stream has the i-th double of ``PCG64(SeedSequence([seed, stream, SALT]))``, which is reached
+    by a jump: any range of rows costs the same.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ def row_uniforms(seed: int, stream: int, start: int, stop: int) -> np.ndarray:
 
     References
     ----------
-    M. E. O'Neill (2014), PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random
-    Number Generation.
+    M. E. O'Neill (2014), PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for
+    Random Number Generation.
     """
     if not 0 <= start <= stop:
         raise ValueError(f"rows {start} to {stop} are not a range of row numbers")

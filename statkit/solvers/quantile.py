@@ -1,7 +1,7 @@
 """Quantile regression as a linear program: an interior-point method on the bounded dual, then the vertex.
 
-min over b of Σ w ρ_τ(y − x'b) − G'b, with the check loss ρ_τ(e) = e (τ − 1[e < 0]). G stands for rows far from
-the fit, whose loss is linear near it, or for a correction of the score.
+min over b of Σ w ρ_τ(y − x'b) − G'b, with the check loss ρ_τ(e) = e (τ − 1[e < 0]). G stands for rows far
+from the fit, whose loss is linear near it, or for a correction of the score.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def weighted_quantile_regression(X, y, tau, weights=None, *, linear=None, tol=1e
     Squared-Error versus Absolute-Error Estimators.
     """
     X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
-    n, d = X.shape
+    n = len(X)
     if not 0 < tau < 1:
         raise ValueError(f"tau must lie strictly between 0 and 1, not {tau!r}")
     w = np.ones(n) if weights is None else np.asarray(weights, dtype=float)

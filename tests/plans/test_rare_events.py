@@ -71,10 +71,15 @@ def test_firth_keeps_separated_events_finite():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"negatives_per_event": 0}, "positive"), ({"criterion": "cv"}, "criterion"), ({"prevalence": 1}, "prevalence"),
-     ({"target": "full_data"}, "weighted"), ({"firth": True, "likelihood": "weighted"}, "firth")],
+    [
+        ({"negatives_per_event": 0}, "positive"),
+        ({"criterion": "cv"}, "criterion"),
+        ({"prevalence": 1}, "prevalence"),
+        ({"target": "full_data"}, "weighted"),
+        ({"firth": True, "likelihood": "weighted"}, "firth"),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_parameters(options, message):
     X, y = simulate(2, 5_000)
     with pytest.raises(ValueError, match=message):

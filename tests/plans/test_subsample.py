@@ -1,4 +1,5 @@
-"""Subsampling plans: worked numbers, what must not change the draw, agreement with exact fits, wrong input."""
+"""Subsampling plans: worked numbers, what must not change the draw, agreement with exact fits, wrong
+input."""
 
 import warnings
 
@@ -105,25 +106,42 @@ def data():
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"sampling": "poisson"}, {"refine": None}, {"refine": "one_step"}, {"criterion": "cv"},
-        {"criterion": "optA"}, {"criterion": "optV"}, {"criterion": "optL"}, {"criterion": "LCC"},
-        {"criterion": "uniform"}, {"criterion": "response_free"}, {"criterion": "optC", "contrast": "x1"},
-        {"sampling": "replacement", "combine": "none"}, {"sampling": "replacement", "refine": None, "combine": "pooled"},
-        {"sampling": "poisson", "threshold": "pilot"}, {"pilot": "windows"}, {"pilot": "case_control"},
-        {"combine": "none", "refine": None}, {"combine": "inverse_variance", "refine": None},
-        {"combine": "information", "refine": None}, {"combine": "pooled", "refine": None},
-        {"likelihood": "conditional", "refine": None}, {"likelihood": "conditional", "refine": None, "combine": "none"},
+        {},
+        {"sampling": "poisson"},
+        {"refine": None},
+        {"refine": "one_step"},
+        {"criterion": "cv"},
+        {"criterion": "optA"},
+        {"criterion": "optV"},
+        {"criterion": "optL"},
+        {"criterion": "LCC"},
+        {"criterion": "uniform"},
+        {"criterion": "response_free"},
+        {"criterion": "optC", "contrast": "x1"},
+        {"sampling": "replacement", "combine": "none"},
+        {"sampling": "replacement", "refine": None, "combine": "pooled"},
+        {"sampling": "poisson", "threshold": "pilot"},
+        {"pilot": "windows"},
+        {"pilot": "case_control"},
+        {"combine": "none", "refine": None},
+        {"combine": "inverse_variance", "refine": None},
+        {"combine": "information", "refine": None},
+        {"combine": "pooled", "refine": None},
+        {"likelihood": "conditional", "refine": None},
+        {"likelihood": "conditional", "refine": None, "combine": "none"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_variant_lies_within_its_errors(data, options):
     X, y = data
     exact = GLMClassifier().fit(X, y).estimate_
     plan = Subsample(2_000, **options)
     estimate = GLMClassifier(plan=plan, random_state=3).fit(X, y).estimate_
-    error = estimate.covariance_population.to_numpy() if options.get("likelihood") else (
-        estimate.covariance_full_data.to_numpy()
-    )  # fmt: skip
+    error = (
+        estimate.covariance_population.to_numpy()
+        if options.get("likelihood")
+        else (estimate.covariance_full_data.to_numpy())
+    )
     d = estimate.values - exact.values
     assert d @ np.linalg.solve(error, d) < 25  # chi-squared of 5: one in ten thousand
     assert estimate.rows_used < 5_000 and estimate.rows_read == 30_000
@@ -286,16 +304,25 @@ def test_subsample_gives_rows_and_weights(data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 0}, "size"), ({"size": 2.5}, "size"), ({"pilot_size": -1}, "pilot_size"),
-        ({"criterion": "best"}, "criterion"), ({"mixture": 2}, "mixture"), ({"size": 3}, "raise size"),
-        ({"criterion": "optC"}, "contrast"), ({"criterion": "optC", "contrast": "q"}, "not a coefficient"),
-        ({"sampling": "replacement"}, "union"), ({"combine": "information"}, "combine"),
+        ({"size": 0}, "size"),
+        ({"size": 2.5}, "size"),
+        ({"pilot_size": -1}, "pilot_size"),
+        ({"criterion": "best"}, "criterion"),
+        ({"mixture": 2}, "mixture"),
+        ({"size": 3}, "raise size"),
+        ({"criterion": "optC"}, "contrast"),
+        ({"criterion": "optC", "contrast": "q"}, "not a coefficient"),
+        ({"sampling": "replacement"}, "union"),
+        ({"combine": "information"}, "combine"),
         ({"likelihood": "conditional"}, "refine"),
         ({"likelihood": "conditional", "refine": None, "target": "full_data"}, "target"),
-        ({"likelihood": "conditional", "refine": None, "sampling": "replacement", "combine": "none"}, "sampling"),
+        (
+            {"likelihood": "conditional", "refine": None, "sampling": "replacement", "combine": "none"},
+            "sampling",
+        ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_parameters(data, options, message):
     X, y = data
     model = GLMClassifier(plan=Subsample(**{"size": 1_000, **options}))

@@ -123,9 +123,7 @@ def test_errors_agree_with_statsmodels(data):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"refine": None}, {"refine": "one_step"}, {"criterion": "optA"}, {"sampling": "poisson"}],
-    ids=str,
+    "options", [{}, {"refine": None}, {"criterion": "optA"}, {"sampling": "poisson"}], ids=str
 )
 def test_subsamples_lie_within_their_errors(data, options):
     X, y = data
@@ -153,12 +151,13 @@ def test_coverage(refine):
         y = X @ [1.0, 1.0] + (1 + 0.3 * np.abs(X[:, 0])) * (rng.standard_normal(20_000) - 0.6744897501960817)
         exact = QuantileRegressor(0.75).fit(X, y).estimate_
         for target, about in (("full_data", exact.values), ("population", truth)):
+            if refine == "one_step" and target == "full_data":
+                continue  # refused: see test_wrong_input
             plan = Subsample(1_000, refine=refine, target=target)
             e = QuantileRegressor(0.75, plan=plan, random_state=seed).fit(X, y).estimate_
             inside[target].append(np.abs(e.values - about) < 1.96 * e.bse.to_numpy())
     assert 0.92 < np.mean(inside["population"]) < 0.98
-    # One step leaves a remainder that is bounded, not estimated.
-    assert 0.91 < np.mean(inside["full_data"]) <= (1.0 if refine == "one_step" else 0.98)
+    assert refine == "one_step" or 0.91 < np.mean(inside["full_data"]) < 0.98
 
 
 def test_files_levels_weights_and_missing_values(tmp_path):
@@ -210,6 +209,10 @@ def test_wrong_input():
         QuantileRegressor(cov_type="HC0").fit(X, y)
     with pytest.raises(ValueError, match="one_step"):
         QuantileRegressor(plan=Subsample(100, refine="newton")).fit(np.ones((500, 1)), np.arange(500.0))
+    with pytest.raises(ValueError, match="no known error"):
+        QuantileRegressor(plan=Subsample(100, refine="one_step", target="full_data")).fit(
+            np.ones((500, 1)), np.arange(500.0)
+        )
     with pytest.raises(ValueError, match="between 0 and 1"):
         weighted_quantile_regression(X, y, 2)
 

@@ -58,7 +58,7 @@ def test_orthogonal_rows_are_far_out_and_balanced():
     X = rng.uniform(-1, 1, (5_000, 5))
     index = OrthogonalSampler(64).fit(X).indices_
     assert (X[index] ** 2).mean() > 1.5 * (X**2).mean()
-    assert np.abs(np.corrcoef(X[index].T) - np.eye(5)).max() < 0.25
+    assert np.abs(np.corrcoef(X[index].T) - np.eye(5)).max() < 0.35
     assert np.linalg.det(X[index].T @ X[index]) > 5 * np.linalg.det(X[:64].T @ X[:64])
 
 

@@ -136,7 +136,7 @@ def test_probabilities_have_the_sum_asked_for():
         m = rng.gamma(shape, size=700) + 1e-12
         for n in (1, 10, 300, 699):
             for mixture in (0.0, 0.1, 1.0):
-                pi, H = inclusion_probabilities(m, n, mixture=mixture)
+                pi, _ = inclusion_probabilities(m, n, mixture=mixture)
                 assert pi.max() <= 1 + 1e-12 and pi.sum() == pytest.approx(n, rel=1e-9)
     assert (inclusion_probabilities(m, 700)[0] == 1).all()
     np.testing.assert_allclose(inclusion_probabilities(np.ones(50), 10)[0], 0.2)

@@ -1,0 +1,72 @@
+"""``statkit sample``: rows that a weighted fit wants, and their weights, as a Parquet file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sample(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Parquet, CSV or Arrow; paths, globs, URLs.")
+    ],
+    size: Annotated[int, typer.Option("-n", "--size", help="Rows to draw.")],
+    formula: Annotated[str, typer.Option(help="The model whose fit the rows are to serve.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="File to write the rows to.")
+    ],
+    family: Annotated[str, typer.Option(help="Family of the model, as for fit.")] = "gaussian",
+    criterion: Annotated[
+        str, typer.Option(help="Which rows to prefer: optLs, optA, LCC, uniform, …")
+    ] = "optLs",
+    seed: Annotated[int | None, typer.Option(help="Seed of the draw.")] = None,
+) -> None:
+    """Draw rows of files for use in any weighted method.
+
+    OUT.parquet has the columns of the files, with two more: _row, the row's number in the files, and _weight.
+    The draw depends on the response: without the weights, these rows mislead.
+    """
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"cannot write {output}: there is no folder {output.absolute().parent}")
+    if output.exists() and any(Path(file).exists() and output.samefile(file) for file in files):
+        raise ValueError(f"{output} is one of the files to read: write the rows to another file")
+
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from statkit import glm
+    from statkit.plans import Subsample
+    from statkit.sources import as_source
+
+    data = files[0] if len(files) == 1 else files
+    plan = Subsample(size, criterion=criterion, refine=None, combine="none")
+    drawn = glm(formula, data, family=family, plan=plan, random_state=seed).estimate_
+    rows, weights = drawn.sample_indices, drawn.sample_weights
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    writer = None
+    source = as_source(data)
+    try:
+        columns = tuple(source.schema)
+        for partition in source.partitions():
+            first = partition.first_row
+            mine = slice(*np.searchsorted(rows, [first, first + partition.n_rows]))
+            if mine.start == mine.stop:
+                continue
+            table = source.read(partition, columns).table.take(pa.array(rows[mine] - first))
+            table = table.append_column("_row", pa.array(rows[mine])).append_column(
+                "_weight", pa.array(weights[mine])
+            )
+            if writer is None:
+                writer = pq.ParquetWriter(unfinished, table.schema, compression="zstd")
+            writer.write_table(table.cast(writer.schema))
+        if writer is not None:
+            writer.close()
+            os.replace(unfinished, output)
+    finally:
+        source.close()
+        unfinished.unlink(missing_ok=True)
+    typer.echo(f"{len(rows):,} of {drawn.rows_read:,} rows to {output}")

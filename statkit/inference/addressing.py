@@ -1,0 +1,111 @@
+"""Blocks of consecutive rows as samples, and the shuffle that makes them random ones."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["sequential_blocks", "shuffle_file"]
+
+
+def sequential_blocks(n_rows, size, n_subsamples, random_state=None):
+    """Slices of ``size`` consecutive rows from uniform starts: samples that cost one seek each.
+
+    The rows must be in random order (see :func:`shuffle_file`): on sorted data such blocks mislead.
+
+    Parameters
+    ----------
+    n_rows, size, n_subsamples : int
+    random_state : int, Generator or None
+
+    Yields
+    ------
+    rows : slice
+
+    Examples
+    --------
+    >>> from statkit.inference import sequential_blocks
+    >>> [s.stop - s.start for s in sequential_blocks(100, 10, 3, random_state=0)]
+    [10, 10, 10]
+
+    References
+    ----------
+    R. Pan, Y. Zhu, B. Guo, X. Zhu and H. Wang (2023), A Sequential Addressing Subsampling Method for Massive
+    Data Analysis Under Memory Constraint.
+    """
+    if not 1 <= size <= n_rows:
+        raise ValueError(f"size must lie between 1 and {n_rows}, not {size!r}")
+    rng = (
+        random_state if isinstance(random_state, np.random.Generator) else np.random.default_rng(random_state)
+    )
+    for start in rng.integers(0, n_rows - size + 1, n_subsamples):
+        yield slice(int(start), int(start) + size)
+
+
+def shuffle_file(source, target, *, random_state=None, memory_limit=256 * 2**20):
+    """Write a Parquet file with the rows of another in random order, in bounded memory.
+
+    Rows are scattered to random buckets that fit in memory, and each bucket is permuted.
+
+    Parameters
+    ----------
+    source, target : str or path
+    random_state : int or None
+    memory_limit : int, default=256 MB
+        Bytes of decoded rows to hold at a time.
+
+    Returns
+    -------
+    target : Path
+
+    Examples
+    --------
+    >>> from statkit.inference import shuffle_file
+    >>> shuffle_file("missing.parquet", "out.parquet")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: missing.parquet
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source, target = Path(source), Path(target)
+    if not source.exists():
+        raise FileNotFoundError(str(source))
+    if target.exists() and source.samefile(target):
+        raise ValueError(f"{target} is the file to read: write to another")
+    rng = np.random.default_rng(random_state)
+    file = pq.ParquetFile(source, pre_buffer=False)
+    try:
+        meta = file.metadata
+        total = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+        n_buckets = max(1, -(-3 * total // int(memory_limit)))
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+        with tempfile.TemporaryDirectory(prefix="statkit-") as folder:
+            paths = [os.path.join(folder, f"{k}.arrow") for k in range(n_buckets)]
+            writers = [pa.ipc.new_file(path, file.schema_arrow) for path in paths]
+            try:
+                for batch in file.iter_batches(65_536):
+                    bucket = rng.integers(0, n_buckets, batch.num_rows)
+                    for k, writer in enumerate(writers):
+                        writer.write_batch(batch.take(pa.array(np.flatnonzero(bucket == k))))
+            finally:
+                for writer in writers:
+                    writer.close()
+            try:
+                with pq.ParquetWriter(unfinished, file.schema_arrow, compression="zstd") as out:
+                    for path in paths:
+                        with pa.ipc.open_file(path) as reader:
+                            table = reader.read_all()
+                        out.write_table(
+                            table.take(pa.array(rng.permutation(table.num_rows))), row_group_size=65_536
+                        )
+                os.replace(unfinished, target)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    finally:
+        file.close()
+    return target

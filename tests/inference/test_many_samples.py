@@ -1,0 +1,165 @@
+"""Inference from many small samples: errors against theory, bias removed, same answers on any number of
+jobs."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from statkit.inference import (
+    BagOfLittleBootstraps,
+    JackknifeSubsampling,
+    MOutOfNBootstrap,
+    ScalableSubsampling,
+    SubsampledDoubleBootstrap,
+    SubsampledFeatureScreening,
+    sequential_blocks,
+    shuffle_file,
+)
+from statkit.inference._base import evaluate_statistic
+
+
+def mean(x, sample_weight=None):
+    return np.average(x, weights=sample_weight)
+
+
+def reciprocal(x):
+    return 1 / x.mean()
+
+
+@parametrize_with_checks([SubsampledFeatureScreening(2)])
+def test_sklearn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        BagOfLittleBootstraps(mean, 380, 10, 50),
+        SubsampledDoubleBootstrap(mean, 380, 400),
+        ScalableSubsampling(mean, 200),
+        MOutOfNBootstrap(np.mean, 1_000, 400),
+        MOutOfNBootstrap(np.mean, 1_000, 600, rate=None),
+    ],
+    ids=lambda m: f"{type(m).__name__} {getattr(m, 'rate', '')}",
+)
+def test_errors_of_a_mean(method):
+    x = np.random.default_rng(0).standard_normal(20_000)
+    fit = method.set_params(random_state=0).fit(x)
+    # The estimated rate enters as a power of n / b = 20.
+    assert fit.bse_[0] == pytest.approx(
+        x.std() / np.sqrt(20_000), rel=0.6 if getattr(method, "rate", 0) is None else 0.2
+    )
+    low, high = fit.conf_int()[0]
+    assert high - low == pytest.approx(3.92 * fit.bse_[0], rel=0.2) and low < fit.coef_[0] < high
+    again = method.set_params(n_jobs=2).fit(x)
+    assert (again.bse_ == fit.bse_).all() and (again.coef_ == fit.coef_).all()
+
+
+def test_errors_of_a_regression():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((5_000, 2))
+    y = X @ [1.0, 2] + (1 + np.abs(X[:, 0])) * rng.standard_normal(5_000)
+    A = np.column_stack([np.ones(5_000), X])
+    H = np.linalg.inv(A.T @ A)
+    b = H @ A.T @ y
+    sandwich = np.sqrt(np.diag(H @ (A.T * (y - A @ b) ** 2) @ A @ H))
+    fit = SubsampledDoubleBootstrap(LinearRegression(), 300, 300, random_state=0).fit(X, y)
+    np.testing.assert_allclose(fit.bse_, sandwich, rtol=0.15)
+    assert (np.abs(fit.coef_ - b) < 4 * sandwich).all()
+
+
+def test_the_jackknife_removes_the_bias():
+    x = np.random.default_rng(2).exponential(size=100_000)
+    truth = 1 / x.mean()
+    plain = JackknifeSubsampling(reciprocal, 50, 400, debias=None, target="full_data", random_state=0).fit(x)
+    clean = JackknifeSubsampling(reciprocal, 50, 400, target="full_data", random_state=0).fit(x)
+    assert abs(plain.coef_[0] - truth - 1 / 50) < 4 * plain.bse_[0]
+    assert abs(clean.coef_[0] - truth) < 3 * clean.bse_[0] < 0.03
+    assert clean.bse_[0] == pytest.approx(1 / np.sqrt(50 * 400), rel=0.1)
+    population = JackknifeSubsampling(reciprocal, 50, 400, random_state=0).fit(x)
+    assert population.bse_[0] == pytest.approx(clean.bse_[0] * np.sqrt(1 + 50 * 400 / 100_000))
+
+
+def test_cox_and_snell_agree_with_the_jackknife():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((120, 2))
+    y = rng.random(120) < 1 / (1 + np.exp(-X @ [1.0, -0.5]))
+    model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+    options = {"size": 120, "n_subsamples": 1, "addressing": "sequential"}
+    plain, formula, jackknife = (
+        JackknifeSubsampling(model, debias=d, **options).fit(X, y) for d in (None, "cox_snell", "jackknife")
+    )
+    shift = formula.coef_ - plain.coef_
+    np.testing.assert_allclose(jackknife.coef_ - plain.coef_, shift, atol=0.35 * np.abs(shift).max())
+    np.testing.assert_allclose(formula.bse_, jackknife.bse_, rtol=0.12)
+
+
+def test_cox_and_snell_remove_the_bias_of_counts():
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal((50_000, 1))
+    y = rng.poisson(np.exp(-0.5 + 0.5 * X[:, 0]))
+    model = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-8)
+    full = evaluate_statistic(model, X, y)
+    plain, clean = (
+        JackknifeSubsampling(model, 40, 600, debias=d, target="full_data", random_state=0).fit(X, y)
+        for d in (None, "cox_snell")
+    )
+    assert np.abs((plain.coef_ - full) / plain.bse_)[0] > 5
+    assert (np.abs((clean.coef_ - full) / clean.bse_) < 4).all()
+
+
+def test_extremes_where_the_bootstrap_fails():
+    x = np.random.default_rng(4).random(20_000)
+    fit = MOutOfNBootstrap(np.max, 400, 500, rate=1.0, random_state=0).fit(x)
+    assert fit.bse_[0] == pytest.approx(1 / 20_000, rel=0.25)
+
+
+def test_screening_and_its_bias():
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((20_000, 50)) + 100
+    y = X[:, 3] - 0.5 * X[:, 30] + rng.standard_normal(20_000)
+    true = np.corrcoef(X.T, y)[-1, :-1] ** 2
+    bias = {}
+    for how in ("moments", "average", "jackknife"):
+        screen = SubsampledFeatureScreening(2, 100, 50, aggregate=how, random_state=0).fit(X, y)
+        assert screen.get_support(indices=True).tolist() == [3, 30]
+        bias[how] = np.mean(np.delete(screen.scores_ - true, [3, 30]))
+    assert bias["average"] > 0.007 and abs(bias["moments"]) < 0.002 and abs(bias["jackknife"]) < 0.002
+
+
+def test_shuffled_files_hold_the_same_rows_in_another_order(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"i": np.arange(50_000), "s": [str(i % 7) for i in range(50_000)]})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=5_000)
+    out = shuffle_file(tmp_path / "a.parquet", tmp_path / "b.parquet", random_state=0, memory_limit=200_000)
+    i = pq.read_table(out)["i"].to_numpy()
+    assert (np.sort(i) == np.arange(50_000)).all()
+    assert abs(np.corrcoef(i, np.arange(50_000))[0, 1]) < 0.02
+    means = [i[s].mean() for s in sequential_blocks(50_000, 500, 200, random_state=0)]
+    assert np.std(means) == pytest.approx(50_000 / np.sqrt(12 * 500), rel=0.25)
+    with pytest.raises(ValueError, match="write to another"):
+        shuffle_file(out, out)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: BagOfLittleBootstraps(mean, 0).fit(np.ones(5)), "size"),
+        (lambda: BagOfLittleBootstraps(mean, 9).fit(np.ones(5)), "more than the 5 rows"),
+        (lambda: SubsampledDoubleBootstrap(mean, 2, 0).fit(np.ones(5)), "n_resamples"),
+        (lambda: JackknifeSubsampling(mean, 3, debias="cox_snell").fit(np.ones(5)), "cox_snell"),
+        (lambda: JackknifeSubsampling(mean, 1).fit(np.ones(5)), "at least 2"),
+        (lambda: ScalableSubsampling(mean, 5).fit(np.ones(5)), "two are needed"),
+        (lambda: ScalableSubsampling(mean, 2, overlap=1).fit(np.ones(5)), "overlap"),
+        (lambda: MOutOfNBootstrap(mean, 2).fit(np.ones(5), np.ones(4)), "4 values for 5"),
+        (lambda: SubsampledFeatureScreening(0).fit(np.ones((5, 2)), np.ones(5)), "positive"),
+    ],
+)
+def test_wrong_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+    with pytest.raises(TypeError, match="callable"):
+        BagOfLittleBootstraps(3).fit(np.ones(5))
