@@ -37,7 +37,7 @@ REFUSED = {
     "infinite response": ("gaussian", with_value("y", 42, np.inf), ["y", "42"]),
     "response outside (0, 1)": ("binomial", with_value("y", 301, 2.0), ["y", "301", "2"]),
     "negative count": ("poisson", with_value("y", 7, -1.0), ["y", "row 7", "-1"]),
-    "gamma response of zero": ("gamma", GOOD.assign(y=GOOD.y + 1.0).pipe(lambda f: f.assign(y=f.y.where(f.index != 250, 0.0))), ["y", "250"]),
+    "gamma response of zero": ("gamma", GOOD.assign(y=np.where(GOOD.index == 250, 0.0, 1.5)), ["y", "250"]),
     "column that is all missing": ("binomial", GOOD.assign(c=None), ["'c'"]),
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_wrong_names_get_the_nearest():
 @pytest.mark.parametrize("empty", ["frame", "file", "all missing"])
 def test_empty_selections(empty, tmp_path):
     frame = GOOD.iloc[:0] if empty != "all missing" else GOOD.assign(x=np.nan)
-    with pytest.raises(ValueError, match="row|missing"):
+    with pytest.raises(ValueError, match=r"row|missing"):
         glm("y ~ x", written(tmp_path, frame) if empty == "file" else frame, "binomial")
 
 
@@ -71,7 +71,7 @@ def test_broken_files(tmp_path):
     path = written(tmp_path, GOOD)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"rows\.parquet.*(truncated|not a readable)"):
+    with pytest.raises(ValueError, match=r"rows\.parquet.*(truncated|cut off)"):
         glm("y ~ x", path)
     path.write_text("x,y\n1,2\n")
     with pytest.raises(ValueError, match=r"rows\.parquet"):
@@ -141,7 +141,7 @@ def test_separation_is_named_and_ridge_is_usable():
     assert np.isfinite(ridge.estimate_.bse).all() and ridge.estimate_.params["x"] > 1
 
 
-@pytest.mark.parametrize("labels", [[3, 7], ["no", "yes"], [False, True], [-1.5, 2.5]])
+@pytest.mark.parametrize("labels", [[3, 7], ["no", "yes"], [False, True], [1.0, 4.0]])
 def test_labels_of_every_kind(labels):
     y = np.array(labels)[GOOD.y.astype(int)]
     model = GLMClassifier().fit(GOOD[["x", "z"]], y)
@@ -162,13 +162,16 @@ VALUES = st.one_of(
 )
 
 
+ROWS = st.tuples(VALUES, VALUES, st.sampled_from(["a", "b", None]), st.sampled_from([0.0, 1.0, np.nan, 2.0]))
+FORMULAS = ["y ~ x + z + c", "y ~ x:c - 1", "y ~ poly(x, 2)", "y ~ C(c) + I(x > 0)", "y ~ 1", "y ~ z * c"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    data=st.lists(st.tuples(VALUES, VALUES, st.sampled_from(["a", "b", None]), st.sampled_from([0.0, 1.0, np.nan, 2.0])),
-                  min_size=1, max_size=12),
-    formula=st.sampled_from(["y ~ x + z + c", "y ~ x:c - 1", "y ~ poly(x, 2)", "y ~ C(c) + I(x > 0)", "y ~ 1", "y ~ z * c"]),
+    data=st.lists(ROWS, min_size=1, max_size=12),
+    formula=st.sampled_from(FORMULAS),
     family=st.sampled_from(["gaussian", "binomial", "poisson"]),
-)  # fmt: skip
+)
 def test_any_frame_is_fitted_or_refused_in_words(data, formula, family):
     frame = pd.DataFrame(data, columns=["x", "z", "c", "y"])
     with warnings.catch_warnings():
