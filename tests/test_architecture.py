@@ -121,15 +121,6 @@ def test_rooms_form_no_circle():
     assert not (circle := find_circle(below)), " → ".join(circle)
 
 
-def test_files_form_no_circle():
-    """Within a room too; what loads names when they are used (``__init__``) does not count."""
-    below: dict[str, set[str]] = {}
-    for importer, target, _ in ARROWS:
-        if MODULES[importer].name != "__init__.py" and target != importer:
-            below.setdefault(".".join(importer), set()).add(".".join(target))
-    assert not (circle := find_circle(below)), " → ".join(circle)
-
-
 def test_private_files_stay_in_their_room():
     """A file whose name begins with an underscore is its room's own; those on the ground are everyone's."""
     through = [

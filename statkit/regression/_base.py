@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines.engine import one_blas_thread
 from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
-from statkit.regression._fit import freeze, open_problem, progress_bar, resolve
+from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
+from statkit.rounds import NoRowsLeft
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster")
 
@@ -61,6 +62,9 @@ class RegressionBase(BaseEstimator):
             plan = self._plan()
             with one_blas_thread():
                 estimate = plan.estimate(problem)
+        except NoRowsLeft as error:
+            names = columns_without_value(reading, design)
+            raise ValueError(f"{error}; without any value: {names}" if names else str(error)) from None
         finally:
             if problem is not None:
                 problem.session.close()

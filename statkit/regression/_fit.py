@@ -8,7 +8,7 @@ from functools import partial
 from statkit.engines import resolve_engine
 from statkit.rounds import Problem
 
-__all__ = ["freeze", "load_block", "open_problem", "progress_bar"]
+__all__ = ["columns_without_value", "freeze", "load_block", "open_problem", "progress_bar"]
 
 
 def load_block(source, design, family, partition):
@@ -42,6 +42,15 @@ def freeze(design, source, engine, progress=None):
     partitions = source.partitions()
     with engine.open(partial(_profile, source, design), partitions, progress=progress, cache=False) as session:
         return design.freeze(session.round(_itself)), 1
+
+
+def columns_without_value(source, design) -> str:
+    """Names of the columns that miss a value in every row: why no row is left."""
+    empty = None
+    for partition in source.partitions() if design.columns else ():
+        here = design.missing_columns(source.read(partition, design.columns))
+        empty = here if empty is None else [name for name in empty if name in here]
+    return ", ".join(map(repr, empty or ()))
 
 
 def open_problem(source, design, family, engine, *, alpha, cov_type, seed, progress=None):

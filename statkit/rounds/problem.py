@@ -14,7 +14,7 @@ import numpy as np
 from statkit.engines import SerialEngine
 from statkit.rounds.tasks import Want, column_scaling, evaluate, response_sums, sample_rows
 
-__all__ = ["Evaluation", "Problem"]
+__all__ = ["Evaluation", "NoRowsLeft", "Problem"]
 
 _NOTHING = np.empty(0)
 
@@ -38,6 +38,10 @@ class Evaluation:
     null_step: np.ndarray | None = None
     y: np.ndarray | None = None
     n_rows: int = 0
+
+
+class NoRowsLeft(ValueError):
+    """Every row was dropped or set aside."""
 
 
 class _Held:
@@ -257,6 +261,6 @@ def _pearson_dispersion(evaluation, rank):
 
 def _must_have_rows(n, n_read, n_missing):
     if n == 0 and n_missing == n_read:
-        raise ValueError(f"no row is left to fit: all {n_read:,} rows have missing values or were set aside")
+        raise NoRowsLeft(f"no row is left to fit: all {n_read:,} rows have missing values or were set aside")
     if n == 0:
         raise ValueError("every sample weight is zero: at least one row must have a positive weight")

@@ -83,6 +83,8 @@ class Factor:
 
     def solve(self, g: np.ndarray) -> np.ndarray:
         """H⁻¹g, zero for columns left out."""
+        if not self.rank:  # LAPACK refuses matrices without rows
+            return np.zeros(self.size)
         if self.keep is None:
             return dpotrs(self._L, g / self._root, lower=1)[0] / self._root
         out = np.zeros(self.size)
@@ -91,6 +93,8 @@ class Factor:
 
     def inverse(self) -> np.ndarray:
         """H⁻¹; rows and columns left out are NaN."""
+        if not self.rank:
+            return np.full((self.size, self.size), np.nan)
         inner, _ = dpotri(self._L, lower=1)
         inner = np.tril(inner)
         inner = (inner + np.tril(inner, -1).T) / self._root / self._root[:, None]
