@@ -130,7 +130,9 @@ class Block:
 
     def scaled(self, center: np.ndarray, scale: np.ndarray) -> Block:
         """The same rows with dense columns read as ``(x − center)·scale``."""
-        return self if center.size == 0 and self.center.size == 0 else replace(self, center=center, scale=scale)
+        return (
+            self if center.size == 0 and self.center.size == 0 else replace(self, center=center, scale=scale)
+        )
 
     def row_numbers(self) -> np.ndarray:
         if isinstance(self.rows, np.ndarray):
@@ -317,7 +319,9 @@ class Block:
         codes = csr = None
         if self.codes is not None:
             c = self.codes
-            codes = Codes(c.columns[index], c.multiplier[index] if c.multiplier.size else c.multiplier, c.width)
+            codes = Codes(
+                c.columns[index], c.multiplier[index] if c.multiplier.size else c.multiplier, c.width
+            )
         if self.csr is not None:
             from scipy.sparse import csr_array
 

@@ -85,7 +85,9 @@ class MatrixDesign(Design):
             limit = np.where(missing, np.nan, 0.0)
             X = X.copy()
             X[np.flatnonzero(missing)] = 0
-        return self._block(X, None, None, rows.beside.get("offset"), None, rows.first_row, rows.n_rows, 0), limit
+        return self._block(
+            X, None, None, rows.beside.get("offset"), None, rows.first_row, rows.n_rows, 0
+        ), limit
 
     def _block(self, X, y, weight, offset, group, numbers, n_read, n_missing):
         dense = csr = None

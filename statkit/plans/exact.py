@@ -88,7 +88,9 @@ class Exact(Plan):
         if self.pilot_size != "auto" and not (
             isinstance(self.pilot_size, (int, np.integer)) and self.pilot_size >= 0
         ):
-            raise ValueError(f"Exact(pilot_size=…) must be 'auto' or an integer >= 0, not {self.pilot_size!r}")
+            raise ValueError(
+                f"Exact(pilot_size=…) must be 'auto' or an integer >= 0, not {self.pilot_size!r}"
+            )
 
     def solve(self, problem, start=None):
         """Newton rounds from a pilot (or ``start``); the result and the null model's η."""

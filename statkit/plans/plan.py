@@ -22,7 +22,11 @@ class Plan(BaseEstimator):
 
     def __repr__(self):
         defaults = _defaults(type(self))
-        changed = [f"{name}={getattr(self, name)!r}" for name, value in defaults if _differs(getattr(self, name), value)]
+        changed = [
+            f"{name}={getattr(self, name)!r}"
+            for name, value in defaults
+            if _differs(getattr(self, name), value)
+        ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
 

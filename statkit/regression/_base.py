@@ -131,7 +131,9 @@ class RegressionBase(BaseEstimator):
                 f"l1_ratio = {self.l1_ratio!r}: this plan fits ridge penalties only; set l1_ratio=0"
             )
         if self.cov_type not in COV_TYPES:
-            raise ValueError(f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}")
+            raise ValueError(
+                f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}"
+            )
         if self.na_action not in ("drop", "raise"):
             raise ValueError(f"na_action must be 'drop' or 'raise', not {self.na_action!r}")
 
@@ -143,7 +145,9 @@ class RegressionBase(BaseEstimator):
         names = roles.names()
         if names:
             role, name = next(iter(names.items()))
-            raise ValueError(f"{role} = {name!r} names a column, but X is a plain matrix without column names")
+            raise ValueError(
+                f"{role} = {name!r} names a column, but X is a plain matrix without column names"
+            )
         # `reset` would change the estimator before anything can fail.
         X, y = self._validated(X, roles.y, fitted)
         y, classes = self._response(y, labels)
@@ -160,7 +164,10 @@ class RegressionBase(BaseEstimator):
         if classes is not None:
             fitted["classes_"] = classes
         design = MatrixDesign(
-            [f"x{j}" for j in range(p)], intercept=self.fit_intercept, na_action=self.na_action, classes=classes
+            [f"x{j}" for j in range(p)],
+            intercept=self.fit_intercept,
+            na_action=self.na_action,
+            classes=classes,
         )
         return as_source(X, y=y, weight=weight, offset=offset, group=group), design, self._family(classes)
 

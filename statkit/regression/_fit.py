@@ -18,7 +18,9 @@ def load_block(source, design, family, partition):
     bad = family.check_response(block.y)
     if bad is not None:
         index, reason = bad
-        raise ValueError(f"response {design.response_name!r}: {reason} in row {block.row_numbers()[index]} ({rows.where})")
+        raise ValueError(
+            f"response {design.response_name!r}: {reason} in row {block.row_numbers()[index]} ({rows.where})"
+        )
     if block.weight is not None and len(block.weight) and block.weight.min() < 0:
         index = int(block.weight.argmin())
         raise ValueError(
@@ -40,7 +42,9 @@ def freeze(design, source, engine, progress=None):
     if design.profile_columns is None:
         return design.freeze(None), 0
     partitions = source.partitions()
-    with engine.open(partial(_profile, source, design), partitions, progress=progress, cache=False) as session:
+    with engine.open(
+        partial(_profile, source, design), partitions, progress=progress, cache=False
+    ) as session:
         return design.freeze(session.round(_itself)), 1
 
 

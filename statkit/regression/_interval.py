@@ -18,9 +18,7 @@ def interval(model, X, level, kind, offset):
         raise ValueError(f"kind must be 'mean' or 'observation', not {kind!r}")
     family, estimate = model._fitted_family, model.estimate_
     if kind == "observation" and not (family.name == "gaussian" and family.link_name == "identity"):
-        raise ValueError(
-            "kind='observation' is for the gaussian family with identity link; use kind='mean'"
-        )
+        raise ValueError("kind='observation' is for the gaussian family with identity link; use kind='mean'")
     eta, error = model._eta_and_error(X, offset)
     tail = (1 + level) / 2
     q = stats.t.ppf(tail, estimate.df_resid) if estimate.use_t else stats.norm.ppf(tail)

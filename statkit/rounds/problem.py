@@ -74,7 +74,16 @@ class Problem:
     """
 
     def __init__(
-        self, family, design, session, *, alpha=0.0, shape=_NOTHING, cov_type="nonrobust", seed=0, scaling=None
+        self,
+        family,
+        design,
+        session,
+        *,
+        alpha=0.0,
+        shape=_NOTHING,
+        cov_type="nonrobust",
+        seed=0,
+        scaling=None,
     ):
         self.family = family
         self.design = design
@@ -176,7 +185,9 @@ class Problem:
         """A random sample of about ``size`` rows as a problem in memory, evenly over ``partitions``."""
         chosen = self.session.partitions if partitions is None else partitions
         read = sum(p.n_rows for p in chosen)
-        block = self.session.round(sample_rows, seed, size / max(1, read), 1, partitions=chosen)["kept"].block()
+        block = self.session.round(sample_rows, seed, size / max(1, read), 1, partitions=chosen)[
+            "kept"
+        ].block()
         if self.session.all_cached or self.in_memory:
             self.session.rows_visited -= read - block.n_rows  # nothing else was looked at
         return self.local(block)
