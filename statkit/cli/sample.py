@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Any, Annotated
 
 import typer
 
@@ -56,7 +56,8 @@ def sample(
             mine = slice(*np.searchsorted(rows, [first, first + partition.n_rows]))
             if mine.start == mine.stop:
                 continue
-            table = source.read(partition, columns).table.take(pa.array(rows[mine] - first))
+            raw: Any = source.read(partition, columns).table
+                table = raw.take(pa.array(rows[mine] - first))
             table = table.append_column("_row", pa.array(rows[mine])).append_column(
                 "_weight", pa.array(weights[mine])
             )
