@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def sample(
             if mine.start == mine.stop:
                 continue
             raw: Any = source.read(partition, columns).table
-                table = raw.take(pa.array(rows[mine] - first))
+            table = raw.take(pa.array(rows[mine] - first))
             table = table.append_column("_row", pa.array(rows[mine])).append_column(
                 "_weight", pa.array(weights[mine])
             )
