@@ -46,64 +46,23 @@ def unchanged_on_error(estimator):
         raise
 
 
-class Training(NamedTuple):
-    """What standard errors need of the fit."""
+def batch_classes(estimator, classes) -> np.ndarray:
+    """Classes of a stream: given at the first call of partial_fit, the same ever after."""
+    known = getattr(estimator, "classes_", None)
+    if known is None and classes is None:
+        raise ValueError("classes must be given at the first call of partial_fit")
+    if known is None:
+        return np.unique(np.asarray(classes))
+    if classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
+        raise ValueError(f"classes differ from those of earlier calls, {known.tolist()}")
+    return known
 
-    corpus: Corpus
-    solution: Solution
 
-
-class TransitionNB(ClassifierMixin, BaseEstimator):
-    """Naive Bayes with a transition from true classes to given labels."""
-
-    _distribution = "multinomial"
-    _parameter_constraints: ClassVar[dict] = {
-        "transition": [StrOptions(set(STRUCTURES)), "array-like"],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "power": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right")],
-        "init": [StrOptions({"labels", "complement", "best"}), "array-like"],
-        "transition_prior": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "transition_init": [Interval(Real, 0, 1, closed="neither")],
-        "fit_prior": ["boolean"],
-        "class_prior": ["array-like", None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "compute_se": ["boolean"],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = self._distribution == "multinomial"
-        # As in scikit-learn: a model of counts is not for clouds of real numbers.
-        tags.classifier_tags.poor_score = True
-        return tags
+class JointPrediction(ClassifierMixin):
+    """Predictions from `predict_joint_log_proba`."""
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "classes_")
-
-    def __getstate__(self):
-        # The training documents serve `transition_conf_int` in this process; a saved model does without.
-        state = dict(super().__getstate__())
-        state.pop("_training", None)
-        return state
-
-    def predict_joint_log_proba(self, X):
-        """Log joint probability of words and class, tempered as in the fit, up to a constant a document.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_documents, n_words)
-
-        Returns
-        -------
-        ndarray of shape (n_documents, n_classes)
-        """
-        check_is_fitted(self)
-        return self._joint(X, self._strength, self._rule == "complement")
 
     def predict_log_proba(self, X):
         """Log probability of the true class; see `predict_proba`."""
@@ -136,6 +95,63 @@ class TransitionNB(ClassifierMixin, BaseEstimator):
         """
         best = self.predict_joint_log_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+
+class Training(NamedTuple):
+    """What standard errors need of the fit."""
+
+    corpus: Corpus
+    solution: Solution
+
+
+class TransitionNB(JointPrediction, BaseEstimator):
+    """Naive Bayes with a transition from true classes to given labels."""
+
+    _distribution = "multinomial"
+    _parameter_constraints: ClassVar[dict] = {
+        "transition": [StrOptions(set(STRUCTURES)), "array-like"],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "power": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right")],
+        "init": [StrOptions({"labels", "complement", "best"}), "array-like"],
+        "transition_prior": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "transition_init": [Interval(Real, 0, 1, closed="neither")],
+        "fit_prior": ["boolean"],
+        "class_prior": ["array-like", None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "compute_se": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = self._distribution == "multinomial"
+        # As in scikit-learn: a model of counts is not for clouds of real numbers.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def __getstate__(self):
+        # The training documents serve `transition_conf_int` in this process; a saved model does without.
+        state = dict(super().__getstate__())
+        state.pop("_training", None)
+        return state
+
+    def predict_joint_log_proba(self, X):
+        """Log joint probability of words and class, tempered as in the fit, up to a constant a document.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_documents, n_words)
+
+        Returns
+        -------
+        ndarray of shape (n_documents, n_classes)
+        """
+        check_is_fitted(self)
+        return self._joint(X, self._strength, self._rule == "complement")
 
     def transition_conf_int(self, level=0.95, method=None):
         """Confidence intervals of the transition, on the logit scale.

@@ -12,7 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from statkit.naive_bayes._base import TransitionNB, unchanged_on_error
+from statkit.naive_bayes._base import TransitionNB, batch_classes, unchanged_on_error
 from statkit.naive_bayes._issues import error_probability, issue_frame, label_posterior_of
 from statkit.naive_bayes._labels import encode_labels, index_of
 from statkit.naive_bayes._online import OnlineState, online_step
@@ -85,11 +85,7 @@ class LabelNoiseNB(TransitionNB):
         """
         self._validate_params()
         first = not hasattr(self, "classes_")
-        if first and classes is None:
-            raise ValueError("classes must be given at the first call of partial_fit")
-        names = np.unique(np.asarray(classes)) if first else self.classes_
-        if not first and classes is not None and not np.array_equal(np.unique(np.asarray(classes)), names):
-            raise ValueError(f"classes differ from those of earlier calls, {names.tolist()}")
+        names = batch_classes(self, classes)
         with unchanged_on_error(self):
             X = self._validated(X, reset=first)
             labels = encode_labels(y, classes=names)

@@ -7,13 +7,18 @@ from numbers import Real
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from statkit.exceptions import BiasWarning
-from statkit.naive_bayes._base import unchanged_on_error, validated_counts, validated_weight
+from statkit.naive_bayes._base import (
+    JointPrediction,
+    batch_classes,
+    unchanged_on_error,
+    validated_counts,
+    validated_weight,
+)
 from statkit.naive_bayes._corpus import Corpus
 from statkit.naive_bayes._fit import choose_strength
 from statkit.naive_bayes._labels import encode_labels
@@ -29,7 +34,7 @@ __all__ = ["NoiseCorrectedNB"]
 _CONDITION = 50.0
 
 
-class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
+class NoiseCorrectedNB(JointPrediction, BaseEstimator):
     """Naive Bayes whose counts by given label are turned into counts by true class.
 
     The expected counts by given label are the transposed transition times those by true class, so its inverse
@@ -109,9 +114,6 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "classes_")
-
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, y_trusted=None):
         """Fit in one pass.
@@ -149,11 +151,7 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         first = not hasattr(self, "classes_")
-        if first and classes is None:
-            raise ValueError("classes must be given at the first call of partial_fit")
-        names = np.unique(np.asarray(classes)) if first else self.classes_
-        if not first and classes is not None and not np.array_equal(np.unique(np.asarray(classes)), names):
-            raise ValueError(f"classes differ from those of earlier calls, {names.tolist()}")
+        names = batch_classes(self, classes)
         with unchanged_on_error(self):
             X = self._validated(X, reset=first)
             labels = encode_labels(y, y_trusted, names)
@@ -170,19 +168,6 @@ class NoiseCorrectedNB(ClassifierMixin, BaseEstimator):
             word_model(self.distribution, self.alpha).scores(X, self.feature_log_prob_.T)
             + self.class_log_prior_
         )
-
-    def predict_log_proba(self, X):
-        """Log probability of the true class."""
-        return log_softmax(self.predict_joint_log_proba(X), axis=1)
-
-    def predict_proba(self, X):
-        """Probability of the true class, of shape (n_documents, n_classes)."""
-        return softmax(self.predict_joint_log_proba(X), axis=1)
-
-    def predict(self, X):
-        """Most probable true class of new documents."""
-        best = self.predict_joint_log_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
     def _validated(self, X, reset: bool):
         return validated_counts(self, X, reset, self.binarize if self.distribution == "bernoulli" else None)
