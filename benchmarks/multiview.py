@@ -321,7 +321,7 @@ def main():
         results["solvers"] = table_of_solvers(2000 if full else 500)
         show("Solvers", [results["solvers"]])
     if "peers" in wanted:
-        results["peers"] = table_of_peers(2000 if full else 500, given.peers)
+        results["peers"] = table_of_peers(2000 if full else 1000, given.peers)
         show("Peers", results["peers"])
     if "large" in wanted:
         results["large"] = table_of_large([10_000, 100_000] if full else [10_000])

@@ -125,7 +125,7 @@ def factor_entries(F, candidates, out):
 
 @njit(cache=True, nogil=True)
 def gather_product(columns, values, A, out):
-    """``out = S A`` for a sparse S with ``K`` entries a row, four rows of ``A`` at a time into a row in cache."""
+    """``out = S A`` for a sparse S with ``K`` entries a row, four rows of ``A`` at a time."""
     n, K = columns.shape
     m = A.shape[1]
     row = np.empty(m)

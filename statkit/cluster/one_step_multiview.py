@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from statkit.cluster._multiview_kernels import cluster_totals, sum_pairwise_pass
 from statkit.cluster._scaling import fit_scaler
 
 _MAX_PASSES = 100  # of moves in one update of the labels
+_START_ROWS = 10_000  # several starts of more samples than this are tried on so many of them
 
 
 class OneStepMultiViewClustering(
@@ -59,7 +60,9 @@ class OneStepMultiViewClustering(
     init : {"k-means++"} or array-like of shape (n_samples,), default="k-means++"
         Start: one run of k-means on the scaled views side by side, or labels 0 … k−1.
     n_init : int, default=10
-        Number of starts; the fit of least objective is kept. One for ``init`` labels.
+        Number of starts; the fit of least objective is kept. One for ``init`` labels. Above 10,000 samples
+        the
+        starts are tried on 10,000 of them, and the best goes on with all.
     max_iter : int, default=100
         Most iterations of a start.
     tol : float, default=1e-5
@@ -183,6 +186,10 @@ class OneStepMultiViewClustering(
             self.latent_weights, self.max_iter, self.tol,
         )  # fmt: skip
         starts = self._starts(n, rng)
+        first = None
+        if n > _START_ROWS and len(starts) > 1:
+            first = problem
+            problem = problem.sample(np.sort(rng.choice(n, _START_ROWS, replace=False)))
         if self.n_jobs in (None, 1):
             runs = [_run(problem, start) for start in starts]
         else:
@@ -195,6 +202,10 @@ class OneStepMultiViewClustering(
                 print(f"start {s}: objective {run.path[-1]:.8g} after {len(run.path)} iterations")
         least = min(run.path[-1] for run in runs)
         best = next(run for run in runs if run.path[-1] <= least * (1 + 1e-10))  # of equal ones the first
+        if first is not None:  # the best start of the sample goes on with all samples
+            problem = first
+            labels = _costs(problem.X @ best.H, problem.n_seen, best.state(), k, self.n_latent).argmin(axis=1)
+            best = _run(problem, labels, best.H)
         return {
             "_scalers": scalers,
             "_state": best.state(),
@@ -253,20 +264,7 @@ class OneStepMultiViewClustering(
         ndarray of shape (n_samples,)
         """
         B, n_seen = self._project(X)
-        state = self._state
-        cost = np.zeros((len(B), self.n_clusters))
-        for p, at in enumerate(_spaces(self.n_clusters, self.n_latent)):
-            a, pull = state["alpha"] ** 2, state["lam"] * state["beta"][p] ** 2
-            sums = state["sums"][at]  # (q, k)
-            squares = state["squares"][p]
-            # ‖a b + l C‖² expanded, so that nothing of size n × k × q is made.
-            norm = (
-                a**2 * np.einsum("ij,ij->i", B[:, at], B[:, at])[:, None]
-                + 2 * a * pull * (B[:, at] @ sums)
-                + pull**2 * np.square(sums).sum(axis=0)
-            )
-            cost += pull * squares - norm / (a * n_seen[:, None] + pull * state["mass"])
-        return cost.argmin(axis=1)
+        return _costs(B, n_seen, self._state, self.n_clusters, self.n_latent).argmin(axis=1)
 
     def transform(self, X):
         """Return the representations of new samples, given the clusters that `predict` gives them.
@@ -298,6 +296,22 @@ class OneStepMultiViewClustering(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "mask"
         return tags
+
+
+def _costs(B, n_seen, state, k, n_latent):
+    """What it costs to add each row to each cluster, with its best representation there: (n, k)."""
+    cost = np.zeros((len(B), k))
+    for p, at in enumerate(_spaces(k, n_latent)):
+        a, pull = state["alpha"] ** 2, state["lam"] * state["beta"][p] ** 2
+        sums = state["sums"][at]  # (q, k)
+        # ‖a b + λβ² C‖² expanded, so that nothing of size n × k × q is made.
+        norm = (
+            a**2 * np.einsum("ij,ij->i", B[:, at], B[:, at])[:, None]
+            + 2 * a * pull * (B[:, at] @ sums)
+            + pull**2 * np.square(sums).sum(axis=0)
+        )
+        cost += pull * state["squares"][p] - norm / (a * n_seen[:, None] + pull * state["mass"])
+    return cost
 
 
 def _spaces(k, n_latent):
@@ -332,17 +346,31 @@ class _Problem:
             ]
         )
 
+    def sample(self, rows):
+        """The same problem on some of the samples, with the same shrinkage of representations."""
+        weight = self.weight[rows]
+        return replace(
+            self,
+            X=self.X[rows],
+            n_seen=self.n_seen[rows],
+            seen=self.seen[rows],
+            weight=weight,
+            lam=self.lam * self.weight.sum() / weight.sum(),
+        )
+
     @property
     def views(self):
         return [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
 
 
-def _run(problem, start):
-    """One start to its end."""
+def _run(problem, start, H=None):
+    """One start to its end, from the seed of a k-means or from labels (and projections)."""
     if not isinstance(start, np.ndarray):
         means = KMeans(problem.k, n_init=1, random_state=start)
         start = means.fit_predict(problem.X, sample_weight=problem.weight).astype(np.intp)
     run = _Run(problem, start.copy())
+    if H is not None:
+        run.H = H.copy()
     for iteration in range(problem.max_iter):
         run.step()
         if iteration >= 2 and abs(run.path[-1] - run.path[-2]) <= problem.tol * abs(run.path[-1]):

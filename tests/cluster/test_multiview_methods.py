@@ -215,6 +215,19 @@ def test_one_step_does_not_depend_on_n_jobs(blobs):
     assert one.objective_ == two.objective_
 
 
+def test_one_step_starts_on_a_sample(monkeypatch):
+    from statkit.cluster import one_step_multiview
+
+    blobs = make_multiview_blobs(600, 3, n_features=(5, 6), separations=(3.0, 3.0), random_state=0)
+    whole = OneStepMultiViewClustering(3, n_init=3, random_state=0).fit(blobs.views)
+    monkeypatch.setattr(one_step_multiview, "_START_ROWS", 200)
+    sampled = OneStepMultiViewClustering(3, n_init=3, random_state=0).fit(blobs.views)
+    assert falls(sampled.objective_path_)
+    assert sampled.objective_ == pytest.approx(whole.objective_, rel=1e-3)
+    assert adjusted_rand_score(whole.labels_, sampled.labels_) > 0.95
+    assert sampled.labels_.shape == (600,)
+
+
 def test_label_moves_against_their_definition():
     rng = np.random.default_rng(0)
     W, weight, k = rng.normal(size=(40, 3)), rng.uniform(0.5, 2, size=40), 4
