@@ -316,10 +316,11 @@ def part_climate(full: bool) -> list[dict]:
                         X[order[:n]]
                     )
                 rest = (X[order[n:]] - model.mean_) * root
+                some = model.explained_variance_ > 1e-9 * model.explained_variance_[0]
+                modes = model.components_[some] * root
                 made.append(
                     [
-                        np.sum((rest @ np.linalg.qr((model.components_[:k] * root).T)[0]) ** 2)
-                        / np.sum(rest**2)
+                        np.sum((rest @ np.linalg.qr(modes[:k].T)[0]) ** 2) / np.sum(rest**2)
                         for k in (3, 5, 10, 20)
                     ]
                 )
