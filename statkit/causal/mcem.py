@@ -193,7 +193,7 @@ def choose_graph(data, X, w, S, counts, price, options: Options, last):
         score = noise_loglik(X, w, S, A, options.noise) - price * A.sum()
         if best is None or score > best[0]:
             best = score, A, order
-    return best[1:]
+    return best[1], best[2]
 
 
 def noise_loglik(X, w, S, A, noise: str) -> float:

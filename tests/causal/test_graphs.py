@@ -180,3 +180,14 @@ def test_ida_lists_the_effects_of_all_graphs_of_the_class():
                 expected.add(0.0 if j in Z else round(effect(Sigma, i, j, Z), 9) + 0.0)
             found = {round(e, 9) + 0.0 for e in effects_over_class(cpdag(W), Sigma, i, j)}
             assert found == expected
+
+
+def test_learners_are_functions_whatever_was_imported_before():
+    import importlib
+    import pkgutil
+
+    from statkit.causal import dag_learners
+
+    for module in pkgutil.iter_modules(dag_learners.__path__):
+        importlib.import_module(f"{dag_learners.__name__}.{module.name}")
+    assert all(callable(getattr(dag_learners, name)) for name in dag_learners.__all__)

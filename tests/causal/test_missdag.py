@@ -205,7 +205,7 @@ def test_every_learner_finds_a_strong_chain(mode):
 
 
 def test_golem_and_notears_worked_values():
-    from statkit.causal.dag_learners.golem import golem_loss
+    from statkit.causal.dag_learners._golem import golem_loss
 
     W = np.array([[0, 0.8, 0], [0, 0, -0.5], [0.1, 0, 0]])
     S = np.array([[2, 1, 0.5], [1, 1.5, 0.6], [0.5, 0.6, 0.9]])
