@@ -321,6 +321,35 @@ def csr_sandwich(data, indices, indptr, w, gram, border):
 
 
 @njit(cache=True, nogil=True)
+def dense_square_norms(X, square, out):
+    n, d = X.shape
+    for i in range(n):
+        total = 0.0
+        for j in range(d):
+            x = float(X[i, j])
+            total += square[j] * x * x
+        out[i] += total
+
+
+@njit(cache=True, nogil=True)
+def codes_square_norms(codes, multiplier, square, out):
+    n, q = codes.shape
+    for i in range(n):
+        for a in range(q):
+            c = codes[i, a]
+            if c >= 0:
+                m = multiplier[i, a] if multiplier.size else 1.0
+                out[i] += square[c] * m * m
+
+
+@njit(cache=True, nogil=True)
+def csr_square_norms(data, indices, indptr, square, out):
+    for i in range(indptr.size - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            out[i] += square[indices[k]] * data[k] * data[k]
+
+
+@njit(cache=True, nogil=True)
 def mirror(A):
     """Copy the upper triangle of a square matrix to the lower one."""
     for i in range(A.shape[0]):

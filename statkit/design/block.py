@@ -275,6 +275,8 @@ class Block:
     def row_norms(self, T: np.ndarray) -> np.ndarray:
         """‖T x_i‖ of every row; ``T`` (m, q), or (q,) for a diagonal map."""
         n = self.n_rows
+        if T.ndim == 1 and self.center.size == 0:
+            return self._scaled_norms(T * T)
         out = np.empty(n)
         step = 4096
         for start in range(0, n, step):
@@ -282,6 +284,20 @@ class Block:
             mapped = rows * T if T.ndim == 1 else rows @ T.T
             out[start : start + step] = np.sqrt(np.einsum("ij,ij->i", mapped, mapped))
         return out
+
+    def _scaled_norms(self, square: np.ndarray) -> np.ndarray:
+        """√Σ_j square_j x_ij², without expanding codes or sparse entries."""
+        i = int(self.intercept)
+        d = self.dense.shape[1]
+        out = np.full(self.n_rows, square[0] if self.intercept else 0.0)
+        if d:
+            k.dense_square_norms(self.dense, square[i : i + d], out)
+        if self.codes is not None:
+            k.codes_square_norms(self.codes.columns, self.codes.multiplier, square, out)
+        if self.csr is not None:
+            s = self.csr
+            k.csr_square_norms(s.data, s.indices, s.indptr, square[i:], out)
+        return np.sqrt(out)
 
     def to_dense(self) -> np.ndarray:
         """Every column as float64, (n, q): for small blocks (pilots, subsamples, tests)."""

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from statkit.plans._subsample_fit import Solution, score_covariance
-from statkit.plans._subsample_pass import Model, link_rows, pilot_probability
+from statkit.plans._subsample_pass import link_rows, pilot_probability
 from statkit.rounds.problem import Evaluation
 from statkit.rounds.tasks import _information, linear_predictor
 from statkit.solvers.newton import newton
@@ -78,12 +78,9 @@ def fit_conditional(plan, problem, pilot, drawn, block, options) -> Solution:
     theta = np.where(np.isnan(result.theta), 0.0, result.theta)
     _, r, _ = tilted(theta)
     meat = score_covariance(problem, block, r if K > 1 else r[:, 0])
-    model = Model(family, theta, problem.shape, problem.center, problem.scale)
-    eta, r, w, loss = link_rows(block, model)
-    sums = family.sums(eta, block.y, block.weight, problem.shape, (loss, r, w))
     nothing = np.zeros_like(meat)
     H = result.at.information
-    return Conditional(result.theta, result.factor, H, nothing, meat, sums, result)
+    return Conditional(result.theta, result.factor, H, nothing, meat, result)
 
 
 class Conditional(Solution):

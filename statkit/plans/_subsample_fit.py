@@ -44,7 +44,6 @@ class Solution:
     information: np.ndarray
     meat_full: np.ndarray
     meat_population: np.ndarray
-    sums: dict
     result: object
 
     def covariances(self) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +154,7 @@ def fit_rows(
         shift = np.concatenate([scaled.transpose_matvec(c) for c in columns]) - gradient
     result = solve_weighted(problem, rows, theta0 if start is None else start, shift=shift, penalty=penalty)
     theta = np.where(np.isnan(result.theta), 0.0, result.theta)
-    eta, r, w, loss = link_rows(rows, model(theta))
+    _, r, w, _ = link_rows(rows, model(theta))
     K = problem.family.predictors
     M = _information(rows.scaled(problem.center, problem.scale), w, K)
     if penalty is not None:
@@ -166,13 +165,11 @@ def fit_rows(
     root = np.sqrt(pi) if K == 1 else np.sqrt(pi)[:, None]
     n = block.n_rows
     factor = n / (n - len(theta)) if correct and n > len(theta) else 1.0
-    sums = problem.family.sums(eta, rows.y, rows.weight, problem.shape, (loss, r, w))
     return Solution(
         result.theta,
         Factor(M, keep=None if result.factor.keep is None else result.factor.keep),
         M,
         factor * score_covariance(problem, block, each * residual),
         score_covariance(problem, block, root * r),
-        sums,
         result,
     )

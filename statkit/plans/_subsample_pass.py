@@ -30,7 +30,6 @@ __all__ = [
 #: Streams of the seed contract.
 PILOT_STREAM, SAMPLE_STREAM = 0, 1
 
-_NOTHING = np.empty(0)
 _TILE = 8_192
 
 
@@ -253,7 +252,7 @@ def _coded_counts(block) -> np.ndarray:
     return np.bincount(c[c >= 0].ravel(), minlength=block.n_columns).astype(float)
 
 
-def pilot_rows(block, seed: int, rates, windows, center=_NOTHING, scale=_NOTHING) -> dict:
+def pilot_rows(block, seed: int, rates, windows) -> dict:
     """Poisson draws of pilot rows, in windows of row numbers or everywhere.
 
     Parameters

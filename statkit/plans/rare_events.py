@@ -224,7 +224,7 @@ class RareEvents(Subsample):
         _, r, _, _ = link_rows(rows, replace(drawn["model"], theta=theta))
         meat = score_covariance(problem, block, r)
         return Conditional(
-            result.theta, result.factor, result.at.information, np.zeros_like(meat), meat, {}, result
+            result.theta, result.factor, result.at.information, np.zeros_like(meat), meat, result
         )
 
     def _check_conditional(self, family):

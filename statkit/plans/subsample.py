@@ -177,7 +177,6 @@ class Subsample(Plan):
         return self._finish(problem, pilot, self._drawn(problem, pilot))
 
     # -- checks
-    # -----------------------------------------------------------------------------------------------
 
     def _check(self, problem):
         for name in ("size", "pilot_size"):
@@ -246,7 +245,6 @@ class Subsample(Plan):
                 )
 
     # -- the draw
-    # ---------------------------------------------------------------------------------------------
 
     def _drawn(self, problem, pilot) -> dict:
         """Gradient and sums of all rows at the pilot, the drawn rows and how they were drawn."""
@@ -330,7 +328,6 @@ class Subsample(Plan):
         return scoring.scores(pilot.block, model.family, eta, r, w, pilot.block.y)
 
     # -- the fit
-    # ----------------------------------------------------------------------------------------------
 
     def _union(self, pilot, drawn):
         """Pilot and drawn rows, each once, with the probability of being in either."""

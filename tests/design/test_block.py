@@ -64,6 +64,7 @@ def test_products_equal_those_of_the_dense_matrix(kind):
     np.testing.assert_allclose(block.group_scores(r, groups, 5), expected, atol=1e-9)
     T = RNG.normal(size=(3, X.shape[1]))
     np.testing.assert_allclose(block.row_norms(T), np.linalg.norm(X @ T.T, axis=1), rtol=1e-10)
+    np.testing.assert_allclose(block.row_norms(T[0]), np.linalg.norm(X * T[0], axis=1), rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
