@@ -43,7 +43,6 @@ def test_suspects_worst_first(file, tmp_path):
     rows = issues["row"] - 1
     assert (texts["given"][rows].to_numpy() == issues["given_label"]).all()
     assert roc_auc_score(texts["wrong"][rows], -issues.index) >= 0.985
-    assert issues["error_proba"].is_monotonic_decreasing
 
 
 def test_trusted_column(file, tmp_path):
