@@ -368,17 +368,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             raise ValueError(f"Input y contains {what}")
         if y.dtype.kind not in "biuUS":  # whole numbers and text are labels whatever they hold
             check_classification_targets(y)
-<<<<<<< HEAD
         classes, codes = _distinct(y)
-=======
-        if y.dtype.kind in "biuf" and len(y):
-            # Two numbers are recognised without a sort, which would cost as much as a pass over the columns.
-            low, high = y.min(), y.max()
-            second = y == high
-            if low != high and np.count_nonzero(second) + np.count_nonzero(y == low) == len(y):
-                return second.astype(float), np.array([low, high])
-        classes, codes = np.unique(y, return_inverse=True)
->>>>>>> subsampling
         if len(classes) < 2:
             raise ValueError(
                 f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
