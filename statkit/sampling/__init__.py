@@ -6,7 +6,7 @@ _WHERE = {
     "LeverageSampler": "statkit.sampling.selectors",
     "IBOSS": "statkit.sampling.iboss",
     "LowConSampler": "statkit.sampling.low_condition",
-    "OptimalSampler": "statkit.sampling.selectors",
+    "OptimalSampler": "statkit.regression.optimal_sampler",
     "OrthogonalSampler": "statkit.sampling.orthogonal",
     "PrioritySampler": "statkit.sampling.priority",
     "inclusion_probabilities": "statkit.sampling.probabilities",

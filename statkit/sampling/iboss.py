@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from statkit.sampling._selector import Selector
+from statkit.sampling.selector import Selector
 
 __all__ = ["IBOSS"]
 

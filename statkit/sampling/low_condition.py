@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.stats import qmc
 
-from statkit.sampling._selector import Selector
+from statkit.sampling.selector import Selector
 
 __all__ = ["LowConSampler"]
 

@@ -1,14 +1,14 @@
-"""Selectors by chance: leverage, and scores of a pilot fit."""
+"""Selection by leverage."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from statkit.sampling._selector import Selector
 from statkit.sampling.draws import priority_sample, replacement_sample
 from statkit.sampling.leverage import leverage_scores
+from statkit.sampling.selector import Selector
 
-__all__ = ["LeverageSampler", "OptimalSampler"]
+__all__ = ["LeverageSampler"]
 
 
 def _generator(random_state):
@@ -64,74 +64,3 @@ class LeverageSampler(Selector):
             return index, 1.0 / (size * drawn)
         index, pi, _ = priority_sample(p, size, u=rng.random_sample(len(p)))
         return index, 1.0 / pi
-
-
-class OptimalSampler(Selector):
-    """Rows that a weighted fit of a generalized linear model wants, by scores from a pilot fit.
-
-    Parameters
-    ----------
-    size : int, default=1000
-    family : str, default="binomial"
-        Classes are coded in sorted order.
-    criterion : str, default="optLs"
-        See :func:`subsampling_scores`.
-    mixture : float, default=0.1
-        Share of equal probabilities.
-    pilot_size : int or None, default=None
-        Rows of the pilot; None is ``max(20 p, size / 5)``.
-    random_state : int, RandomState or None, default=None
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from statkit.sampling import OptimalSampler
-    >>> X = np.random.default_rng(0).standard_normal((5000, 2))
-    >>> y = X[:, 0] > np.random.default_rng(1).standard_normal(5000)
-    >>> OptimalSampler(100, random_state=0).fit(X, y).weights_.min() >= 1
-    np.True_
-
-    References
-    ----------
-    H. Wang, R. Zhu and P. Ma (2018), Optimal Subsampling for Large Sample Logistic Regression.
-    """
-
-    _needs_y = True
-
-    def __init__(
-        self,
-        size=1000,
-        *,
-        family="binomial",
-        criterion="optLs",
-        mixture=0.1,
-        pilot_size=None,
-        random_state=None,
-    ):
-        self.size = size
-        self.family = family
-        self.criterion = criterion
-        self.mixture = mixture
-        self.pilot_size = pilot_size
-        self.random_state = random_state
-
-    def _select(self, X, y, size):
-        # The plan does the same on any source; here its draw is all that is wanted.
-        from statkit.plans import Subsample
-        from statkit.regression import GLMClassifier, GLMRegressor
-
-        seed = int(_generator(self.random_state).randint(2**31 - 1))
-        plan = Subsample(
-            size,
-            pilot_size=self.pilot_size,
-            criterion=self.criterion,
-            mixture=self.mixture,
-            refine=None,
-            combine="none",
-        )
-        classes = self.family in ("binomial", "softmax")
-        model = GLMClassifier(plan=plan, random_state=seed) if classes else GLMRegressor(
-            self.family, plan=plan, random_state=seed
-        )  # fmt: skip
-        estimate = model.fit(X, y).estimate_
-        return estimate.sample_indices, estimate.sample_weights
