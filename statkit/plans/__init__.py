@@ -2,7 +2,14 @@
 
 from importlib import import_module
 
-_HOME = {"Exact": "exact", "Plan": "plan", "Renewable": "renewable"}
+_HOME = {
+    "Exact": "exact",
+    "LeastSquaresApproximation": "least_squares_approximation",
+    "OneShot": "one_shot",
+    "OneStep": "one_step",
+    "Plan": "plan",
+    "Renewable": "renewable",
+}
 
 __all__ = sorted(_HOME)
 

@@ -12,7 +12,7 @@ from statkit.engines.engine import one_blas_thread
 from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import freeze, open_problem, progress_bar, resolve
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between")
 
 
 class RegressionBase(BaseEstimator):
@@ -43,9 +43,12 @@ class RegressionBase(BaseEstimator):
             source, design, family = self._plain(X, roles, fitted)
         else:
             source, design, family = self._tabular(X, roles, fitted)
-        engine, reading = resolve(self.engine, self.n_jobs, source)
         problem = None
+        plan = self._plan()
+        rows = reading = source
         try:
+            rows = plan.regrouped(source, self._seed())
+            engine, reading = resolve(self.engine, self.n_jobs, rows)
             progress = progress_bar(self.verbose)
             design, n_profile = freeze(design, reading, engine, progress)
             if family is None:
@@ -58,14 +61,16 @@ class RegressionBase(BaseEstimator):
             problem.started = started
             problem.classes = fitted.get("classes_")
             problem.session.n_rounds += n_profile
-            plan = self._plan()
+            problem.machines = getattr(rows, "machines", None)
             with one_blas_thread():
                 estimate = plan.estimate(problem)
         finally:
             if problem is not None:
                 problem.session.close()
-            if reading is not source:
+            if reading is not rows:
                 reading.close()
+            if rows is not source:
+                rows.close()
             if source is not X:
                 source.close()
         # Only now, after nothing can fail any more, does the estimator change.
