@@ -135,7 +135,9 @@ def _scores(problem, combined, theta, scores):
     tests, levels = score_tests(problem, combined, theta, scores)
     odd = np.flatnonzero(tests > levels)
     labels = problem.machines
-    names = [str(labels[combined.index[k]]) if labels is not None else str(combined.index[k]) for k in odd[:8]]
+    names = [
+        str(labels[combined.index[k]]) if labels is not None else str(combined.index[k]) for k in odd[:8]
+    ]
     advice = f"partitions whose rows disagree with the estimate: {', '.join(names)}" if len(odd) else ""
     return [_line("score_tests_rejected", len(odd), "WARN" if len(odd) else "OK", advice)]
 
@@ -167,7 +169,11 @@ def _local(combined, removed):
     unfinished = sum(not m["converged"] and not m["separated"] for m in machines)
     deficient = sum(m["rank"] < p for m in machines)
     for name, count, said in (
-        ("local_separated", separated, "the response is separated on some machines: use local='firth' or Exact()"),
+        (
+            "local_separated",
+            separated,
+            "the response is separated on some machines: use local='firth' or Exact()",
+        ),
         ("local_not_converged", unfinished, "some local fits have not converged"),
         ("local_rank_deficient", deficient, "some machines cannot identify all coefficients"),
     ):

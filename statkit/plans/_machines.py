@@ -118,7 +118,9 @@ class MachinePlan(Plan):
 
     def _certificate(self, problem, theta, information=True):
         """One round at θ: the evaluation, and every machine's (score, information, weight, n)."""
-        null = problem.null_theta(*problem.response())[:: problem.width] if self._needs_null(problem) else None
+        null = (
+            problem.null_theta(*problem.response())[:: problem.width] if self._needs_null(problem) else None
+        )
         out = problem.session.round(
             machine_scores, problem.family, theta, problem.shape, problem.center, problem.scale, null,
             Want(information=information, sums=True, meat=problem.meat),
@@ -226,4 +228,3 @@ def line(number, started, name) -> dict:
         "round": number, "loss": np.nan, "decrement": np.nan, "halvings": 0,
         "seconds": time.perf_counter() - started, "step": name,
     }  # fmt: skip
-

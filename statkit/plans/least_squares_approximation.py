@@ -8,6 +8,7 @@ import numpy as np
 
 from statkit.plans._machine_checks import diagnose, score_tests
 from statkit.plans._machines import MachinePlan, line, partition_table, summary_covariance
+from statkit.solvers.cholesky import Factor
 
 __all__ = ["LeastSquaresApproximation"]
 
@@ -90,7 +91,7 @@ class LeastSquaresApproximation(MachinePlan):
         if self.certify or problem.meat in ("rows", "groups"):
             started = time.perf_counter()
             at, answers = self._certificate(problem, theta)
-            step = c.factor.solve(at.gradient)
+            step = Factor(at.information).solve(at.gradient)
             decrement = float(np.sqrt(max(at.gradient @ step, 0.0) / c.phi / max(c.factor.rank, 1)))
             scores = [answers[k][0] for k in c.index]
             history.append({**line(2, started, "certificate"), "loss": at.loss, "decrement": decrement})

@@ -112,9 +112,7 @@ class OneShot(MachinePlan):
         tests, _ = score_tests(problem, c, theta)
         extra = {"partitions": partition_table(problem, c, tests)}
         if bias is not None:
-            extra["predicted_bias"] = problem.public_values(bias) * 1.0
-            if problem.scale.size:
-                extra["predicted_bias"] = _slopes(problem, bias)
+            extra["predicted_bias"] = problem.public_values(bias)
         known = {}
         if problem.cov_type in ("partition", "between"):
             known["df_resid_inference"] = len(c.machines) - 1
@@ -150,9 +148,11 @@ class OneShot(MachinePlan):
         return theta
 
     def _model_covariance(self, c, share):
-        inflation = 1 / (1 - self.subsample) ** 1 if self.bias_correction == "savgm" else 1.0
+        # Extrapolating from a share of the rows costs variance; the other corrections cost none to first order.
+        inflation = 1 / (1 - self.subsample) if self.bias_correction == "savgm" else 1.0
         total = sum(
-            w**2 * Factor(m["H"], keep=c.factor.keep).inverse() for w, m in zip(share, c.machines, strict=True)
+            w**2 * Factor(m["H"], keep=c.factor.keep).inverse()
+            for w, m in zip(share, c.machines, strict=True)
         )
         return c.phi * inflation * total
 
@@ -170,8 +170,3 @@ class OneShot(MachinePlan):
         if problem.cov_type == "partition":
             return summary_covariance(problem, c, None, theta)
         return self._model_covariance(c, share)
-
-
-def _slopes(problem, change):
-    """A difference of coefficients in public order and units."""
-    return problem.public_values(change)

@@ -95,9 +95,7 @@ class OneStep(MachinePlan):
             step = factor.solve(e.gradient)
             distance = float(np.sqrt(max(e.gradient @ step, 0.0) / phi / max(factor.rank, 1)))
             first = distance if first is None else first
-            history.append(
-                {**line(step_number + 1, started, "step"), "loss": e.loss, "decrement": distance}
-            )
+            history.append({**line(step_number + 1, started, "step"), "loss": e.loss, "decrement": distance})
             theta = theta + step
         if c is None:
             c = _from_scores(problem, theta - step, scales, e, factor, phi)

@@ -80,9 +80,7 @@ def _fill(record, block, problem, options):
     if firth:
         theta, converged, rounds = _firth(local, scaled, start)
     null = np.zeros(family.predictors) if family.name == "gaussian" or not block.intercept else None
-    out = evaluate(
-        block, family, theta, problem.shape, problem.center, problem.scale, null, Want(sums=True)
-    )
+    out = evaluate(block, family, theta, problem.shape, problem.center, problem.scale, null, Want(sums=True))
     e = local._penalised(theta, out)
     factor = Factor(e.information)
     record.update(

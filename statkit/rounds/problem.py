@@ -117,7 +117,9 @@ class Problem:
     @property
     def meat(self) -> str | None:
         """Which sums of score products the covariance needs."""
-        return {"nonrobust": None, "between": None, "cluster": "groups", "partition": "partitions"}.get(self.cov_type, "rows")
+        return {"nonrobust": None, "between": None, "cluster": "groups", "partition": "partitions"}.get(
+            self.cov_type, "rows"
+        )
 
     @property
     def may_separate(self) -> bool:
