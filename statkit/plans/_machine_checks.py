@@ -98,10 +98,7 @@ def _heterogeneity(problem, combined):
         "OK": "",
         "info": "machines are too small for the chi-squared law of Q",
         "WARN": "machines differ by more than chance: compare estimate_.partitions",
-        "FAIL": (
-            "machines do not share one parameter, or rows were split by outcome; use Exact(), or "
-            "meta_analysis(method='random') for the mean of different machines"
-        ),
+        "FAIL": "machines do not share one parameter, or rows were split by outcome; Exact() fits all rows as one",
     }[verdict]
     return [
         _line("heterogeneity_Q", Q, verdict, advice),

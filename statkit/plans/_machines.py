@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
@@ -150,7 +152,7 @@ def pooled_evaluation(problem, combined, theta) -> Evaluation:
     """Sums at θ, to second order, from the sums at the local estimates."""
     machines = combined.machines
     moved = float(sum((m["theta"] - theta) @ m["H"] @ (m["theta"] - theta) for m in machines))
-    sums = {key: sum(m["sums"][key] for m in machines) for key in machines[0]["sums"]}
+    sums = {key: reduce(add, [m["sums"][key] for m in machines]) for key in machines[0]["sums"]}
     sums["loss"] += moved / 2
     sums["deviance"] += moved
     sums["pearson"] += moved if problem.family.dispersion != "known" else 0.0
