@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 
+from statkit.plans._aggregate import AGGREGATES, robust_mean, screened, variance_factor
 from statkit.plans._machine_checks import diagnose, score_tests
-from statkit.plans._machines import MachinePlan, line, partition_table, summary_covariance
+from statkit.plans._machines import MachinePlan, combine, line, partition_table, summary_covariance
 from statkit.solvers.cholesky import Factor
 
 __all__ = ["OneShot"]
@@ -29,6 +30,9 @@ class OneShot(MachinePlan):
     bias_correction : {None, "cox_snell", "jackknife", "savgm"}, default=None
         None reports the bias; "cox_snell" subtracts the analytic bias of every machine; "jackknife" fits the halves
         of the rows too; "savgm" fits a share of them and extrapolates, which costs variance.
+    aggregate : {"mean", "median", "trimmed", "geometric", "vrmom", "screened"}, default="mean"
+        How estimates are combined; all but "mean" withstand some machines that are wrong. "screened" is the mean of
+        the machines near the geometric median, and loses nothing when none is wrong; the others ignore ``weights``.
     subsample : float, default=0.5
         Share of "savgm".
     n_partitions : int or None, default=None
@@ -60,6 +64,7 @@ class OneShot(MachinePlan):
         weights="n",
         local="auto",
         bias_correction=None,
+        aggregate="mean",
         *,
         subsample=0.5,
         n_partitions=None,
@@ -69,6 +74,7 @@ class OneShot(MachinePlan):
         self.weights = weights
         self.local = local
         self.bias_correction = bias_correction
+        self.aggregate = aggregate
         self.subsample = subsample
         self.n_partitions = n_partitions
         self.partition_by = partition_by
@@ -80,6 +86,7 @@ class OneShot(MachinePlan):
         self._choice("weights", ("n", "equal"))
         self._choice("local", ("auto", "mle", "firth"))
         self._choice("bias_correction", (None, "cox_snell", "jackknife", "savgm"))
+        self._choice("aggregate", AGGREGATES)
         if not 0 < self.subsample < 1:
             raise ValueError(f"OneShot(subsample=…) must be in (0, 1), not {self.subsample!r}")
         self._prepare(problem)
@@ -103,14 +110,35 @@ class OneShot(MachinePlan):
             share = np.ones(len(share))
         share /= share.sum()
         estimates = self._estimates(c)
-        theta = share @ estimates
+        rejected = []
+        if self.aggregate == "mean":
+            theta = share @ estimates
+        else:
+            metric = np.median([m["H"] for m in c.machines], axis=0) / _typical_dispersion(c)
+            used = np.ones(len(metric), bool) if c.factor.keep is None else c.factor.keep
+            B, metric = estimates[:, used], metric[np.ix_(used, used)]
+            theta = np.zeros(problem.size)
+            if self.aggregate == "screened":
+                size = np.array([m["n"] for m in c.machines], float)
+                theta[used], kept = screened(B, metric, share, size / size.mean())
+                labels = problem.machines
+                rejected = [int(k) if labels is None else labels[k] for k in c.index[~kept]]
+                if not kept.all():
+                    # The rest of the report speaks of the machines that were kept.
+                    machines = [m for m, keep in zip(c.machines, kept, strict=True) if keep]
+                    read = c.read
+                    c = combine(machines, c.index[kept], problem)
+                    c.read = read
+                    estimates, share = estimates[kept], share[kept] / share[kept].sum()
+            else:
+                theta[used] = robust_mean(self.aggregate, B, metric)
         covariance = self._covariance(problem, c, estimates, share, theta)
         bse = np.sqrt(np.diag(self._model_covariance(c, share)))
         bias = c.bias("mean", share) if analytic else None
         removed = self.bias_correction is not None
         lines = diagnose(problem, c, theta, bse, bias=bias, removed=removed)
         tests, _ = score_tests(problem, c, theta)
-        extra = {"partitions": partition_table(problem, c, tests)}
+        extra = {"partitions": partition_table(problem, c, tests), "rejected_partitions": rejected}
         if bias is not None:
             extra["predicted_bias"] = problem.public_values(bias)
         known = {}
@@ -154,7 +182,7 @@ class OneShot(MachinePlan):
             w**2 * Factor(m["H"], keep=c.factor.keep).inverse()
             for w, m in zip(share, c.machines, strict=True)
         )
-        return c.phi * inflation * total
+        return c.phi * inflation * variance_factor(self.aggregate, c.factor.rank) * total
 
     def _covariance(self, problem, c, estimates, share, theta):
         if problem.cov_type == "between":
@@ -170,3 +198,9 @@ class OneShot(MachinePlan):
         if problem.cov_type == "partition":
             return summary_covariance(problem, c, None, theta)
         return self._model_covariance(c, share)
+
+
+def _typical_dispersion(c):
+    """Dispersion that wrong machines cannot move: the median of the machines' own."""
+    own = [m["pearson"] / max(m["n"] - m["rank"], 1) for m in c.machines]
+    return 1.0 if c.phi == 1.0 else float(np.median(own))
