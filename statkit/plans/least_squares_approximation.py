@@ -26,6 +26,10 @@ class LeastSquaresApproximation(MachinePlan):
         "auto" subtracts the predicted bias where it is known (families with one linear predictor).
     local : {"auto", "mle", "firth"}, default="auto"
         Local estimate; "auto" is maximum likelihood, and Firth's where a machine's response is separated.
+    selection : {None, "adaptive_lasso"}, default=None
+        Choice of columns on the path of the adaptive lasso for the quadratic around the combined estimate.
+    criterion : {"bic", "aic"}, default="bic"
+        What the choice minimises: the quadratic plus log N, or 2, for every column.
     certify : bool, default=False
         Whether a second round measures the distance to the maximum likelihood estimate. Errors that need scores
         (``cov_type`` "HC0", "HC1", "cluster") take that round anyway.
@@ -57,6 +61,8 @@ class LeastSquaresApproximation(MachinePlan):
         local="auto",
         certify=False,
         *,
+        selection=None,
+        criterion="bic",
         n_partitions=None,
         partition_by=None,
         shuffle=False,
@@ -64,6 +70,8 @@ class LeastSquaresApproximation(MachinePlan):
         self.bias_correction = bias_correction
         self.local = local
         self.certify = certify
+        self.selection = selection
+        self.criterion = criterion
         self.n_partitions = n_partitions
         self.partition_by = partition_by
         self.shuffle = shuffle
@@ -73,7 +81,11 @@ class LeastSquaresApproximation(MachinePlan):
         started = time.perf_counter()
         self._choice("bias_correction", ("auto", "analytic", None))
         self._choice("local", ("auto", "mle", "firth"))
+        self._choice("selection", (None, "adaptive_lasso"))
+        self._choice("criterion", ("bic", "aic"))
         self._prepare(problem)
+        if self.selection is not None and (problem.family.predictors > 1 or problem.cov_type != "nonrobust"):
+            raise ValueError("selection is for one linear predictor and cov_type='nonrobust'")
         analytic = problem.family.predictors == 1
         if not analytic and (self.bias_correction == "analytic" or self.local == "firth"):
             raise ValueError(
@@ -105,9 +117,38 @@ class LeastSquaresApproximation(MachinePlan):
         if bias is not None:
             extra["predicted_bias"] = problem.public_values(bias)
         known = {}
+        if self.selection is not None:
+            theta, covariance, known = self._select(problem, c, theta)
+            extra["selected"] = known.pop("selected")
         if problem.cov_type == "partition":
             known["df_resid_inference"] = len(c.machines) - 1
         return self._report(
             problem, c, theta, covariance, history=history, extra=extra, lines=lines, at=at,
             converged=converged, **known,
         )  # fmt: skip
+
+    def _select(self, problem, c, theta):
+        """The chosen knot of the path, its covariance, and what the table says of it."""
+        from statkit.solvers.adaptive_lasso import adaptive_lasso_path
+
+        if c.factor.keep is not None:
+            raise ValueError("selection needs columns that are not combinations of others")
+        i = int(problem.design.intercept)
+        path = adaptive_lasso_path(c.H / c.phi, theta, intercept=bool(i))
+        price = np.log(c.n) if self.criterion == "bic" else 2.0
+        chosen = path.coefs[int(np.argmin(path.criterion(price)))]
+        kept = chosen != 0
+        kept[:i] = True
+        covariance = np.full(c.H.shape, np.nan)
+        covariance[np.ix_(kept, kept)] = c.phi * Factor(c.H[np.ix_(kept, kept)]).inverse()
+        design = problem.design
+        names = [design.names[design.position[j]] for j in range(problem.size)]
+        known = {
+            "why_nan": {n: "not selected" for n, keep in zip(names, kept, strict=True) if not keep},
+            "notes": [
+                *design.notes,
+                "Columns were selected on these rows: errors are those of the chosen model.",
+            ],
+            "selected": [n for n, keep in zip(names, kept, strict=True) if keep],
+        }
+        return chosen, covariance, known

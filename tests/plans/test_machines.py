@@ -185,3 +185,16 @@ def test_what_is_refused():
             fit(plan)
     with pytest.raises(ValueError, match="alpha"):
         fit(LeastSquaresApproximation(), family="negative_binomial")
+
+
+def test_selection_finds_the_model():
+    rng = np.random.default_rng(8)
+    X = rng.standard_normal((10_000, 8)) * [1, 1, 1, 5, 1, 1, 0.2, 1] + 3
+    y = (
+        rng.random(10_000) < expit(-6 + (X / [1, 1, 1, 5, 1, 1, 0.2, 1]) @ [3, 0, 0, 1.5, 0, 0, 2, 0] / 4)
+    ) * 1.0
+    chosen = fit(LeastSquaresApproximation(selection="adaptive_lasso", n_partitions=5), X, y)
+    assert chosen.selected == ["Intercept", "x0", "x3", "x6"]
+    oracle = fit(Exact(), X[:, [0, 3, 6]], y)
+    np.testing.assert_allclose(chosen.bse[chosen.selected], oracle.bse, rtol=0.05)
+    assert np.isnan(chosen.bse["x1"]) and chosen.why_nan["x1"] == "not selected"
