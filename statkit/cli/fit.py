@@ -10,6 +10,7 @@ import typer
 
 Output = Literal["table", "json", "csv", "latex"]
 CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
+PlanName = Literal["exact", "one-shot", "lsa", "one-step"]
 NaAction = Literal["drop", "raise"]
 
 
@@ -39,6 +40,12 @@ def fit(
         CovType | None, typer.Option(help="Standard errors; nonrobust, or cluster with --cluster.")
     ] = None,
     alpha: Annotated[float, typer.Option(help="Ridge penalty, in units of the mean loss.")] = 0.0,
+    plan: Annotated[
+        PlanName,
+        typer.Option(
+            help="How: exact, or few rounds over the partitions of the files, with their bias predicted."
+        ),
+    ] = "exact",
     engine: Annotated[str, typer.Option(help="Who computes: threads, serial or processes.")] = "threads",
     n_jobs: Annotated[int | None, typer.Option(help="Workers; one for each processor by default.")] = None,
     na_action: Annotated[NaAction, typer.Option(help="What to do with rows that lack a value.")] = "drop",
@@ -49,7 +56,7 @@ def fit(
 ) -> None:
     """Fit a generalized linear model to files and print its table.
 
-    The fit is exact; the files are read in a few passes and bounded memory.
+    The fit is exact unless --plan says otherwise; the files are read in a few passes and bounded memory.
     """
     if cluster is not None and cov_type not in (None, "cluster"):
         raise typer.BadParameter(f"--cluster wants --cov-type cluster, not {cov_type}")
@@ -67,6 +74,7 @@ def fit(
         weights=weights,
         offset=offset,
         groups=cluster,
+        plan=_plan(plan),
         engine=engine,
         n_jobs=n_jobs,
         alpha=alpha,
@@ -79,6 +87,13 @@ def fit(
 
         save_model(model, save)
     typer.echo(_printed(model, output))
+
+
+def _plan(name: PlanName):
+    from statkit import plans
+
+    kinds = {"one-shot": "OneShot", "lsa": "LeastSquaresApproximation", "one-step": "OneStep"}
+    return getattr(plans, kinds[name])() if name in kinds else None
 
 
 def _printed(model, output: Output) -> str:
