@@ -11,7 +11,7 @@ import typer
 Output = Literal["table", "json", "csv", "latex"]
 CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
 NaAction = Literal["drop", "raise"]
-PlanName = Literal["exact", "subsample"]
+PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step"]
 Refine = Literal["calibrated", "one_step", "newton", "none"]
 
 
@@ -41,10 +41,15 @@ def fit(
         CovType | None, typer.Option(help="Standard errors; nonrobust, or cluster with --cluster.")
     ] = None,
     alpha: Annotated[float, typer.Option(help="Ridge penalty, in units of the mean loss.")] = 0.0,
+    plan: Annotated[
+        PlanName,
+        typer.Option(
+            help="How: exact, a sample in one pass, or one round over the files' partitions, with its bias predicted."
+        ),
+    ] = "exact",
     engine: Annotated[str, typer.Option(help="Who computes: threads, serial or processes.")] = "threads",
     n_jobs: Annotated[int | None, typer.Option(help="Workers; one for each processor by default.")] = None,
     na_action: Annotated[NaAction, typer.Option(help="What to do with rows that lack a value.")] = "drop",
-    plan: Annotated[PlanName, typer.Option(help="All rows, or a sample of them in one pass.")] = "exact",
     size: Annotated[int | None, typer.Option(help="Rows to draw, for --plan subsample.")] = None,
     criterion: Annotated[
         str | None, typer.Option(help="Which rows to prefer: optLs, optA, cv, uniform, … (subsample).")
@@ -62,7 +67,7 @@ def fit(
 ) -> None:
     """Fit a generalized linear model to files and print its table.
 
-    The fit is exact, in a few passes and bounded memory; --plan subsample takes one pass and a sample.
+    The fit is exact, in a few passes and bounded memory, unless --plan says otherwise.
     """
     plan_object = _plan(plan, size=size, criterion=criterion, refine=refine, target=target)
     if cluster is not None and cov_type not in (None, "cluster"):
@@ -100,15 +105,18 @@ def fit(
 def _plan(name: str, **options):
     """The plan that the options describe; options of another plan are refused."""
     given = {option: value for option, value in options.items() if value is not None}
+    if name != "subsample" and given:
+        raise typer.BadParameter(f"--{next(iter(given))} is for --plan subsample")
     if name == "exact":
-        if given:
-            raise typer.BadParameter(f"--{next(iter(given))} is for --plan subsample")
         return None
-    from statkit.plans import Subsample
+    from statkit import plans
 
-    if given.get("refine") == "none":
-        given["refine"] = None
-    return Subsample(**given)
+    if name == "subsample":
+        if given.get("refine") == "none":
+            given["refine"] = None
+        return plans.Subsample(**given)
+    kinds = {"one-shot": "OneShot", "lsa": "LeastSquaresApproximation", "one-step": "OneStep"}
+    return getattr(plans, kinds[name])()
 
 
 def _printed(model, output: Output) -> str:

@@ -4,6 +4,9 @@ from importlib import import_module
 
 _HOME = {
     "Exact": "exact",
+    "LeastSquaresApproximation": "least_squares_approximation",
+    "OneShot": "one_shot",
+    "OneStep": "one_step",
     "Plan": "plan",
     "RareEvents": "rare_events",
     "Renewable": "renewable",

@@ -24,6 +24,10 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
         return hc0_covariance(bread, meat)
     if kind == "HC1":
         return hc1_covariance(bread, meat, nobs)
+    if kind == "partition":
+        return hc0_covariance(bread, meat.meat())
+    if kind == "between":
+        raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")
     return cluster_covariance(bread, meat.meat(), nobs, len(meat.labels))
 
 
@@ -54,7 +58,9 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
         scale = sums["pearson"] / residual if residual > 0 else np.nan
     if covariance is None:
         covariance = covariance_of(problem, result.factor, e.information, e.meat, scale, e.n)
-    clusters = len(e.meat.labels) if problem.cov_type == "cluster" else None
+    clusters = len(e.meat.labels) if problem.cov_type == "cluster" and e.meat is not None else None
+    if problem.cov_type == "partition" and e.meat is not None:
+        known.setdefault("df_resid_inference", len(e.meat.scores) - 1)
     left_out = np.isnan(result.theta)
     why = {}
     if left_out.any():
@@ -75,7 +81,6 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     arguments = dict(
         names=design.names,
         values=problem.public_values(result.theta),
-        covariance=problem.public_matrix(covariance),
         terms=design.terms,
         family=family.name,
         link=family.link_name,

@@ -20,6 +20,10 @@ class Plan(BaseEstimator):
     def estimate(self, problem):
         raise NotImplementedError
 
+    def regrouped(self, source, seed):
+        """The source in the partitions that the plan wants; here as it is."""
+        return source
+
     def __repr__(self):
         defaults = _defaults(type(self))
         changed = [

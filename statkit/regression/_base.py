@@ -13,7 +13,7 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between")
 
 
 class RegressionBase(BaseEstimator):
@@ -44,9 +44,12 @@ class RegressionBase(BaseEstimator):
             source, design, family = self._plain(X, roles, fitted)
         else:
             source, design, family = self._tabular(X, roles, fitted)
-        engine, reading = resolve(self.engine, self.n_jobs, source)
         problem = None
+        plan = self._plan()
+        rows = reading = source
         try:
+            rows = plan.regrouped(source, self._seed())
+            engine, reading = resolve(self.engine, self.n_jobs, rows)
             progress = progress_bar(self.verbose)
             design, n_profile = freeze(design, reading, engine, progress)
             if family is None:
@@ -59,7 +62,7 @@ class RegressionBase(BaseEstimator):
             problem.started = started
             problem.classes = fitted.get("classes_")
             problem.session.n_rounds += n_profile
-            plan = self._plan()
+            problem.machines = getattr(rows, "machines", None)
             with one_blas_thread():
                 estimate = plan.estimate(problem)
         except NoRowsLeft as error:
@@ -68,8 +71,10 @@ class RegressionBase(BaseEstimator):
         finally:
             if problem is not None:
                 problem.session.close()
-            if reading is not source:
+            if reading is not rows:
                 reading.close()
+            if rows is not source:
+                rows.close()
             if source is not X:
                 source.close()
         # Only now, after nothing can fail any more, does the estimator change.

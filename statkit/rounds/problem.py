@@ -92,6 +92,7 @@ class Problem:
         self.shape = shape
         self.cov_type = cov_type
         self.seed = seed
+        self.machines = None  # labels of the partitions, where they are machines
         self.classes = None  # labels of the response, where they were coded before the design saw them
         self.engine_name = "serial"
         self.stream = None  # state of a plan that can go on with more rows
@@ -120,7 +121,9 @@ class Problem:
     @property
     def meat(self) -> str | None:
         """Which sums of score products the covariance needs."""
-        return {"nonrobust": None, "cluster": "groups"}.get(self.cov_type, "rows")
+        return {"nonrobust": None, "between": None, "cluster": "groups", "partition": "partitions"}.get(
+            self.cov_type, "rows"
+        )
 
     @property
     def may_separate(self) -> bool:

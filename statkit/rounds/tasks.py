@@ -21,8 +21,8 @@ class Want:
     gradient, information : bool
     sums : bool
         Deviance, Pearson statistic and what the log-likelihood needs, at θ and at the null model.
-    meat : {None, "rows", "groups"}
-        Sum of outer products of scores, by row or by group.
+    meat : {None, "rows", "groups", "partitions"}
+        Sum of outer products of scores, by row, by group or by partition.
     """
 
     gradient: bool = True
@@ -58,6 +58,24 @@ class GroupSums:
 
     def meat(self) -> np.ndarray:
         return self.sums.T @ self.sums
+
+
+class PartitionScores:
+    """Scores of the partitions, in order, mergeable: clusters are partitions."""
+
+    def __init__(self, scores: list):
+        self.scores = scores
+
+    def merge(self, other: PartitionScores) -> PartitionScores:
+        return PartitionScores(self.scores + other.scores)
+
+    def meat(self) -> np.ndarray:
+        """Sum of outer products, with the factor K/(K − 1)."""
+        K = len(self.scores)
+        if K < 2:
+            raise ValueError("cov_type='partition' needs at least 2 partitions: there is nothing to compare")
+        G = np.array(self.scores)
+        return G.T @ G * (K / (K - 1))
 
 
 class Kept:
@@ -141,6 +159,10 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         out["meat"] = _row_meat(block, r, K)
     elif want.meat == "groups":
         out["meat"] = _group_sums(block, r, K)
+    elif want.meat == "partitions":
+        columns = r[:, None] if K == 1 else r
+        score = [block.transpose_matvec(np.ascontiguousarray(column)) for column in columns.T]
+        out["meat"] = PartitionScores([np.concatenate(score)])
     return out
 
 
