@@ -163,7 +163,7 @@ def pooled_evaluation(problem, combined, theta) -> Evaluation:
         deviance = sum(m["null"]["deviance"] for m in machines)
         if problem.design.intercept:
             offset = any(m["offset"] for m in machines)
-            score = sum(m["null_score"] for m in machines) if offset else float(y[0])
+            score = sum(m["null_score"] for m in machines) if offset else float(np.asarray(y)[0])
             deviance -= score**2 / weight
         null = {"deviance": deviance}
     elif any(m["offset"] for m in machines):
