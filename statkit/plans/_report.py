@@ -81,6 +81,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     arguments = dict(
         names=design.names,
         values=problem.public_values(result.theta),
+        covariance=problem.public_matrix(covariance),
         terms=design.terms,
         family=family.name,
         link=family.link_name,

@@ -233,6 +233,17 @@ class Problem:
                 T[0, 1 : 1 + d] = -self.center * self.scale
         return T
 
+    def _rescale(self) -> np.ndarray:
+        """The inverse of `unscale`, which is known in closed form and exists at any scale."""
+        T = np.eye(self.width)
+        if self.scale.size:
+            i = int(self.design.intercept)
+            d = len(self.scale)
+            T[range(i, i + d), range(i, i + d)] = 1.0 / self.scale
+            if i:
+                T[0, 1 : 1 + d] = self.center
+        return T
+
     def public_values(self, theta: np.ndarray) -> np.ndarray:
         """θ in the order and units of ``design.names``, classes one after another.
 
@@ -257,10 +268,10 @@ class Problem:
         left_out = np.isnan(np.diag(M))
         M = np.where(np.isnan(M), 0.0, M)
         if self.scale.size:
-            T = self.unscale()
-            T = np.linalg.inv(T).T if inverse else T
+            T = self._rescale().T if inverse else self.unscale()
             T = np.kron(np.eye(K), T) if K > 1 else T
-            M = T @ M @ T.T
+            with np.errstate(over="ignore", invalid="ignore"):  # columns of 1e300 have no finite information
+                M = T @ M @ T.T
         M[left_out] = np.nan
         M[:, left_out] = np.nan
         where = (np.arange(K)[:, None] * names + self.design.position).ravel()
