@@ -58,6 +58,9 @@ class ScoreModel:
     def _posterior_factor(self, seen=slice(None)):
         """Cholesky factor of 1 + Λ^½ Φ N⁻¹ Φᵀ Λ^½, and Λ^½ Φ N⁻¹."""
         components, noise = self.components[:, seen], self.noise[seen]
+        # Noise far below the signal is no noise to double precision, and the factor would not exist.
+        signal = (self.eigenvalues[:, None] * components**2).sum(axis=0)
+        noise = np.where(noise > 0, np.maximum(noise, 1e-11 * signal.max(initial=0.0)), noise)
         precision = np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0)
         amplitude = np.sqrt(self.eigenvalues)[:, None] * components
         loading = amplitude * precision
