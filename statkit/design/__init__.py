@@ -1,6 +1,6 @@
 """How columns become a matrix: formulas, levels, scaling; the block of encoded rows and its kernels."""
 
-from importlib import import_module
+from statkit._lazy import lazy_names
 
 _HOME = {
     "Block": "block",
@@ -15,8 +15,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"statkit.design.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _HOME.items()})

@@ -1,6 +1,6 @@
 """How an estimate is made from rows too many to refit: one file a plan."""
 
-from importlib import import_module
+from statkit._lazy import lazy_names
 
 _HOME = {
     "Exact": "exact",
@@ -15,12 +15,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"statkit.plans.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _HOME.items()})

@@ -94,12 +94,10 @@ def least_squares(plan, problem):
     """The least squares (or ridge) estimate of ``problem``."""
     theta = np.zeros(problem.size)
     e = problem.evaluate(theta, Want(sums=True))
-    intercept = problem.design.intercept
-    if intercept:
-        # Move the origin to the mean response without reading again: H gives the products of columns and ones.
-        total = e.sums["deviance"] - e.gradient[0] ** 2 / e.weight if problem.design.intercept else None
-    else:
-        total = e.sums["deviance"]
+    total = e.sums["deviance"]
+    if problem.design.intercept:
+        # About the mean response, without reading again: the intercept's score is the sum of the responses.
+        total -= e.gradient[0] ** 2 / e.weight
     factor = Factor(e.information)
     history = [{"round": 1, "loss": e.loss, "decrement": np.nan, "halvings": 0, "seconds": np.nan}]
     penalty = problem.penalty(e.weight)
@@ -112,7 +110,6 @@ def least_squares(plan, problem):
     step = factor.solve(e.gradient)
     residual = e.sums["deviance"] - float(e.gradient @ step)
     total = max(total, 0.0)
-    offset_free = e.null is None
     rounds = 1
     if (
         pivot < _REFINE
@@ -140,7 +137,6 @@ def least_squares(plan, problem):
             sums["loss"] = residual / 2
         theta = theta + step
     e.sums = sums
-    assert offset_free
     e.null = {"deviance": total}
     keep = np.ones(len(theta), bool) if factor.keep is None else factor.keep
     result = NewtonResult(

@@ -1,6 +1,6 @@
 """Regression estimators and the R-style functions that fit them."""
 
-from importlib import import_module
+from statkit._lazy import lazy_names
 
 _HOME = {
     "GLMClassifier": "generalized_linear",
@@ -12,12 +12,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"statkit.regression.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _HOME.items()})

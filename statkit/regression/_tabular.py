@@ -9,6 +9,7 @@ import numpy as np
 
 from statkit.engines import ThreadsEngine
 from statkit.regression._data import as_vector, group_codes, is_frame, is_matrix
+from statkit.regression._fit import freeze, itself
 
 __all__ = [
     "eta_and_error",
@@ -132,14 +133,8 @@ class Distinct:
         return Distinct(np.union1d(self.values, other.values))
 
 
-def _itself(summary):
-    return summary
-
-
 def _classes_in(model, source, named, X) -> np.ndarray:
     """Classes of a response that is a column or an expression, from one pass over it."""
-    from statkit.regression._fit import freeze
-
     design: Any
     if model.formula is None:
         from statkit.design.frame import FrameDesign
@@ -160,7 +155,7 @@ def _classes_in(model, source, named, X) -> np.ndarray:
         classes = np.asarray(design.classes)
     else:
         with engine.open(partial(_distinct, source, design), source.partitions(), cache=False) as session:
-            values = session.round(_itself)["values"].values
+            values = session.round(itself)["values"].values
         if len(values) > _MOST_CLASSES:
             raise ValueError(
                 f"the response {design.response_name!r} has {len(values):,} distinct values: it is a number, not a "
@@ -268,7 +263,7 @@ def predicted(answer, model, X, offset=None) -> np.ndarray:
             raise ValueError("there are no rows to predict")
         engine = ThreadsEngine(model.n_jobs)
         with engine.open(partial(_summary, answer, source, model), partitions, cache=False) as session:
-            return np.concatenate(session.round(_itself)["rows"].arrays)
+            return np.concatenate(session.round(itself)["rows"].arrays)
     finally:
         if source is not X:
             source.close()
