@@ -22,7 +22,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2
 
 test-slow: .venv/.installed-test
-	$(BIN)/python -m pytest -n 2 -m slow
+	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n 2 -m 'slow or hypothesis'
 
 test-engines: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[dask,ray,spark]'

@@ -50,14 +50,14 @@ def sample(
     writer = None
     source = as_source(data)
     try:
-        columns = tuple(source.schema)
+        columns, types = tuple(source.schema), pa.schema(list(source.schema.items()))
         for partition in source.partitions():
             first = partition.first_row
             mine = slice(*np.searchsorted(rows, [first, first + partition.n_rows]))
             if mine.start == mine.stop:
                 continue
             raw: Any = source.read(partition, columns).table
-            table = raw.take(pa.array(rows[mine] - first))
+            table = raw.take(pa.array(rows[mine] - first)).cast(types)  # text is read as a dictionary
             table = table.append_column("_row", pa.array(rows[mine])).append_column(
                 "_weight", pa.array(weights[mine])
             )
