@@ -129,19 +129,15 @@ def matrix_transpose_matvec(X, r, out):
 
 
 @njit(cache=True, nogil=True)
-def _weigh(X, start, m, w, r, weighted, border, moment):
-    """Rows times w, with the sums X'w and X'r while the rows are in cache; ``r`` is empty when not wanted."""
+def _weigh(X, start, m, w, r, weighted):
+    """Rows times w, then w itself and r: one product with X gives X'WX, X'w and X'r. ``r`` may be empty."""
     d = X.shape[1]
     for i in range(m):
         wi = w[start + i]
         for j in range(d):
             weighted[i, j] = X[i, j] * wi
-            border[j] += weighted[i, j]
-    if r.size:
-        for i in range(m):
-            ri = r[start + i]
-            for j in range(d):
-                moment[j] += X[i, j] * ri
+        weighted[i, d] = wi
+        weighted[i, d + 1] = r[start + i] if r.size else 0.0
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -185,18 +181,22 @@ def narrow_sandwich(X, plain, by_columns, center, scale, w, r, gram, border, mom
     be negative. ``plain`` tells that X is C-ordered float64 without scaling, so that BLAS can read it in place.
     """
     n, d = X.shape
-    T = 256
+    T = 128
     tile = np.empty((T, d))
-    weighted = np.empty((T, d))
+    weighted = np.empty((T, d + 2))
+    sums = np.zeros((d, d + 2))
     for start in range(0, n, T):
         m = min(T, n - start)
         if plain:
-            _weigh(X[start : start + m], start, m, w, r, weighted, border, moment)
-            add_cross(X[start:], weighted, m, gram)
+            _weigh(X[start : start + m], start, m, w, r, weighted)
+            add_cross(X[start:], weighted, m, sums)
         else:
             _fill(X, by_columns, start, m, center, scale, tile)
-            _weigh(tile, start, m, w, r, weighted, border, moment)
-            add_cross(tile, weighted, m, gram)
+            _weigh(tile, start, m, w, r, weighted)
+            add_cross(tile, weighted, m, sums)
+    gram += sums[:, :d]
+    border += sums[:, d]
+    moment += sums[:, d + 1]
 
 
 @njit(cache=True, nogil=True)
