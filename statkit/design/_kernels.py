@@ -32,7 +32,7 @@ def side_by_side(addresses, strides, out):
     number of them. Some rows of every column at a time, so that the rows of ``out`` stay in cache.
     """
     n, d = out.shape
-    T = 512
+    T = 64
     for start in range(0, n, T):
         stop = min(start + T, n)
         for j in range(d):

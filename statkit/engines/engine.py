@@ -15,7 +15,7 @@ from functools import lru_cache
 from statkit.engines.summaries import TreeSum
 
 #: Encoded blocks that a session keeps between rounds, in bytes, unless told otherwise.
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 96 * 2**20
 
 
 @lru_cache(maxsize=1)
