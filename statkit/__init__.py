@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from statkit._discovery import all_estimators as all_estimators
+    from statkit.persistence import load as load
+    from statkit.persistence import save as save
     from statkit.regression import glm as glm
     from statkit.regression import quantreg as quantreg
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "glm", "quantreg"]
+__all__ = ["__version__", "all_estimators", "glm", "load", "quantreg", "save"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    {"glm": "statkit.regression", "quantreg": "statkit.regression"},
+    {
+        "all_estimators": "statkit._discovery",
+        "glm": "statkit.regression",
+        "load": "statkit.persistence",
+        "quantreg": "statkit.regression",
+        "save": "statkit.persistence",
+    },
     (
         "causal",
         "cluster",

@@ -21,7 +21,7 @@ FLOORS = {
     5: {"cli", "__main__"},
 }
 #: Beside the house: any room may be shown or fed by them, and none imports them.
-BESIDE = {"datasets", "plotting"}
+BESIDE = {"datasets", "plotting", "persistence", "_discovery"}
 #: Estimators with a method that hands them to their display.
 DRAWS_ITSELF = {("causal", "plotting")}
 #: The door: names that are loaded when used.
