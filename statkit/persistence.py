@@ -234,7 +234,7 @@ def _to_plain(value: Any, where: str, seen: dict) -> Any:
     elif type(value) in (list, tuple):
         plain = type(value)(_to_plain(v, f"{where}[{i}]", seen) for i, v in enumerate(value))
     elif _is_ours(value) and not inspect.isclass(value) and not inspect.isroutine(value):
-        state = value._asdict() if isinstance(value, tuple) else _attributes(value)
+        state = value._asdict() if hasattr(value, "_asdict") else _attributes(value)
         attributes = {k: _to_plain(v, f"{where}.{k}", seen) for k, v in state.items()}
         plain = StoredObject(type(value), attributes)
     elif hasattr(value, "get_params") and not inspect.isclass(value):
