@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
@@ -21,7 +22,8 @@ class Fit:
     """State of a fit: what it believes, and how it got there.
 
     ``R`` (n, K) posteriors of the true class; ``words`` and ``log_prior`` follow from them; ``T`` (source,
-    class, label); ``objective`` per iteration, log posterior (plain) or log P(labels | words) (tempered).
+    class, label); ``objective`` per iteration, log posterior (plain) or log P(labels | words) (tempered);
+    ``plain`` says whether this is the maximum of the posterior.
     """
 
     R: np.ndarray
@@ -32,6 +34,7 @@ class Fit:
     n_iter: int = 0
     converged: bool = False
     objective: tuple[float, ...] = ()
+    plain: bool = False
 
 
 def start_fit(corpus: Corpus, R: np.ndarray, T: np.ndarray, strength: Strength) -> Fit:
@@ -65,7 +68,7 @@ def plain_em(
         T = transition.update(corpus.label_counts(R), T, adapt=iteration < _ADAPT)
         if converged:
             break
-    return Fit(R, words, log_prior, T, strength, len(objective), converged, tuple(objective))
+    return Fit(R, words, log_prior, T, strength, len(objective), converged, tuple(objective), True)
 
 
 def tempered_em(
@@ -100,7 +103,7 @@ def tempered_em(
             print(f"tempered EM {iteration}: log P(labels | words) {value:.6f}, strength {strength.value:g}")
         if value > best:
             best, best_labels = value, labels
-        elif guard and paired_z(best_labels - labels, corpus.label_weight) > 2.0:
+        elif guard and paired_gain(best_labels - labels, corpus.label_weight).z > 2.0:
             return replace(previous, n_iter=iteration, converged=True, objective=tuple(objective[:-1]))
         previous = Fit(R, words, log_prior, T, strength)
         new, _, _ = corpus.posterior(strength.temper(scores, corpus.length, log_prior), T)
@@ -154,17 +157,24 @@ def log_label_probability(corpus, honest, strength: Strength, log_prior, T) -> n
     return labelled - unlabelled
 
 
-def paired_z(difference: np.ndarray, weight: np.ndarray) -> float:
-    """Mean of a paired difference over its standard error; rows of weight zero do not count."""
+class Gain(NamedTuple):
+    """By how much one fit predicts the given labels better: mean of log P(label), and over its error."""
+
+    mean: float
+    z: float
+
+
+def paired_gain(difference: np.ndarray, weight: np.ndarray) -> Gain:
+    """Mean of a paired difference, and that over its standard error; rows of weight zero do not count."""
     on = weight > 0
     d, w = difference[on], weight[on]
     if len(d) < 2:
-        return 0.0
-    mean = np.average(d, weights=w)
+        return Gain(0.0, 0.0)
+    mean = float(np.average(d, weights=w))
     error = np.sqrt(np.sum(w * (d - mean) ** 2)) / w.sum()  # a weight of 2 is two documents
     if error == 0:
-        return 0.0 if mean == 0 else float(np.sign(mean) * np.inf)
-    return float(mean / error)
+        return Gain(mean, 0.0 if mean == 0 else float(np.sign(mean) * np.inf))
+    return Gain(mean, float(mean / error))
 
 
 def _mean_change(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> float:
