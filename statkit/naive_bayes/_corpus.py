@@ -199,9 +199,14 @@ class Corpus:
         return part
 
     def _counts(self, mass: np.ndarray) -> np.ndarray:
-        if self.n_threads == 1:
-            return np.asarray(self.X.T @ mass)
-        return sum(self._in_blocks(lambda start, stop: self.X[start:stop].T @ mass[start:stop]))
+        X = self.X
+
+        def count(start, stop):
+            counts = np.zeros((self.p, self.n_classes))
+            _kernels.count_words(X.indptr, X.indices, X.data, mass, start, stop, counts)
+            return counts
+
+        return sum(self._in_blocks(count))
 
     def _in_blocks(self, work):
         """Call ``work(start, stop)`` on blocks of documents, in threads if there are several."""

@@ -186,6 +186,19 @@ def label_step(chance, pointer, source, label, transition, gold, weight, counts,
         g = gold[i]
         if begin == end and g < 0:
             continue
+        if g < 0 and end == begin + 1:  # one label: no need to go through the votes one by one
+            given = transition[source[begin], label[begin]]
+            total = 0.0
+            for k in range(n_classes):
+                joint[k] = chance[i, k] * given[k]
+                total += joint[k]
+            if total > 0.0:
+                log_probability[i] = np.log(total)
+                share = weight[i] / total
+                sums = counts[source[begin], label[begin]]
+                for k in range(n_classes):
+                    sums[k] += share * joint[k]
+                continue
         for k in range(n_classes):
             joint[k] = max(chance[i, k], 1e-200) if g < 0 or g == k else 0.0
         total = 1.0
@@ -210,6 +223,26 @@ def label_step(chance, pointer, source, label, transition, gold, weight, counts,
         for v in range(begin, end):
             for k in range(n_classes):
                 counts[source[v], label[v], k] += weight[i] * joint[k]
+
+
+@njit(cache=True, nogil=True)
+def count_words(indptr, indices, data, mass, start, stop, counts):
+    """Add the words of documents ``start`` to ``stop`` to ``counts`` (p, K), divided by ``mass`` (n, K).
+
+    Most documents are of one class beyond doubt: classes without mass are passed over.
+    """
+    n_classes = mass.shape[1]
+    active = np.empty(n_classes, np.int64)
+    for i in range(start, stop):
+        n_active = 0
+        for k in range(n_classes):
+            if mass[i, k] > 1e-16:
+                active[n_active] = k
+                n_active += 1
+        for a in range(indptr[i], indptr[i + 1]):
+            row = counts[indices[a]]
+            for c in range(n_active):
+                row[active[c]] += mass[i, active[c]] * data[a]
 
 
 @njit(cache=True, nogil=True)
