@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
+from statkit.naive_bayes import _kernels
 from statkit.naive_bayes._corpus import Corpus, Strength, Words
 from statkit.naive_bayes._transition import Transition
 
@@ -178,5 +179,5 @@ def paired_gain(difference: np.ndarray, weight: np.ndarray) -> Gain:
 
 
 def _mean_change(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> float:
-    change = np.abs(new - old).mean(axis=1)
-    return float(np.average(change, weights=weight)) if weight.sum() > 0 else 0.0
+    total = weight.sum()
+    return _kernels.weighted_change(new, old, weight) / total if total > 0 else 0.0

@@ -125,15 +125,17 @@ def crowd_room(nodes, n_nodes):
 
 
 @njit(cache=True, nogil=True)
-def posterior(scores, pointer, source, label, log_transition, gold, out, with_labels, without_labels):
+def posterior(
+    scores, pointer, source, label, log_transition, gold, start, stop, out, with_labels, without_labels
+):
     """Posterior of the true class given words and labels, in the log domain.
 
     ``out`` gets the posterior, ``with_labels`` and ``without_labels`` the log sums over classes of the joint
     with and without the labels: their difference is the log probability of the labels given the words.
     """
-    n, n_classes = scores.shape
+    n_classes = scores.shape[1]
     joint = np.empty(n_classes)
-    for i in range(n):
+    for i in range(start, stop):
         top = -np.inf
         for k in range(n_classes):
             top = max(top, scores[i, k])
@@ -170,6 +172,19 @@ def posterior(scores, pointer, source, label, log_transition, gold, out, with_la
         for k in range(n_classes):
             out[i, k] /= total
         with_labels[i] = best + np.log(total)
+
+
+@njit(cache=True, nogil=True)
+def weighted_change(new, old, weight):
+    """Sum over documents of the weight times the mean absolute difference of two posteriors (n, K)."""
+    n, n_classes = new.shape
+    total = 0.0
+    for i in range(n):
+        change = 0.0
+        for k in range(n_classes):
+            change += abs(new[i, k] - old[i, k])
+        total += weight[i] * change
+    return total / n_classes
 
 
 @njit(cache=True, nogil=True)
