@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,11 +16,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from statkit.exceptions import BiasWarning
 from statkit.naive_bayes._bootstrap import bootstrap_errors
 from statkit.naive_bayes._corpus import Corpus, Strength, as_counts
 from statkit.naive_bayes._intervals import interval_frame
 from statkit.naive_bayes._issues import LabelReport
-from statkit.naive_bayes._louis import RateErrors, has_information, louis_errors, pooled_transition
+from statkit.naive_bayes._louis import RateErrors, louis_errors, pooled_transition
+from statkit.naive_bayes._profile import upper_limits
 from statkit.naive_bayes._report import noise_summary
 from statkit.naive_bayes._settings import (
     check_memory,
@@ -104,10 +108,30 @@ class Training(NamedTuple):
     solution: Solution
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TransitionNB(JointPrediction, BaseEstimator):
-    """Naive Bayes with a transition from true classes to given labels."""
+    """Naive Bayes with a transition from true classes to given labels.
+
+    A dataclass, so that parameters which several estimators have, and their defaults, are written once.
+    """
+
+    transition: Any = "full"
+    alpha: float = 1.0
+    power: Any = "auto"
+    init: Any = "labels"
+    transition_prior: Any = 10.0
+    transition_init: float = 0.2
+    fit_prior: bool = True
+    class_prior: Any = None
+    max_iter: int = 100
+    tol: float = 1e-4
+    compute_se: bool = False
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int = 0
 
     _distribution = "multinomial"
+
     _parameter_constraints: ClassVar[dict] = {
         "transition": [StrOptions(set(STRUCTURES)), "array-like"],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -161,14 +185,14 @@ class TransitionNB(JointPrediction, BaseEstimator):
         level : float, default=0.95
         method : {"louis", "bootstrap"}, default=None
             Observed information of the maximum likelihood fit, or the weighted bootstrap with 100 replicates.
-            None: "louis" where it is valid (``power_`` is 1 and the structure of the transition is not
-            "uniform"), otherwise "bootstrap".
+            None: "louis" where it is valid (the fit is maximum likelihood), otherwise "bootstrap".
 
         Returns
         -------
         DataFrame
-            Indexed by true class and given label: ``estimate``, ``std_err``, ``lower``, ``upper``. A cell at
-            zero has no interval, NaN.
+            Indexed by true class and given label: ``estimate``, ``std_err``, ``lower``, ``upper``. A cell that
+            is estimated at zero by maximum likelihood has an upper limit from the profile likelihood
+            (``transition="full"`` without groups) or, with a warning, none.
         """
         check_is_fitted(self)
         if not 0 < level < 1:
@@ -182,7 +206,21 @@ class TransitionNB(JointPrediction, BaseEstimator):
             )
         errors = self._estimate_errors(training, method)
         self._set_errors(errors)
-        return interval_frame(self.classes_, self.transition_, errors.pooled, level)
+        limits = {}
+        if training.solution.fit.plain and method != "bootstrap":
+            limits = upper_limits(training.corpus, training.solution.fit, training.solution.transition, level)
+        frame = interval_frame(self.classes_, self.transition_, errors.pooled, level, limits)
+        bare = np.flatnonzero(frame["upper"].isna() & self._uncertain(training.solution.transition))
+        if len(bare):
+            true, given = (self.classes_[at].item() for at in divmod(int(bare[0]), len(self.classes_)))
+            warnings.warn(
+                f"P(given {given!r} | true {true!r}) is estimated at zero"
+                + (f", as are {len(bare) - 1} other cells" if len(bare) > 1 else "")
+                + ": there is no interval; a prior (transition_prior > 0) keeps cells away from it",
+                BiasWarning,
+                stacklevel=2,
+            )
+        return frame
 
     def summary(self):
         """What was found about the labels: rates a class, likely errors, confused classes.
@@ -194,6 +232,13 @@ class TransitionNB(JointPrediction, BaseEstimator):
         """
         check_is_fitted(self)
         return noise_summary(self)
+
+    def _uncertain(self, transition) -> np.ndarray:
+        """Wrong labels (K * K,) whose probability is estimated: neither known nor zero by the mask."""
+        off = ~np.eye(len(self.classes_), dtype=bool)
+        if transition.known is not None:
+            off[:] = False
+        return (off if transition.mask is None else off & transition.mask).ravel()
 
     @property
     def _rule(self) -> str:
@@ -256,7 +301,7 @@ class TransitionNB(JointPrediction, BaseEstimator):
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
         self.objective_path_ = np.array(fit.objective)
-        self.drift_z_ = solution.drift_z
+        self.drift_, self.drift_z_, _ = self._drift = solution.drift
         self.label_switched_ = solution.switched
         if errors is not None:
             self._set_errors(errors)
@@ -265,7 +310,15 @@ class TransitionNB(JointPrediction, BaseEstimator):
     def _forget(self):
         """Drop what an earlier fit of another kind has set."""
         for name in (
-            *("_online", "_training", "_labels", "label_posterior_", "label_error_proba_", "drift_z_"),
+            *(
+                "_online",
+                "_training",
+                "_labels",
+                "label_posterior_",
+                "label_error_proba_",
+                "drift_",
+                "drift_z_",
+            ),
             *("transition_se_", "noise_rate_se_", "group_transition_", "groups_", "objective_path_"),
         ):
             vars(self).pop(name, None)
@@ -296,15 +349,14 @@ class TransitionNB(JointPrediction, BaseEstimator):
     def _estimate_errors(self, training: Training, method):
         """Standard errors by the method that is valid, or by the one that is asked for."""
         corpus, solution = training
-        valid = solution.fit.strength.plain and has_information(solution.transition)
+        valid = solution.fit.plain
         if method is None:
             method = "louis" if valid else "bootstrap"
         if method == "louis":
             if not valid:
                 raise ValueError(
                     'method="louis" needs the maximum likelihood fit (power_ is '
-                    f"{solution.fit.strength.mean(corpus.length):.3g} here) and a transition other than "
-                    '"uniform": use method="bootstrap"'
+                    f'{solution.fit.strength.mean(corpus.length):.3g} here): use method="bootstrap"'
                 )
             return louis_errors(corpus, solution.fit, solution.transition)
         if method == "bootstrap":

@@ -30,7 +30,7 @@ def bootstrap_errors(
     for _ in range(n_replicates):
         again = corpus.reweighted(corpus.weight * random_state.standard_exponential(corpus.n))
         model = replace_transition(solution.transition)
-        if fit.strength.plain:
+        if fit.plain:
             new = plain_em(again, replace(fit, words=again.fit_words(fit.R)), model, _WARM, 1e-4)
         else:
             start = replace(solution.start, strength=fit.strength, words=again.fit_words(solution.start.R))

@@ -143,7 +143,13 @@ class Corpus:
         with np.errstate(divide="ignore"):
             log_T = np.log(by_label(T))
         v = self.votes
-        _kernels.posterior(scores, v.pointer, v.source, v.label, log_T, self.gold, R, labelled, unlabelled)
+
+        def fill(start, stop):
+            _kernels.posterior(
+                scores, v.pointer, v.source, v.label, log_T, self.gold, start, stop, R, labelled, unlabelled
+            )
+
+        self._in_blocks(fill)
         return R, labelled, unlabelled
 
     def label_log_posterior(self, joint: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -199,9 +205,17 @@ class Corpus:
         return part
 
     def _counts(self, mass: np.ndarray) -> np.ndarray:
-        if self.n_threads == 1:
-            return np.asarray(self.X.T @ mass)
-        return sum(self._in_blocks(lambda start, stop: self.X[start:stop].T @ mass[start:stop]))
+        X = self.X
+
+        def count(start, stop):
+            counts = np.zeros((self.p, self.n_classes))
+            _kernels.count_words(X.indptr, X.indices, X.data, mass, start, stop, counts)
+            return counts
+
+        first, *others = self._in_blocks(count)
+        for more in others:
+            first += more
+        return first
 
     def _in_blocks(self, work):
         """Call ``work(start, stop)`` on blocks of documents, in threads if there are several."""

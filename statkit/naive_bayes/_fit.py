@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
 
+from statkit.naive_bayes import _kernels
 from statkit.naive_bayes._corpus import Corpus, Strength, Words
 from statkit.naive_bayes._transition import Transition
 
@@ -21,7 +23,8 @@ class Fit:
     """State of a fit: what it believes, and how it got there.
 
     ``R`` (n, K) posteriors of the true class; ``words`` and ``log_prior`` follow from them; ``T`` (source,
-    class, label); ``objective`` per iteration, log posterior (plain) or log P(labels | words) (tempered).
+    class, label); ``objective`` per iteration, log posterior (plain) or log P(labels | words) (tempered);
+    ``plain`` says whether this is the maximum of the posterior.
     """
 
     R: np.ndarray
@@ -32,6 +35,7 @@ class Fit:
     n_iter: int = 0
     converged: bool = False
     objective: tuple[float, ...] = ()
+    plain: bool = False
 
 
 def start_fit(corpus: Corpus, R: np.ndarray, T: np.ndarray, strength: Strength) -> Fit:
@@ -65,7 +69,7 @@ def plain_em(
         T = transition.update(corpus.label_counts(R), T, adapt=iteration < _ADAPT)
         if converged:
             break
-    return Fit(R, words, log_prior, T, strength, len(objective), converged, tuple(objective))
+    return Fit(R, words, log_prior, T, strength, len(objective), converged, tuple(objective), True)
 
 
 def tempered_em(
@@ -100,7 +104,7 @@ def tempered_em(
             print(f"tempered EM {iteration}: log P(labels | words) {value:.6f}, strength {strength.value:g}")
         if value > best:
             best, best_labels = value, labels
-        elif guard and paired_z(best_labels - labels, corpus.label_weight) > 2.0:
+        elif guard and paired_gain(best_labels - labels, corpus.label_weight).z > 2.0:
             return replace(previous, n_iter=iteration, converged=True, objective=tuple(objective[:-1]))
         previous = Fit(R, words, log_prior, T, strength)
         new, _, _ = corpus.posterior(strength.temper(scores, corpus.length, log_prior), T)
@@ -154,19 +158,26 @@ def log_label_probability(corpus, honest, strength: Strength, log_prior, T) -> n
     return labelled - unlabelled
 
 
-def paired_z(difference: np.ndarray, weight: np.ndarray) -> float:
-    """Mean of a paired difference over its standard error; rows of weight zero do not count."""
+class Gain(NamedTuple):
+    """By how much one fit predicts the given labels better: mean of log P(label), and over its error."""
+
+    mean: float
+    z: float
+
+
+def paired_gain(difference: np.ndarray, weight: np.ndarray) -> Gain:
+    """Mean of a paired difference, and that over its standard error; rows of weight zero do not count."""
     on = weight > 0
     d, w = difference[on], weight[on]
     if len(d) < 2:
-        return 0.0
-    mean = np.average(d, weights=w)
+        return Gain(0.0, 0.0)
+    mean = float(np.average(d, weights=w))
     error = np.sqrt(np.sum(w * (d - mean) ** 2)) / w.sum()  # a weight of 2 is two documents
     if error == 0:
-        return 0.0 if mean == 0 else float(np.sign(mean) * np.inf)
-    return float(mean / error)
+        return Gain(mean, 0.0 if mean == 0 else float(np.sign(mean) * np.inf))
+    return Gain(mean, float(mean / error))
 
 
 def _mean_change(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> float:
-    change = np.abs(new - old).mean(axis=1)
-    return float(np.average(change, weights=weight)) if weight.sum() > 0 else 0.0
+    total = weight.sum()
+    return _kernels.weighted_change(new, old, weight) / total if total > 0 else 0.0

@@ -17,9 +17,16 @@ def logit_interval(p, se, level: float) -> tuple[np.ndarray, np.ndarray]:
     return expit(logit(safe) - width), expit(logit(safe) + width)
 
 
-def interval_frame(classes: np.ndarray, T: np.ndarray, se: np.ndarray, level: float) -> pd.DataFrame:
-    """Estimates, standard errors and limits of the cells of a transition matrix."""
+def interval_frame(
+    classes: np.ndarray, T: np.ndarray, se: np.ndarray, level: float, limits: dict
+) -> pd.DataFrame:
+    """Estimates, standard errors and limits of the cells of a transition matrix.
+
+    ``limits`` has the upper limits of cells (row, column) at zero.
+    """
     lower, upper = logit_interval(T, se, level)
+    for cell, limit in limits.items():
+        lower[cell], upper[cell] = 0.0, limit
     return pd.DataFrame(
         {"estimate": T.ravel(), "std_err": se.ravel(), "lower": lower.ravel(), "upper": upper.ravel()},
         index=pd.MultiIndex.from_product([classes, classes], names=["true", "given"]),

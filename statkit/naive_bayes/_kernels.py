@@ -125,15 +125,17 @@ def crowd_room(nodes, n_nodes):
 
 
 @njit(cache=True, nogil=True)
-def posterior(scores, pointer, source, label, log_transition, gold, out, with_labels, without_labels):
+def posterior(
+    scores, pointer, source, label, log_transition, gold, start, stop, out, with_labels, without_labels
+):
     """Posterior of the true class given words and labels, in the log domain.
 
     ``out`` gets the posterior, ``with_labels`` and ``without_labels`` the log sums over classes of the joint
     with and without the labels: their difference is the log probability of the labels given the words.
     """
-    n, n_classes = scores.shape
+    n_classes = scores.shape[1]
     joint = np.empty(n_classes)
-    for i in range(n):
+    for i in range(start, stop):
         top = -np.inf
         for k in range(n_classes):
             top = max(top, scores[i, k])
@@ -173,6 +175,19 @@ def posterior(scores, pointer, source, label, log_transition, gold, out, with_la
 
 
 @njit(cache=True, nogil=True)
+def weighted_change(new, old, weight):
+    """Sum over documents of the weight times the mean absolute difference of two posteriors (n, K)."""
+    n, n_classes = new.shape
+    total = 0.0
+    for i in range(n):
+        change = 0.0
+        for k in range(n_classes):
+            change += abs(new[i, k] - old[i, k])
+        total += weight[i] * change
+    return total / n_classes
+
+
+@njit(cache=True, nogil=True)
 def label_step(chance, pointer, source, label, transition, gold, weight, counts, log_probability):
     """One E-step for the transition alone: classes have known probabilities ``chance`` (n, K) without labels.
 
@@ -186,6 +201,19 @@ def label_step(chance, pointer, source, label, transition, gold, weight, counts,
         g = gold[i]
         if begin == end and g < 0:
             continue
+        if g < 0 and end == begin + 1:  # one label: no need to go through the votes one by one
+            given = transition[source[begin], label[begin]]
+            total = 0.0
+            for k in range(n_classes):
+                joint[k] = chance[i, k] * given[k]
+                total += joint[k]
+            if total > 0.0:
+                log_probability[i] = np.log(total)
+                share = weight[i] / total
+                sums = counts[source[begin], label[begin]]
+                for k in range(n_classes):
+                    sums[k] += share * joint[k]
+                continue
         for k in range(n_classes):
             joint[k] = max(chance[i, k], 1e-200) if g < 0 or g == k else 0.0
         total = 1.0
@@ -210,6 +238,26 @@ def label_step(chance, pointer, source, label, transition, gold, weight, counts,
         for v in range(begin, end):
             for k in range(n_classes):
                 counts[source[v], label[v], k] += weight[i] * joint[k]
+
+
+@njit(cache=True, nogil=True)
+def count_words(indptr, indices, data, mass, start, stop, counts):
+    """Add the words of documents ``start`` to ``stop`` to ``counts`` (p, K), divided by ``mass`` (n, K).
+
+    Most documents are of one class beyond doubt: classes without mass are passed over.
+    """
+    n_classes = mass.shape[1]
+    active = np.empty(n_classes, np.int64)
+    for i in range(start, stop):
+        n_active = 0
+        for k in range(n_classes):
+            if mass[i, k] > 1e-16:
+                active[n_active] = k
+                n_active += 1
+        for a in range(indptr[i], indptr[i + 1]):
+            row = counts[indices[a]]
+            for c in range(n_active):
+                row[active[c]] += mass[i, active[c]] * data[a]
 
 
 @njit(cache=True, nogil=True)

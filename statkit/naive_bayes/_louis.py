@@ -55,16 +55,41 @@ def transition_basis(T: np.ndarray, C: np.ndarray, transition: Transition) -> Tr
         for k in range(K):
             D[k, off[k], k] = 1.0 - e[k]
             D[k, k, k] = -e[k]
-        H = np.diag(n * e * (1.0 - e))
-        if transition.structure == "symmetric":
-            return TransitionBasis(D.sum(axis=2, keepdims=True), H.sum(keepdims=True))
-        return TransitionBasis(D, H)
-    raise ValueError(f"no information of the structure {transition.structure!r}")
+        information = n * e * (1.0 - e)
+        inside = np.flatnonzero((e > BOUNDARY) & (e < 1.0 - BOUNDARY))
+        if transition.structure == "symmetric" and len(inside):
+            return TransitionBasis(D.sum(axis=2, keepdims=True), information.sum(keepdims=True)[:, None])
+        return TransitionBasis(D[:, :, inside], np.diag(information[inside]))
+    return _relabelling_basis(T, C)
 
 
-def has_information(transition: Transition) -> bool:
-    """Whether the structure has free parameters whose information is known."""
-    return transition.known is not None or transition.structure != "uniform"
+def _relabelling_basis(T: np.ndarray, C: np.ndarray) -> TransitionBasis:
+    """Logits of the rate rho and of the distribution q in (1 - rho) I + rho q; q at zero has none."""
+    K = len(T)
+    away = (T.sum(axis=0) - np.diag(T)) / (K - 1)  # rho q
+    rho = away.sum()
+    drawn = np.flatnonzero(away > BOUNDARY)
+    if len(drawn) == 0:
+        return TransitionBasis(np.zeros((K, K, 0)), np.zeros((0, 0)))
+    q = away / rho
+    free = drawn[:-1]  # the last is the reference
+    pull = q[:, None] * (np.eye(K)[:, free] - q[free])  # derivative of q by its logits
+    slope = rho * (1.0 - rho)
+    first = np.empty((K, K, 1 + len(free)))
+    first[:, :, 0] = slope * (q - np.eye(K))
+    first[:, :, 1:] = rho * pull
+    second = np.empty((K, K, 1 + len(free), 1 + len(free)))
+    second[:, :, 0, 0] = slope * (1.0 - 2.0 * rho) * (q - np.eye(K))
+    second[:, :, 0, 1:] = second[:, :, 1:, 0] = slope * pull
+    centred = np.eye(K)[:, free] - q[free]
+    bend = q[:, None, None] * (
+        centred[:, :, None] * centred[:, None, :] - (np.diag(q[free]) - np.outer(q[free], q[free]))
+    )
+    second[:, :, 1:, 1:] = rho * bend
+    safe = np.where(T > 0, T, 1.0)
+    D = first / safe[:, :, None]
+    H = np.einsum("kl,klq,klr->qr", C, D, D) - np.einsum("kl,klqr->qr", C / safe, second)
+    return TransitionBasis(D, H)
 
 
 class Information:

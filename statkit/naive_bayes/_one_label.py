@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar
 
@@ -19,8 +20,11 @@ from statkit.naive_bayes._online import OnlineState, online_step
 from statkit.naive_bayes._votes import Votes
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LabelNoiseNB(TransitionNB):
-    """Naive Bayes with a transition from true classes to given labels."""
+    """One given label a document, or none."""
+
+    unlabeled_weight: float = 1.0
 
     _parameter_constraints: ClassVar[dict] = {
         **TransitionNB._parameter_constraints,
@@ -64,7 +68,7 @@ class LabelNoiseNB(TransitionNB):
                 self.group_transition_ = self._transitions
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, y_trusted=None):
         """Update by a batch of documents: one step of stepwise EM (Cappé and Moulines, 2009).
 
         The first call begins with the labels as they are given, so after one pass over a short stream the
@@ -78,6 +82,8 @@ class LabelNoiseNB(TransitionNB):
         classes : array-like of shape (n_classes,), default=None
             All classes; must be given at the first call.
         sample_weight : array-like of shape (n_documents,), default=None
+        y_trusted : array-like of shape (n_documents,), default=None
+            True classes where they are known, missing elsewhere.
 
         Returns
         -------
@@ -88,7 +94,7 @@ class LabelNoiseNB(TransitionNB):
         names = batch_classes(self, classes)
         with unchanged_on_error(self):
             X = self._validated(X, reset=first)
-            labels = encode_labels(y, classes=names)
+            labels = encode_labels(y, y_trusted, classes=names)
             check_consistent_length(X, labels.given)
             votes = Votes.of_labels(labels.given, len(names))
             corpus = self._corpus(X, votes, labels.trusted, sample_weight)

@@ -59,11 +59,13 @@ def online_step(state: OnlineState | None, corpus: Corpus, options: Options) -> 
         R = start_from_labels(corpus)
         words = corpus.fit_words(R)
         T = transition.start(options.transition_init)
-        # Labels that are wrong at the assumed rate make the table to begin with.
+        # Labels that are wrong at the assumed rate, and those of trusted documents, make the table to begin with.
+        trusted = (corpus.gold >= 0)[:, None]
+        assumed = corpus.label_counts(np.where(trusted, 0.0, R)).sum(axis=2, keepdims=True) * T
         state = OnlineState(
             words.totals / batch,
             words.counts / batch,
-            corpus.label_counts(R).sum(axis=2, keepdims=True) * T / batch,
+            (assumed + corpus.label_counts(np.where(trusted, R, 0.0))) / batch,
             T,
             np.zeros(len(grid)),
             batch,

@@ -78,6 +78,6 @@ def _drift(model) -> list[Note]:
                 f"Words are not independent given the class (drift z = {z:.1f}): the likelihood was tempered."
             )
         ]
-    if model.power != "auto" and z > 5.0:
+    if model.power != "auto" and model._drift.beyond(5.0):
         return [Note(f'EM drifted (z = {z:.1f}): the rates are not to be trusted; use power="auto".', "WARN")]
     return []

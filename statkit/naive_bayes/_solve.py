@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -14,7 +15,7 @@ from statkit.naive_bayes._fit import (
     choose_strength,
     honest_scores,
     log_label_probability,
-    paired_z,
+    paired_gain,
     plain_em,
     start_fit,
     tempered_em,
@@ -22,8 +23,13 @@ from statkit.naive_bayes._fit import (
 from statkit.naive_bayes._start import start_from_complement, start_from_labels, start_transition
 from statkit.naive_bayes._transition import Transition, pair_mask
 
-#: Standard errors by which the tempered fit must predict the labels better than the plain one.
+#: Standard errors by which the tempered fit must predict the labels better than the plain one to be kept.
 _DRIFTED = 1.0
+#: With enough documents any difference is significant, also the small one that estimated word probabilities
+#: leave where the model holds. It matters if the labels ask for less than this share of the likelihood (on real
+#: vocabularies 0.15 to 0.6), or if the gain in log probability a label is larger than this: then there are too
+#: few documents for so many words.
+_FULL, _LARGE = 0.9, 0.02
 #: The same for the start "complement" to be kept by init="best".
 _BETTER = 2.0
 
@@ -42,12 +48,31 @@ class Options:
     verbose: int
 
 
+class Drift(NamedTuple):
+    """By how much another fit predicts the given labels better than the plain one, and with which strength.
+
+    Log probability a label, the same in standard errors, and the share of the likelihood that the other uses.
+    """
+
+    mean: float
+    z: float
+    power: float
+
+    @classmethod
+    def of(cls, corpus: Corpus, gain: np.ndarray, strength: Strength) -> Drift:
+        return cls(*paired_gain(gain, corpus.label_weight), strength.mean(corpus.length))
+
+    def beyond(self, z: float) -> bool:
+        """Whether the difference is real and matters."""
+        return self.z > z and (self.power < _FULL or self.mean > _LARGE)
+
+
 @dataclass(frozen=True)
 class Solution:
     """The fit that is returned and the scores of its labels.
 
-    ``joint`` (n, K): leave-one-out log joint of words and class at ``score_strength``; ``drift_z``: standard
-    errors by which another fit predicts the given labels better than the plain one.
+    ``joint`` (n, K): leave-one-out log joint of words and class at ``score_strength``; ``drift``: by how much
+    another fit predicts the given labels better than the plain one.
     """
 
     fit: Fit
@@ -55,7 +80,7 @@ class Solution:
     start: Fit
     score_strength: Strength
     joint: np.ndarray
-    drift_z: float
+    drift: Drift
     switched: bool = False
 
 
@@ -70,7 +95,7 @@ def solve(corpus: Corpus, options: Options, random_state: np.random.RandomState)
         return solution
     other = _solve_structure(corpus, options, start_from_complement(corpus, random_state))
     gain = _labels(corpus, other) - _labels(corpus, solution)
-    return other if paired_z(gain, corpus.label_weight) > _BETTER else solution
+    return other if paired_gain(gain, corpus.label_weight).z > _BETTER else solution
 
 
 def transition_model(corpus: Corpus, options: Options, structure, mask=None) -> Transition:
@@ -102,8 +127,8 @@ def _solve_start(corpus: Corpus, options: Options, transition: Transition, R: np
         plain = plain_em(corpus, start, plain_transition, **control)
         honest, plain_honest = honest_scores(corpus, fit), honest_scores(corpus, plain)
         gain = _predictability(corpus, fit, honest) - _predictability(corpus, plain, plain_honest)
-        drift_z = paired_z(gain, corpus.label_weight)
-        if drift_z <= _DRIFTED:
+        drift = Drift.of(corpus, gain, fit.strength)
+        if not drift.beyond(_DRIFTED):
             fit, transition, honest = plain, plain_transition, plain_honest
     else:
         if options.power == 1.0:
@@ -112,26 +137,26 @@ def _solve_start(corpus: Corpus, options: Options, transition: Transition, R: np
             fixed = replace(start, strength=Strength(float(options.power)))
             fit = tempered_em(corpus, fixed, transition, choose=False, **control)
         honest = honest_scores(corpus, fit)
-        drift_z = _drift_from_start(corpus, start, transition, fit, honest)
+        drift = _drift_from_start(corpus, start, transition, fit, honest)
     fit, switched = _aligned(corpus, fit, transition)
     if switched:
         honest = honest_scores(corpus, fit)
-    return _scored(corpus, fit, transition, start, honest, drift_z, switched)
+    return _scored(corpus, fit, transition, start, honest, drift, switched)
 
 
 def _predictability(corpus: Corpus, fit: Fit, honest: np.ndarray) -> np.ndarray:
     return log_label_probability(corpus, honest, fit.strength, fit.log_prior, fit.T)
 
 
-def _drift_from_start(corpus, start: Fit, transition: Transition, fit: Fit, honest: np.ndarray) -> float:
-    """Standard errors by which naive Bayes on the given labels predicts them better than the fit."""
+def _drift_from_start(corpus, start: Fit, transition: Transition, fit: Fit, honest: np.ndarray) -> Drift:
+    """By how much naive Bayes on the given labels predicts them better than the fit."""
     if corpus.words.alpha == 0:  # there is no leaving out
-        return np.nan
+        return Drift(np.nan, np.nan, 1.0)
     first = honest_scores(corpus, start)
     trial = replace_transition(transition)
     strength, T = choose_strength(corpus, first, start.log_prior, start.T, trial)
     labels = log_label_probability(corpus, first, strength, start.log_prior, T)
-    return paired_z(labels - _predictability(corpus, fit, honest), corpus.label_weight)
+    return Drift.of(corpus, labels - _predictability(corpus, fit, honest), strength)
 
 
 def replace_transition(transition: Transition) -> Transition:
@@ -142,16 +167,16 @@ def replace_transition(transition: Transition) -> Transition:
     )
 
 
-def _scored(corpus, fit, transition, start, honest, drift_z, switched) -> Solution:
+def _scored(corpus, fit, transition, start, honest, drift, switched) -> Solution:
     """Choose the strength of the label scores on the final parameters."""
-    tempered = not fit.strength.plain
+    tempered = not fit.plain
     strength, T = choose_strength(corpus, honest, fit.log_prior, fit.T, transition, refit_transition=tempered)
     if tempered:
         fit = replace(fit, T=T)
         if fit.strength.by_length == strength.by_length:
             fit = replace(fit, strength=strength)
     joint = strength.temper(honest, corpus.length, fit.log_prior)
-    return Solution(fit, transition, start, strength, joint, drift_z, switched)
+    return Solution(fit, transition, start, strength, joint, drift, switched)
 
 
 def _labels(corpus: Corpus, solution: Solution) -> np.ndarray:
@@ -195,17 +220,17 @@ def warn_about(solution: Solution, classes: np.ndarray, distribution: str, power
             ConvergenceWarning,
             stacklevel=4,
         )
-    if power == 1.0 and solution.drift_z > 5.0:
+    if power == 1.0 and solution.drift.beyond(5.0):
         warnings.warn(
             f"EM drifted: the fit predicts the given labels worse than naive Bayes on them by "
-            f"{solution.drift_z:.1f} standard errors, because the words are far from conditionally "
+            f"{solution.drift.z:.1f} standard errors, because the words are far from conditionally "
             'independent. Use power="auto", which tempers the likelihood',
             BiasWarning,
             stacklevel=4,
         )
-    elif power == "auto" and distribution == "bernoulli" and solution.drift_z > 3.0:
+    elif power == "auto" and distribution == "bernoulli" and solution.drift.beyond(3.0):
         warnings.warn(
-            f"the words are far from conditionally independent (drift_z_ = {solution.drift_z:.1f}) and the "
+            f"the words are far from conditionally independent (drift_z_ = {solution.drift.z:.1f}) and the "
             "Bernoulli model counts every absent word: use MislabeledMultinomialNB, or select some hundred "
             "words",
             BiasWarning,

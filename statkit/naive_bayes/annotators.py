@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from statkit.naive_bayes._labels import encode_labels, index_of
 __all__ = ["AnnotatorNB"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AnnotatorNB(TransitionNB):
     """Naive Bayes on words with several labels a document: who is right, and who errs how.
 
@@ -101,44 +103,9 @@ class AnnotatorNB(TransitionNB):
         "binarize": [Interval(Real, None, None, closed="neither")],
     }
 
-    def __init__(
-        self,
-        distribution="multinomial",
-        *,
-        transition="full",
-        alpha=1.0,
-        power="auto",
-        init="labels",
-        transition_prior=10.0,
-        transition_init=0.2,
-        fit_prior=True,
-        class_prior=None,
-        predict_rule="posterior",
-        binarize=0.0,
-        max_iter=100,
-        tol=1e-4,
-        compute_se=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.distribution = distribution
-        self.transition = transition
-        self.alpha = alpha
-        self.power = power
-        self.init = init
-        self.transition_prior = transition_prior
-        self.transition_init = transition_init
-        self.fit_prior = fit_prior
-        self.class_prior = class_prior
-        self.predict_rule = predict_rule
-        self.binarize = binarize
-        self.max_iter = max_iter
-        self.tol = tol
-        self.compute_se = compute_se
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+    distribution: str = field(default="multinomial", kw_only=False)
+    predict_rule: str = "posterior"
+    binarize: float = 0.0
 
     @property
     def _distribution(self):

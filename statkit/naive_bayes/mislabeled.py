@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -12,6 +13,7 @@ from statkit.naive_bayes._one_label import LabelNoiseNB
 __all__ = ["MislabeledBernoulliNB", "MislabeledComplementNB", "MislabeledMultinomialNB"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MislabeledMultinomialNB(LabelNoiseNB):
     """Naive Bayes on counts of words, robust to wrong labels, which it finds.
 
@@ -32,7 +34,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         Smoothing of word probabilities, as in scikit-learn.
     power : "auto" or float in (0, 1], default="auto"
         How much of the likelihood of the words is used. "auto" lets the given labels decide, judged without
-        the document in question, and stops EM when it begins to cluster; 1.0 is maximum likelihood.
+        the document in question, and stops EM when it begins to cluster; where that predicts the labels
+        hardly better than maximum likelihood does, it is maximum likelihood. 1.0 always is.
     init : {"labels", "complement", "best"} or array-like of shape (n_documents, K), default="labels"
         Where EM begins: the given labels; confident out-of-fold predictions of complement naive Bayes, better
         when one class is mistaken for one other nearly as often as not; the better of the two; or
@@ -88,10 +91,11 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         Probability that the label is wrong; NaN without a label.
     power_ : float
         Share of the likelihood used, on average over documents; 1 is maximum likelihood.
-    drift_z_ : float
-        Standard errors by which another fit predicts the given labels better than maximum likelihood: the
-        tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
-        independent given the class, and EM without tempering drifts into clustering.
+    drift_, drift_z_ : float
+        By how much another fit predicts the given labels better than maximum likelihood: the tempered one
+        (``power="auto"``), or naive Bayes on the given labels. In log probability a label, and in standard
+        errors, which grow with the number of documents. Where both are large, words are far from independent
+        given the class, or too many for the documents, and EM without tempering drifts into clustering.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
         Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
         each.
@@ -135,44 +139,10 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         "predict_rule": [StrOptions({"posterior", "complement"})],
     }
 
-    def __init__(
-        self,
-        *,
-        transition="full",
-        alpha=1.0,
-        power="auto",
-        init="labels",
-        transition_prior=10.0,
-        transition_init=0.2,
-        fit_prior=True,
-        class_prior=None,
-        predict_rule="posterior",
-        unlabeled_weight=1.0,
-        max_iter=100,
-        tol=1e-4,
-        compute_se=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.transition = transition
-        self.alpha = alpha
-        self.power = power
-        self.init = init
-        self.transition_prior = transition_prior
-        self.transition_init = transition_init
-        self.fit_prior = fit_prior
-        self.class_prior = class_prior
-        self.predict_rule = predict_rule
-        self.unlabeled_weight = unlabeled_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.compute_se = compute_se
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+    predict_rule: str = "posterior"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MislabeledComplementNB(LabelNoiseNB):
     """The fit of `MislabeledMultinomialNB`; documents are scored by the words of all other classes.
 
@@ -182,83 +152,17 @@ class MislabeledComplementNB(LabelNoiseNB):
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
-        How true classes become given labels: any probabilities; one error rate; one rate a class; labels
-        replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
-        estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
-        says which cells of "full" may be non-zero.
-    alpha : float, default=1.0
-        Smoothing of word probabilities, as in scikit-learn.
     power : "auto" or float in (0, 1], default="auto"
-        How much of the likelihood of the words is used. "auto" lets the given labels decide, judged without
-        the document in question, and stops EM when it begins to cluster; 1.0 is maximum likelihood.
-    init : {"labels", "complement", "best"} or array-like of shape (n_documents, K), default="labels"
-        Where EM begins: the given labels; confident out-of-fold predictions of complement naive Bayes, better
-        when one class is mistaken for one other nearly as often as not; the better of the two; or
-        probabilities of the classes.
-    transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
-        them. 0 is maximum likelihood.
-    transition_init : float, default=0.2
-        Error rate to begin with.
-    fit_prior : bool, default=True
-        Estimate the class prior; False fixes equal shares.
-    class_prior : array-like of shape (K,), default=None
-        Fixed class prior.
-    unlabeled_weight : float, default=1.0
-        Weight of a document without a label.
-    max_iter : int, default=100
-        Iterations of EM at most.
-    tol : float, default=1e-4
-        EM stops when the posteriors change by less, on average.
-    compute_se : bool, default=False
-        Compute standard errors of the transition in `fit`; `transition_conf_int` computes them when asked.
-    n_jobs : int, default=None
-        Threads; None is one, -1 all processors.
-    random_state : int, RandomState or None, default=None
-        Folds of ``init="complement"`` and weights of the bootstrap; the fit itself is deterministic.
-    verbose : bool or int, default=0
-        Print the progress of EM.
+        How much of the likelihood of the words is used.
+    transition, alpha, init, transition_prior, transition_init, fit_prior, class_prior, unlabeled_weight
+        As in `MislabeledMultinomialNB`.
+    max_iter, tol, compute_se, n_jobs, random_state, verbose
+        As in `MislabeledMultinomialNB`.
 
     Attributes
     ----------
-    classes_ : ndarray of shape (K,)
-        Classes, also those that only occur among trusted labels.
-    class_prior_, class_log_prior_ : ndarray of shape (K,)
-        Shares of the true classes, and their logarithms.
-    transition_ : ndarray of shape (K, K)
-        P(given label | true class); row true, column given.
-    inverse_transition_ : ndarray of shape (K, K)
-        P(true class | given label); columns sum to 1.
-    noise_rate_ : float
-        Share of wrong labels.
-    class_noise_rate_ : ndarray of shape (K,)
-        The same for each true class.
-    feature_log_prob_ : ndarray of shape (K, n_words)
-        Log probability of each word in each class.
-    feature_count_, class_count_ : ndarray of shape (K, n_words) and (K,)
-        Expected counts of words and documents by true class.
-    label_posterior_ : ndarray of shape (n_documents, K), float32
-        P(true class | words, given label) of the training documents, each judged without itself.
-    label_error_proba_ : ndarray of shape (n_documents,)
-        Probability that the label is wrong; NaN without a label.
-    power_ : float
-        Share of the likelihood used, on average over documents; 1 is maximum likelihood.
-    drift_z_ : float
-        Standard errors by which another fit predicts the given labels better than maximum likelihood: the
-        tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
-        independent given the class, and EM without tempering drifts into clustering.
-    n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
-        each.
-    label_switched_ : bool
-        Whether classes had to be permuted to agree with their labels.
-    groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
-        Groups and their transitions, when `fit` was given groups.
-    transition_se_, noise_rate_se_ : ndarray of shape (K, K), float
-        Standard errors, with ``compute_se=True`` or after `transition_conf_int`.
-    n_features_in_, feature_names_in_
-        As everywhere in scikit-learn.
+    classes_, transition_, noise_rate_, label_error_proba_, …
+        As in `MislabeledMultinomialNB`.
 
     References
     ----------
@@ -277,42 +181,8 @@ class MislabeledComplementNB(LabelNoiseNB):
 
     _rule = "complement"
 
-    def __init__(
-        self,
-        *,
-        transition="full",
-        alpha=1.0,
-        power="auto",
-        init="labels",
-        transition_prior=10.0,
-        transition_init=0.2,
-        fit_prior=True,
-        class_prior=None,
-        unlabeled_weight=1.0,
-        max_iter=100,
-        tol=1e-4,
-        compute_se=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.transition = transition
-        self.alpha = alpha
-        self.power = power
-        self.init = init
-        self.transition_prior = transition_prior
-        self.transition_init = transition_init
-        self.fit_prior = fit_prior
-        self.class_prior = class_prior
-        self.unlabeled_weight = unlabeled_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.compute_se = compute_se
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class MislabeledBernoulliNB(LabelNoiseNB):
     """Naive Bayes on presence of words with wrong labels: maximum likelihood by EM.
 
@@ -322,85 +192,20 @@ class MislabeledBernoulliNB(LabelNoiseNB):
 
     Parameters
     ----------
-    transition : {"full", "symmetric", "class", "uniform", "pair"} or array-like, default="full"
-        How true classes become given labels: any probabilities; one error rate; one rate a class; labels
-        replaced at one rate by draws from a common distribution; each class mistaken for one other, which is
-        estimated. An array of probabilities, row true and column given, is taken as known; an array of bool
-        says which cells of "full" may be non-zero.
-    alpha : float, default=1.0
-        Smoothing of word probabilities, as in scikit-learn.
     power : "auto" or float in (0, 1], default=1.0
-        How much of the likelihood of the words is used. "auto" lets the given labels decide, judged without
-        the document in question, and stops EM when it begins to cluster; 1.0 is maximum likelihood.
-    init : {"labels", "complement", "best"} or array-like of shape (n_documents, K), default="labels"
-        Where EM begins: the given labels; confident out-of-fold predictions of complement naive Bayes, better
-        when one class is mistaken for one other nearly as often as not; the better of the two; or
-        probabilities of the classes.
-    transition_prior : float or array-like of shape (K, K), default=10.0
-        Pseudo-labels a row of the transition, spread as by one error rate for all classes, or a table of
-        them. 0 is maximum likelihood.
-    transition_init : float, default=0.2
-        Error rate to begin with.
-    fit_prior : bool, default=True
-        Estimate the class prior; False fixes equal shares.
-    class_prior : array-like of shape (K,), default=None
-        Fixed class prior.
+        How much of the likelihood of the words is used; 1.0 is maximum likelihood, "auto" as in
+        `MislabeledMultinomialNB`.
     binarize : float, default=0.0
         A word is present if its value is above.
-    unlabeled_weight : float, default=1.0
-        Weight of a document without a label.
-    max_iter : int, default=100
-        Iterations of EM at most.
-    tol : float, default=1e-4
-        EM stops when the posteriors change by less, on average.
-    compute_se : bool, default=False
-        Compute standard errors of the transition in `fit`; `transition_conf_int` computes them when asked.
-    n_jobs : int, default=None
-        Threads; None is one, -1 all processors.
-    random_state : int, RandomState or None, default=None
-        Folds of ``init="complement"`` and weights of the bootstrap; the fit itself is deterministic.
-    verbose : bool or int, default=0
-        Print the progress of EM.
+    transition, alpha, init, transition_prior, transition_init, fit_prior, class_prior, unlabeled_weight
+        As in `MislabeledMultinomialNB`.
+    max_iter, tol, compute_se, n_jobs, random_state, verbose
+        As in `MislabeledMultinomialNB`.
 
     Attributes
     ----------
-    classes_ : ndarray of shape (K,)
-        Classes, also those that only occur among trusted labels.
-    class_prior_, class_log_prior_ : ndarray of shape (K,)
-        Shares of the true classes, and their logarithms.
-    transition_ : ndarray of shape (K, K)
-        P(given label | true class); row true, column given.
-    inverse_transition_ : ndarray of shape (K, K)
-        P(true class | given label); columns sum to 1.
-    noise_rate_ : float
-        Share of wrong labels.
-    class_noise_rate_ : ndarray of shape (K,)
-        The same for each true class.
-    feature_log_prob_ : ndarray of shape (K, n_words)
-        Log probability of each word in each class.
-    feature_count_, class_count_ : ndarray of shape (K, n_words) and (K,)
-        Expected counts of words and documents by true class.
-    label_posterior_ : ndarray of shape (n_documents, K), float32
-        P(true class | words, given label) of the training documents, each judged without itself.
-    label_error_proba_ : ndarray of shape (n_documents,)
-        Probability that the label is wrong; NaN without a label.
-    power_ : float
-        Share of the likelihood used, on average over documents; 1 is maximum likelihood.
-    drift_z_ : float
-        Standard errors by which another fit predicts the given labels better than maximum likelihood: the
-        tempered one (``power="auto"``), or naive Bayes on the given labels. Above 3, words are far from
-        independent given the class, and EM without tempering drifts into clustering.
-    n_iter_, converged_, objective_path_ : int, bool, ndarray
-        Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
-        each.
-    label_switched_ : bool
-        Whether classes had to be permuted to agree with their labels.
-    groups_, group_transition_ : ndarray of shape (G,) and (G, K, K)
-        Groups and their transitions, when `fit` was given groups.
-    transition_se_, noise_rate_se_ : ndarray of shape (K, K), float
-        Standard errors, with ``compute_se=True`` or after `transition_conf_int`.
-    n_features_in_, feature_names_in_
-        As everywhere in scikit-learn.
+    classes_, transition_, noise_rate_, label_error_proba_, …
+        As in `MislabeledMultinomialNB`.
 
     References
     ----------
@@ -426,39 +231,5 @@ class MislabeledBernoulliNB(LabelNoiseNB):
         "binarize": [Interval(Real, None, None, closed="neither")],
     }
 
-    def __init__(
-        self,
-        *,
-        transition="full",
-        alpha=1.0,
-        power=1.0,
-        init="labels",
-        transition_prior=10.0,
-        transition_init=0.2,
-        fit_prior=True,
-        class_prior=None,
-        binarize=0.0,
-        unlabeled_weight=1.0,
-        max_iter=100,
-        tol=1e-4,
-        compute_se=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.transition = transition
-        self.alpha = alpha
-        self.power = power
-        self.init = init
-        self.transition_prior = transition_prior
-        self.transition_init = transition_init
-        self.fit_prior = fit_prior
-        self.class_prior = class_prior
-        self.binarize = binarize
-        self.unlabeled_weight = unlabeled_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.compute_se = compute_se
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+    power: Any = 1.0
+    binarize: float = 0.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax, logsumexp, softmax
 
 from statkit.naive_bayes import MislabeledBernoulliNB, MislabeledMultinomialNB
 from statkit.naive_bayes._louis import Information
@@ -27,13 +27,16 @@ def small_fit(kind, structure="full", K=3, p=6, n=400):
 def log_posterior(parameters, nb, X, z, weight, structure):
     """Observed log posterior in the parameters of the information, written from the definition."""
     K, p = len(nb.classes_), X.shape[1]
-    n_labels = {"full": K * (K - 1), "class": K, "symmetric": 1}[structure]
+    n_labels = {"full": K * (K - 1), "class": K, "symmetric": 1, "uniform": K}[structure]
     prior = log_softmax(np.r_[parameters[: K - 1], 0.0])
     t = parameters[K - 1 : K - 1 + n_labels]
     if structure == "full":
         logits = np.zeros((K, K))
         logits[~np.eye(K, dtype=bool)] = t
         log_T = log_softmax(logits, axis=1)
+    elif structure == "uniform":
+        rho = 1 / (1 + np.exp(-t[0]))
+        log_T = np.log((1 - rho) * np.eye(K) + rho * softmax(np.r_[t[1:], 0.0]))
     else:
         rates = np.broadcast_to(1 / (1 + np.exp(-t)), K)
         log_T = np.log(np.stack([symmetric_matrix(e, K)[k] for k, e in enumerate(rates)]))
@@ -50,14 +53,16 @@ def log_posterior(parameters, nb, X, z, weight, structure):
 
 
 @pytest.mark.parametrize("kind", [MislabeledBernoulliNB, MislabeledMultinomialNB])
-@pytest.mark.parametrize("structure", ["full", "class", "symmetric"])
+@pytest.mark.parametrize("structure", ["full", "class", "symmetric", "uniform"])
 def test_information_is_the_hessian(kind, structure):
     nb, X, z, weight = small_fit(kind, structure)
     corpus, solution = nb._training
     info = Information(corpus, solution.fit, solution.transition)
     K, p = len(nb.classes_), X.shape[1]
     T = nb.transition_
+    drawn = (T.sum(axis=0) - np.diag(T)) / (K - 1)
     t = {
+        "uniform": np.log(np.r_[drawn.sum() / (1 - drawn.sum()), drawn[:-1] / drawn[-1]]),
         "full": (np.log(T) - np.log(np.diag(T))[:, None])[~np.eye(K, dtype=bool)],
         "class": np.log(1 - np.diag(T)) - np.log(np.diag(T)),
         "symmetric": np.log(1 - T[0, :1]) - np.log(T[0, :1]),
@@ -130,6 +135,31 @@ def test_known_transition_has_no_error(counts):
     nb = MislabeledMultinomialNB(power=1.0, transition=T, compute_se=True).fit(X, z)
     np.testing.assert_array_equal(nb.transition_se_, 0.0)
     assert nb.noise_rate_se_ == pytest.approx(0.0, abs=1e-9)  # whatever the class prior
+
+
+def test_a_rate_of_zero_has_an_upper_limit(counts):
+    _, y, _ = counts
+    X = 1 + 50 * np.eye(3)[y]  # the words leave no doubt: the likelihood of the labels is that of their table
+    z = np.where((y == 0) & (np.arange(len(y)) % 4 == 0), 1, y)
+    nb = MislabeledMultinomialNB(power=1.0, transition_prior=0.0).fit(X, z)
+    frame = nb.transition_conf_int()
+    for true, given in [(0, 2), (1, 0), (2, 1)]:
+        n = (y == true).sum()
+        # (1 - t)^n falls by half a quantile of chi-squared
+        limit = 1 - np.exp(-3.841459 / 2 / n)
+        assert frame.loc[(true, given), "lower"] == 0
+        assert frame.loc[(true, given), "upper"] == pytest.approx(limit, rel=0.05)
+    assert np.isfinite(frame.loc[(0, 1)]).all()
+
+
+def test_no_limit_is_said(counts):
+    _, y, _ = counts
+    X = 1 + 50 * np.eye(3)[y]
+    nb = MislabeledMultinomialNB(power=1.0, transition_prior=0.0, transition="class").fit(X, y)
+    with pytest.warns(match="no interval"):
+        assert nb.transition_conf_int()["upper"].isna().any()
+    known = MislabeledMultinomialNB(power=1.0, transition=np.eye(3)).fit(X, y)
+    assert known.transition_conf_int()["upper"].isna().all()  # nothing was estimated: nothing to say
 
 
 @pytest.mark.slow

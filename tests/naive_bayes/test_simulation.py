@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.naive_bayes import BernoulliNB
 
-from statkit.naive_bayes import MislabeledBernoulliNB, NoiseCorrectedNB
+from statkit.naive_bayes import MislabeledBernoulliNB, MislabeledMultinomialNB, NoiseCorrectedNB
 
 T = np.array([[0.7, 0.3], [0.1, 0.9]])
 
@@ -74,6 +75,40 @@ def test_stepwise_em(simulate):
     # and what was fitted at once goes on
     warm = MislabeledBernoulliNB().fit(X[:10_000], z[:10_000]).partial_fit(X[10_000:], z[10_000:])
     assert np.abs(warm.transition_ - batch.transition_).max() < 0.04
+
+
+def test_significance_is_not_drift():
+    # Documents that follow the model, so many that estimated word probabilities make a significant difference.
+    rng = np.random.default_rng(0)
+    n, p, length = 30_000, 2000, 28
+    y = rng.integers(2, size=n)
+    rate = 1 / (np.arange(p) + 20.0)
+    words = np.empty((n, length), int)
+    for k, theta in enumerate((rate, rate * np.exp(rng.normal(0, 0.6, p)))):
+        words[y == k] = np.searchsorted(
+            np.cumsum(theta / theta.sum())[:-1], rng.random(((y == k).sum(), length))
+        )
+    X = sp.csr_matrix(
+        (np.ones(words.size), words.ravel(), np.arange(0, words.size + 1, length)), shape=(n, p)
+    )
+    z = np.where(rng.random(n) < 0.25, 1 - y, y)
+    auto = MislabeledMultinomialNB().fit(X, z)
+    assert auto.drift_z_ > 3 and auto.drift_ < 0.01
+    assert auto.power_ == 1.0 and auto.noise_rate_ == pytest.approx(0.25, abs=0.015)
+    plain = MislabeledMultinomialNB(power=1.0).fit(X, z)
+    np.testing.assert_array_equal(auto.feature_log_prob_, plain.feature_log_prob_)
+
+
+def test_trusted_labels_in_a_stream(simulate):
+    X, y, z, X_test, y_test, _ = simulate(3000, 5)
+    trusted = np.where(np.arange(3000) % 4 == 0, y, -1)
+    with_, without = MislabeledBernoulliNB(), MislabeledBernoulliNB()
+    for start in range(0, 3000, 300):
+        part = slice(start, start + 300)
+        with_.partial_fit(X[part], z[part], classes=[0, 1], y_trusted=trusted[part])
+        without.partial_fit(X[part], z[part], classes=[0, 1])
+    assert np.abs(with_.transition_ - T).max() < np.abs(without.transition_ - T).max()
+    assert with_.score(X_test, y_test) > without.score(X_test, y_test) - 0.005
 
 
 @pytest.mark.slow
