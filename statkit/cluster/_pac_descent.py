@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from statkit.cluster._pac_row import near_uniform
+
 #: Exponents visited on the way down, as fractions of min(m*, 2) - 1.
 FRACTIONS = (0.7, 0.5, 0.3, 0.15, 0.05)
 
@@ -68,11 +70,13 @@ def settle(
     """Sweep until the mean L1 change of a row is below ``tol``; return (converged, sweeps).
 
     A partition that is still uniform although the exponent is below the critical one sits at a saddle, where
-    changes are small too: it is not stopped there. ``relative`` stops when the objective falls by less.
+    changes are small too, and while it leaves the saddle they are small but grow: it is stopped at neither.
+    ``relative`` stops when the objective falls by less.
     """
     K = state.P.shape[1]
     path.stages.append((len(path.objective), m))
     before = state.objective(a, noise) if relative > 0.0 else np.inf
+    last = np.inf
     for sweep in range(1, max_sweeps + 1):
         change = state.sweep(order(), m, s, a, noise)
         if 0.0 < a and _refill(state, a):
@@ -83,10 +87,10 @@ def settle(
         if verbose:
             print(f"sweep {len(path.objective)}: m = {m:.5g}, objective {now:.10g}, change {change:.3g}")
         if sweep >= min_sweeps and (change < tol or (relative > 0.0 and before - now < relative * abs(now))):
-            at_saddle = m < m_critical and K > 1 and np.max(np.abs(state.P - 1.0 / K)) < 0.1 / K
-            if not at_saddle:
+            at_saddle = m < m_critical and K > 1 and near_uniform(state.P, 0.1 / K)
+            if not at_saddle and change <= 1.2 * last:
                 return True, sweep
-        before = now
+        before, last = now, change
     return False, max_sweeps
 
 
@@ -128,10 +132,14 @@ def power_of(m):
     return 1.0 / (m - 1.0) if m > 1.0 else 1.0
 
 
-def anneal(state, m, a, order, path, m_critical, n_clusters, verbose=0):
-    """From almost uniform probabilities down a ladder of exponents to just above ``m``."""
+def anneal(state, m, a, order, path, m_critical, n_clusters, skip=0, verbose=0):
+    """From almost uniform probabilities down a ladder of exponents to just above ``m``.
+
+    The whole ladder leads to nearly the same minimum from any noise; a start that skips its first rungs may find
+    another.
+    """
     top = min(m_critical, 2.0) - 1.0
-    stages = [c for c in FRACTIONS if 1.0 + c * top > m]
+    stages = [c for c in FRACTIONS if 1.0 + c * top > m][skip:]
     P = noise_start(state.n, n_clusters, order.rng)
     state.start(P, 1.0 + stages[0] * top if stages else m)
     for first, c in enumerate(stages):

@@ -56,19 +56,19 @@ class AnnealedClusterer(SoftClusterer):
                 stacklevel=3,
             )
         rows = self._rows_to_start_from(state, rng)
-        first = state if rows is None else state.take(rows)
-        first, path, converged, n_iter = self._best_start(first, m, a, m_critical, start, rng)
-        if rows is not None and self.n_landmarks is None:
-            P, Q = first.predictor(m, power_of(m), a, np.inf).probabilities(X, self.n_jobs, weights=True)
-            state.start(P, m, Q=Q)
-            del first
-            order = Order(state.n, self.order, rng)
-            converged, n_iter = settle(
-                state, m, power_of(m), a, order, path, tol=self.tol, max_sweeps=self.max_iter,
-                min_sweeps=1, m_critical=m_critical, relative=1e-3, verbose=self.verbose,
-            )  # fmt: skip
+        options = (m, a, m_critical, start, rng)
+        if rows is None:
+            found = self._best_start(state, self.n_init, *options)
+        elif self.n_landmarks is not None:
+            found = self._best_start(state.take(rows), self.n_init, *options)
         else:
-            state = first
+            found = self._from_subsample(state, X, rows, *options)
+            for _ in range(1, self._n_subsamples):
+                another = self._from_subsample(
+                    state.fresh(), X, self._rows_to_start_from(state, rng), *options
+                )
+                found = min(found, another, key=lambda result: result[0].objective(a))
+        state, path, converged, n_iter = found
         noise = np.inf
         if self.noise is not None:
             noise, converged, n_iter = self._add_noise(state, m, a, path, rng)
@@ -111,18 +111,18 @@ class AnnealedClusterer(SoftClusterer):
 
     def _rows_to_start_from(self, state, rng):
         """Rows of the subsample or of the landmarks; None to start from all."""
-        K, n = self.n_clusters, state.n
+        K = self.n_clusters
         if self.n_landmarks is not None:
             if self.n_landmarks < K:
                 raise ValueError(f"n_landmarks={self.n_landmarks} should be >= n_clusters={K}")
             if self.balanced_labels:
                 raise ValueError("balanced_labels needs all objects: leave n_landmarks at None")
             size = self.n_landmarks
-        elif self.subsample is None or not self._linear or not isinstance(self.init, str):
+        elif self.subsample is None or not isinstance(self.init, str):
             return None
         elif self.subsample == "auto":
-            size = max(2000, 200 * K)
-            if self.init != "anneal" or n <= 10 * size:
+            size = self._subsample_size(state)
+            if size is None:
                 return None
         else:
             size = max(self.subsample, K)
@@ -131,17 +131,45 @@ class AnnealedClusterer(SoftClusterer):
             return None
         return np.sort(rng.choice(present, size, replace=False))
 
-    def _best_start(self, state, m, a, m_critical, start, rng):
-        """The best of ``n_init`` runs by the objective: (state, path, converged, sweeps)."""
-        n_init = 1 if start is not None else self.n_init
-        seeds = rng.randint(np.iinfo(np.int32).max, size=n_init)
+    def _subsample_size(self, state):
+        """Rows of an automatic subsample; None where all rows are no more work."""
+        size = max(2000, 200 * self.n_clusters)
+        return size if self._linear and self.init == "anneal" and state.n > 10 * size else None
+
+    def _from_subsample(self, state, X, rows, m, a, m_critical, start, rng):
+        """Clusters of some rows, then sweeps over all: (state, path, converged, sweeps)."""
+        options = (m, a, m_critical, start, rng)
+        first, path, _, _ = self._best_start(state.take(rows), self._n_starts, *options)
+        seen = state.seen_from(rows, X)
+        P, Q = first.predictor(m, power_of(m), a, np.inf).probabilities(seen, self.n_jobs, weights=True)
+        del first, seen
+        state.start(P, m, Q=Q)
+        converged, n_iter = settle(
+            state, m, power_of(m), a, Order(state.n, self.order, rng), path, tol=self.tol,
+            max_sweeps=self.max_iter, min_sweeps=1, m_critical=m_critical,
+            relative=1e-3 if self._linear else 0.0, verbose=self.verbose,
+        )  # fmt: skip
+        return state, path, converged, n_iter
+
+    def _best_start(self, state, n_starts, m, a, m_critical, start, rng):
+        """The best of several starts by the objective: (state, path, converged, sweeps)."""
+        n_starts = 1 if start is not None else n_starts
+        seeds = rng.randint(np.iinfo(np.int32).max, size=n_starts)
         run = delayed(self._one_start)
-        runs = Parallel(n_jobs=self.n_jobs if n_init > 1 else 1, prefer="threads")(
-            run(state.fresh(), m, a, m_critical, start, check_random_state(int(seed))) for seed in seeds
+        runs = Parallel(n_jobs=self.n_jobs if n_starts > 1 else 1, prefer="threads")(
+            run(state.fresh(), m, a, m_critical, start, check_random_state(int(seed)), number)
+            for number, seed in enumerate(seeds)
         )
         return min(runs, key=lambda result: result[0].objective(a))
 
-    def _one_start(self, state, m, a, m_critical, start, rng):
+    # Subsamples to start from, and starts on each
+    _n_subsamples = 1
+
+    @property
+    def _n_starts(self):
+        return self.n_init
+
+    def _one_start(self, state, m, a, m_critical, start, rng, number):
         K = self.n_clusters
         order = Order(state.n, self.order, rng)
         path = Path()
@@ -149,7 +177,7 @@ class AnnealedClusterer(SoftClusterer):
         if start is not None:
             state.start(start.copy(), m)
         elif self.init == "anneal":
-            min_sweeps = anneal(state, m, a, order, path, m_critical, K, self.verbose)
+            min_sweeps = anneal(state, m, a, order, path, m_critical, K, number % 4, self.verbose)
         elif self.init == "uniform":
             state.start(noise_start(state.n, K, rng), m)
             min_sweeps = 12

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances
 
 from statkit.cluster._pac_critical import SAMPLE, pairs_eigenvalues
-from statkit.cluster._pac_pairs_kernels import block_sweep, graph_distances, graph_sweep, pairs_sweep
+from statkit.cluster._pac_pairs_kernels import block_sweep, graph_sweep, graph_votes, pairs_sweep
 from statkit.cluster._pac_state import Predictor, State
 
 
@@ -175,6 +175,8 @@ class RowBlocks(PassingPairs):
 class Graph(PassingPairs):
     """d_ij = 1 - a_ij for a sparse symmetric affinity with a zero diagonal and values in [0, 1]."""
 
+    refresh_every = 10  # masses and votes are kept up to date by the sweeps
+
     def __init__(self, affinity, weight):
         super().__init__(affinity.shape[0], weight)
         self.affinity = affinity
@@ -202,17 +204,23 @@ class Graph(PassingPairs):
     def _arrays(self):
         return self.affinity.data, self.affinity.indices, self.affinity.indptr
 
+    def _allocate(self):
+        self.V = np.empty((self.n, self.n_clusters))
+
+    def refresh(self):
+        """Recompute masses and votes, so that no rounding accumulates."""
+        super().refresh()
+        graph_votes(*self._arrays(), self.weight, self.Q, self.V)
+
     def _sweep(self, order, m, s, a, noise, floor):
-        return graph_sweep(
-            *self._arrays(), self.weight, order, self.P, self.Q, self.S, self.A, m, s, a, noise, floor
-        )
+        sums = (self.S, self.A, self.V)
+        return graph_sweep(*self._arrays(), self.weight, order, self.P, self.Q, *sums, m, s, a, noise, floor)
 
     def distances(self):
-        """G_ik / S_k, by one pass over the edges."""
-        G = np.empty((self.n, self.n_clusters))
-        graph_distances(*self._arrays(), self.weight, self.Q, self.S, G)
-        G = np.maximum(G, 0.0)
-        self._A = np.einsum("i,ik,ik->k", self.weight, self.Q[:, : self.n_clusters], G)
+        """G_ik / S_k."""
+        own = self.weight[:, None] * self.Q[:, : self.n_clusters]
+        G = np.maximum(self.S - own - self.V, 0.0)
+        self._A = np.einsum("ik,ik->k", own, G)
         return G / np.maximum(self.S, 1e-300)
 
 

@@ -91,21 +91,27 @@ def block_sweep(D, rows, weight, P, Q, S, A, G, m, s, a, noise, floor):
 
 
 @njit(**KERNEL)
-def graph_distances(data, indices, indptr, weight, Q, S, G):
-    """G = D (w q) for d_ij = 1 - a_ij: the mass of the other rows less the neighbours' votes."""
-    n, n_clusters = G.shape
+def graph_votes(data, indices, indptr, weight, Q, V):
+    """V_ik = Σ_j a_ij w_j q_jk, the votes of the neighbours; ``V`` has a column for each cluster."""
+    n, n_clusters = V.shape
     for i in range(n):
         for k in range(n_clusters):
-            G[i, k] = S[k] - weight[i] * Q[i, k]
+            V[i, k] = 0.0
         for t in range(indptr[i], indptr[i + 1]):
             j = indices[t]
+            vote = data[t] * weight[j]
             for k in range(n_clusters):
-                G[i, k] -= data[t] * weight[j] * Q[j, k]
+                V[i, k] += vote * Q[j, k]
 
 
 @njit(**KERNEL)
-def graph_sweep(data, indices, indptr, weight, order, P, Q, S, A, m, s, a, noise, floor):
-    """One Gauss-Seidel sweep on a sparse affinity with a zero diagonal; the cost is its non-zeros times K."""
+def graph_sweep(data, indices, indptr, weight, order, P, Q, S, A, V, m, s, a, noise, floor):
+    """One Gauss-Seidel sweep on a sparse affinity with a zero diagonal, d_ij = 1 - a_ij.
+
+    ``G_ik = S_k - w_i q_ik - V_ik``, and the votes ``V`` are kept: a row whose weights changed tells its
+    neighbours, a settled row costs K. A weight that would change by less than 1e-10 stays, so votes and weights
+    agree.
+    """
     n_clusters = S.shape[0]
     n_columns = P.shape[1]
     hard = m == 1.0
@@ -113,30 +119,42 @@ def graph_sweep(data, indices, indptr, weight, order, P, Q, S, A, m, s, a, noise
     cost = np.empty(n_columns)
     p = np.empty(n_columns)
     q = np.empty(n_columns)
+    moved = np.empty(n_clusters, np.int64)
+    mass = np.empty(n_clusters)
+    power_S = S**-a
     change = 0.0
     for i in order:
         w = weight[i]
         for k in range(n_clusters):
-            G[k] = S[k] - w * Q[i, k]
-        for t in range(indptr[i], indptr[i + 1]):
-            j = indices[t]
-            vote = data[t] * weight[j]
-            for k in range(n_clusters):
-                G[k] -= vote * Q[j, k]
-        for k in range(n_clusters):
-            G[k] = max(G[k], 0.0)
-            cost[k] = cluster_cost(G[k], S[k], A[k], S[k] ** -a, w * Q[i, k], w, a, hard)
+            G[k] = max(S[k] - w * Q[i, k] - V[i, k], 0.0)
+            cost[k] = cluster_cost(G[k], S[k], A[k], power_S[k], w * Q[i, k], w, a, hard)
         for k in range(n_clusters, n_columns):
             cost[k] = noise
         set_row(cost, m, s, hard, floor, P[i], p, q)
+        n_moved = 0
         for k in range(n_columns):
             change += w * abs(p[k] - P[i, k])
             P[i, k] = p[k]
-            if k < n_clusters:
-                mass = w * (q[k] - Q[i, k])
-                A[k] = max(A[k] + 2.0 * mass * G[k], 0.0)
-                S[k] = max(S[k] + mass, 1e-300)
-            Q[i, k] = q[k]
+            step = q[k] - Q[i, k]
+            if k >= n_clusters:
+                Q[i, k] = q[k]
+            elif abs(step) >= 1e-10:
+                Q[i, k] = q[k]
+                moved[n_moved] = k
+                mass[n_moved] = w * step
+                n_moved += 1
+        if n_moved == 0:
+            continue
+        for r in range(n_moved):
+            k = moved[r]
+            A[k] = max(A[k] + 2.0 * mass[r] * G[k], 0.0)
+            S[k] = max(S[k] + mass[r], 1e-300)
+            if a > 0.0:
+                power_S[k] = S[k] ** -a
+        for t in range(indptr[i], indptr[i + 1]):
+            j = indices[t]
+            for r in range(n_moved):
+                V[j, moved[r]] += data[t] * mass[r]
     return change
 
 

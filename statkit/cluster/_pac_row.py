@@ -28,6 +28,17 @@ def power_rows(P, m, Q):
 
 
 @njit(**KERNEL)
+def near_uniform(P, gap):
+    """Whether every probability is within ``gap`` of 1/K; a partition that has left uniform shows in its first rows."""
+    level = 1.0 / P.shape[1]
+    for i in range(P.shape[0]):
+        for k in range(P.shape[1]):
+            if abs(P[i, k] - level) >= gap:
+                return False
+    return True
+
+
+@njit(**KERNEL)
 def cluster_cost(G, S, A, power_S, own, w, a, hard):
     """Cost of cluster k for a row; ``own`` is w_i q_ik as it stands, ``power_S`` is S^-a."""
     if hard:
@@ -71,14 +82,20 @@ def set_row(cost, m, s, hard, floor, p_old, p, q):
     for k in range(n):
         if cost[k] > limit:
             p[k] = 0.0
+            continue
+        if k == best:
+            p[k] = 1.0
+        elif s == 1.0:
+            p[k] = low / cost[k]
+        elif s == 2.0:
+            p[k] = (low / cost[k]) ** 2
         else:
-            if s == 1.0:
-                p[k] = low / cost[k]
-            elif s == 2.0:
-                p[k] = (low / cost[k]) ** 2
-            else:
-                p[k] = math.exp(-s * math.log(cost[k] / low))
-            total += p[k]
+            p[k] = math.exp(-s * math.log(cost[k] / low))
+        total += p[k]
+    if total == 1.0:  # one cluster alone
+        for k in range(n):
+            q[k] = p[k]
+        return
     # q = p^m = p p^(m-1), and p^(m-1) is low / cost up to the normaliser when s = 1 / (m - 1)
     excess = (m - 1.0) * s
     plain = abs(excess - 1.0) < 1e-9

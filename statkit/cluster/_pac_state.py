@@ -45,6 +45,10 @@ class State:
         """A state over the same objects that can be started independently."""
         return copy.copy(self)
 
+    def seen_from(self, rows, X):
+        """What the predictor of ``take(rows)`` needs of all objects; ``X`` is what the estimator was given."""
+        return X
+
     def start(self, P, m, n_clusters=None, Q=None):
         """Take the probabilities ``P`` (not copied) and compute the sums at weight exponent ``m``.
 

@@ -48,6 +48,10 @@ class GraphPAC(AnnealedClusterer):
     max_iter : int, default=100
     tol : float, default=1e-3
     order : {"random", "data"}, default="random"
+    subsample : "auto", int or None, default="auto"
+        Start on the graph among this many random objects, the best of four, then sweep over all; ``n_init``
+        such subsamples are drawn. "auto" is ``max(3000, 200 n_clusters)`` where there are more than twice as
+        many and those objects still have ten neighbours each among themselves.
     noise : float or None, default=None
     balanced_labels : bool, default=False
         These as for :class:`PAC`.
@@ -105,6 +109,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "order": [StrOptions({"random", "data"})],
+        "subsample": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
         "noise": [Interval(Real, 0, None, closed="neither"), None],
         "balanced_labels": ["boolean"],
         "neighbors_algorithm": [callable, None],
@@ -115,6 +120,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
     }
 
     _linear = False
+    _n_starts = 4  # on each subsample
 
     def __init__(
         self,
@@ -131,6 +137,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         max_iter=100,
         tol=1e-3,
         order="random",
+        subsample="auto",
         noise=None,
         balanced_labels=False,
         neighbors_algorithm=None,
@@ -151,6 +158,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         self.max_iter = max_iter
         self.tol = tol
         self.order = order
+        self.subsample = subsample
         self.noise = noise
         self.balanced_labels = balanced_labels
         self.neighbors_algorithm = neighbors_algorithm
@@ -193,6 +201,15 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         self.affinity_matrix_, self.n_hops_ = affinity, n_hops
         return self
 
+    def _subsample_size(self, state):
+        size = max(3000, 200 * self.n_clusters)
+        among = state.affinity.nnz / state.n * size / state.n  # mean neighbours in the subsample
+        return size if state.n > 2 * size and among >= 10.0 else None
+
+    @property
+    def _n_subsamples(self):
+        return self.n_init
+
     def _located(self, X):
         return unit_rows(X)[0] if self.metric == "cosine" else X
 
@@ -231,6 +248,24 @@ class LocatedGraph(Graph):
         """Prediction by the votes of fitted neighbours."""
         return GraphPredictor(self, m, s, a, noise)
 
+    def take(self, rows):
+        """The graph among some of the objects."""
+        return SampledGraph(self.affinity[rows][:, rows], self.weight[rows])
+
+    def seen_from(self, rows, X):
+        """Affinities of all objects to some of them."""
+        return self.affinity[:, rows]
+
+
+class SampledGraph(Graph):
+    """The graph among a sample of objects."""
+
+    rows = n_neighbors = algorithm = None
+
+    def predictor(self, m, s, a, noise):
+        """Prediction from the affinities to the sample."""
+        return GraphPredictor(self, m, s, a, noise)
+
 
 class GraphPredictor(Predictor):
     """A new object votes as the mean of its nearest fitted objects, or as its given affinities say."""
@@ -239,8 +274,11 @@ class GraphPredictor(Predictor):
         super().__init__(state, m, s, a, noise)
         wq = state.weight[:, None] * state.Q[:, : state.n_clusters]
         self.rows, self.algorithm = state.rows, state.algorithm
-        self.n_neighbors = min(state.n_neighbors, state.n)
-        self.votes = wq if state.rows is None else state.affinity @ wq + wq
+        if state.rows is None:
+            self.votes = wq
+        else:
+            self.n_neighbors = min(state.n_neighbors, state.n)
+            self.votes = state.affinity @ wq + wq
 
     def distances(self, X, start, stop):
         """G_ik / S_k of rows ``start:stop``."""

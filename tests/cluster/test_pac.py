@@ -380,6 +380,23 @@ class TestGraphPAC:
         np.testing.assert_array_equal(plain.labels_, plugged.labels_)
         np.testing.assert_array_equal(plain.predict(X[:9]), plugged.predict(X[:9]))
 
+    def test_subsample_start(self):
+        X, y = load_digits(return_X_y=True)
+        graph = GraphPAC(10, n_init=1, subsample=900, random_state=0).fit(X)
+        assert clustering_accuracy(y, graph.labels_) > 0.92
+        again = GraphPAC(10, n_init=1, subsample=900, random_state=0).fit(X)
+        np.testing.assert_array_equal(graph.labels_, again.labels_)
+        # The stream of stages ends with one over all objects at the exponent of the fit
+        assert graph.objective_stages_[-1][1] == graph.m_ == graph.objective_stages_[-2][1]
+        assert graph.n_iter_ == len(graph.objective_path_) - graph.objective_stages_[-1][0]
+
+    def test_no_stage_stops_while_it_leaves_the_saddle(self):
+        X, _ = load_digits(return_X_y=True)
+        graph = GraphPAC(10, n_init=1, random_state=0).fit(X)
+        ends = [first for first, _ in graph.objective_stages_[1:]] + [len(graph.change_path_)]
+        for end in ends:
+            assert graph.change_path_[end - 1] <= 1.2 * graph.change_path_[end - 2]
+
     def test_duplicates(self):
         X = np.repeat(np.random.default_rng(0).normal(size=(10, 3)), 30, axis=0)
         labels = GraphPAC(5, random_state=0).fit_predict(X)
