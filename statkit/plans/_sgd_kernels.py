@@ -18,6 +18,8 @@ from statkit.families.row_link import CHECK, fill
 from statkit.families.softmax import _softmax
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+# What runs once a minibatch: a call would count references of a dozen arrays.
+INLINE = {**OPTIONS, "forceinline": True}
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, AMSGRAD, IMPLICIT = range(8)
 NOTHING, SCALING, SCALING_DIAGONAL, OVERLAPPING, INCREASING, EQUAL = range(6)
@@ -26,7 +28,7 @@ _IMPLICIT_STEPS = 30
 _IMPLICIT_TOL = 1e-9
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def linear_rows(rows, first, m, beta, eta):
     """η of ``m`` rows from ``first``."""
     X, codes, multiplier, data, indices, indptr, intercept, offset = rows
@@ -54,7 +56,7 @@ def linear_rows(rows, first, m, beta, eta):
             eta[i] += offset[first + i]
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def add_scores(rows, first, m, r, g):
     """g += X'r over ``m`` rows from ``first``."""
     X, codes, multiplier, data, indices, indptr, intercept, offset = rows
@@ -103,7 +105,7 @@ def _dense_rows(rows, first, m, out):
                 out[i, i0 + indices[k]] += data[k]
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _multiply(A, x, out):
     for i in range(A.shape[0]):
         total = 0.0
@@ -121,7 +123,7 @@ def _multiply_transposed(A, x, out):
             out[j] += A[i, j] * xi
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _through(metric, g, out):
     """Metric times gradient."""
     kind, D, P, root = metric
@@ -134,7 +136,7 @@ def _through(metric, g, out):
         _multiply(P, g, out)
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def look(rows, first, m, rule, chain, q, z, E):
     """Predictors of a minibatch, (K, m), where the method evaluates its gradient."""
     b, velocity = chain[0], chain[1]
@@ -147,7 +149,7 @@ def look(rows, first, m, rule, chain, q, z, E):
         linear_rows(rows, first, m, at[a * q : (a + 1) * q], E[a])
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def learn(rows, first, m, R, gamma, rule, metric, ridge, chain, q, work):
     """One step of an explicit method from the scores R (K, m) of a minibatch."""
     b, velocity, second, top, mean, counts = chain
@@ -215,7 +217,7 @@ def learn(rows, first, m, R, gamma, rule, metric, ridge, chain, q, work):
         b[j] += u[j]
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def note(chain, average_from, power, memory, shift, q):
     """Average the new iterate, and collect what the errors need of it."""
     b, mean, counts = chain[0], chain[4], chain[5]
@@ -447,66 +449,106 @@ def _implicit_batch(rows, first, m, y, weight, gamma, code, parameter, metric, H
 
 @njit(**OPTIONS)
 def descend(
-    rows, y, weight, K, code, parameter, size, first, stride, gammas, rule, metric, H, ridge, chain,
-    average_from, power, memory, shift, keep, eta_out, r_out, w_out,
+    rows, y, weight, code, parameter, size, first, stride, gammas, rule, metric, ridge, chain, average_from,
+    power, memory, shift, keep, eta_out, r_out, w_out,
 ):  # fmt: skip
-    """Steps over the minibatches ``first, first + stride, …`` of some rows, for one chain.
+    """Explicit steps over the minibatches ``first, first + stride, …`` of some rows, for one chain.
 
     ``weight`` multiplies a row's loss. With ``keep``, predictors, scores and Fisher weights of every row at the
     iterate before its step go to the ``_out`` arrays. Returns the loss summed over these iterates.
     """
     n = y.shape[0]
-    b = chain[0]
-    Q = b.shape[0]
-    q = Q // K
-    # Predictors of a batch by class, (K, m); of softmax (m, K) as well, as its link wants them.
-    E, R, W = np.empty((K, size)), np.empty((K, size)), np.empty((K * (K + 1) // 2, size))
-    Ek, Rk, Wk = np.empty((size, K)), np.empty((size, K)), np.empty((size, K * (K + 1) // 2))
-    work = np.empty((4, Q))
-    X = np.empty((size if rule[0] == IMPLICIT else 0, Q))
-    batches = (n + size - 1) // size
+    q = chain[0].shape[0]
+    E, R, W = np.empty((1, size)), np.empty((1, size)), np.empty(size)
+    work = np.empty((4, q))
     number = 0
     loss = 0.0
-    for batch in range(first, batches, stride):
+    for batch in range(first, (n + size - 1) // size, stride):
         start = batch * size
         m = min(size, n - start)
         look(rows, start, m, rule, chain, q, work[3], E)
         gamma = gammas[number] * m / size
         number += 1
         a = weight[start : start + m] if weight.size else weight
-        if K == 1:
-            loss += fill(code, parameter, E[0, :m], y[start : start + m], a, R[0, :m], W[0, :m])
-            if keep:
-                for i in range(m):
-                    eta_out[start + i, 0] = E[0, i]
-                    r_out[start + i, 0] = R[0, i]
-                    w_out[start + i, 0] = W[0, i]
-        else:
+        loss += fill(code, parameter, E[0, :m], y[start : start + m], a, R[0, :m], W[:m])
+        if keep:
             for i in range(m):
-                for c in range(K):
-                    Ek[i, c] = E[c, i]
-            loss += _softmax(Ek[:m], y[start : start + m], a, Rk[:m], Wk[:m])
+                eta_out[start + i, 0], r_out[start + i, 0], w_out[start + i, 0] = E[0, i], R[0, i], W[i]
+        learn(rows, start, m, R, gamma, rule, metric, ridge, chain, q, work)
+        note(chain, average_from, power, memory, shift, q)
+    return loss
+
+
+@njit(**OPTIONS)
+def descend_classes(
+    rows, y, weight, K, size, first, stride, gammas, rule, metric, ridge, chain, average_from, power, memory,
+    shift, keep, eta_out, r_out, w_out,
+):  # fmt: skip
+    """The same for the softmax family with K predictors a row."""
+    n = y.shape[0]
+    q = chain[0].shape[0] // K
+    # Predictors and scores by class for the rows' products; by row as the link wants them.
+    E, R = np.empty((K, size)), np.empty((K, size))
+    eta, r, w = np.empty((size, K)), np.empty((size, K)), np.empty((size, K * (K + 1) // 2))
+    work = np.empty((4, chain[0].shape[0]))
+    number = 0
+    loss = 0.0
+    for batch in range(first, (n + size - 1) // size, stride):
+        start = batch * size
+        m = min(size, n - start)
+        look(rows, start, m, rule, chain, q, work[3], E)
+        gamma = gammas[number] * m / size
+        number += 1
+        a = weight[start : start + m] if weight.size else weight
+        for i in range(m):
+            for c in range(K):
+                eta[i, c] = E[c, i]
+        loss += _softmax(eta[:m], y[start : start + m], a, r[:m], w[:m])
+        for i in range(m):
+            for c in range(K):
+                R[c, i] = r[i, c]
+        if keep:
+            eta_out[start : start + m], r_out[start : start + m] = eta[:m], r[:m]
+            w_out[start : start + m] = w[:m]
+        learn(rows, start, m, R, gamma, rule, metric, ridge, chain, q, work)
+        note(chain, average_from, power, memory, shift, q)
+    return loss
+
+
+@njit(**OPTIONS)
+def descend_implicit(
+    rows, y, weight, code, parameter, size, first, stride, gammas, rule, metric, H, ridge, chain,
+    average_from, power, memory, shift, keep, eta_out, r_out, w_out,
+):  # fmt: skip
+    """The same with implicit steps; ``H`` is the inverse of the metric."""
+    n = y.shape[0]
+    q = chain[0].shape[0]
+    E, R, W = np.empty((1, size)), np.empty(size), np.empty(size)
+    step = np.empty(q)
+    X = np.empty((size, q))
+    number = 0
+    loss = 0.0
+    for batch in range(first, (n + size - 1) // size, stride):
+        start = batch * size
+        m = min(size, n - start)
+        look(rows, start, m, rule, chain, q, step, E)
+        gamma = gammas[number] * m / size
+        number += 1
+        a = weight[start : start + m] if weight.size else weight
+        loss += fill(code, parameter, E[0, :m], y[start : start + m], a, R[:m], W[:m])
+        if keep:
             for i in range(m):
-                for c in range(K):
-                    R[c, i] = Rk[i, c]
-            if keep:
-                eta_out[start : start + m] = Ek[:m]
-                r_out[start : start + m] = Rk[:m]
-                w_out[start : start + m] = Wk[:m]
-        if rule[0] == IMPLICIT:
-            chain[5][0] += 1
-            if m == 1 and ridge.size == 0:
-                prior = weight[start] if weight.size else 1.0
-                _implicit_row(
-                    rows, start, y[start], prior, gamma, code, parameter, metric, chain, E[0, 0], X, work[0]
-                )
-            else:
-                _implicit_batch(
-                    rows, start, m, y, weight, gamma, code, parameter, metric, H, ridge, chain, E[0], R[0],
-                    W[0], X,
-                )  # fmt: skip
+                eta_out[start + i, 0], r_out[start + i, 0], w_out[start + i, 0] = E[0, i], R[i], W[i]
+        chain[5][0] += 1
+        if m == 1 and ridge.size == 0:
+            prior = weight[start] if weight.size else 1.0
+            _implicit_row(
+                rows, start, y[start], prior, gamma, code, parameter, metric, chain, E[0, 0], X, step
+            )
         else:
-            learn(rows, start, m, R[:, :m], gamma, rule, metric, ridge, chain, q, work)
+            _implicit_batch(
+                rows, start, m, y, weight, gamma, code, parameter, metric, H, ridge, chain, E[0], R, W, X
+            )
         note(chain, average_from, power, memory, shift, q)
     return loss
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from statkit.design.block import concatenate
 from statkit.families.row_link import link_code
+from statkit.families.softmax import Softmax
 from statkit.plans import _sgd_kernels as k
+from statkit.plans._sgd_implicit import implicit_step
 from statkit.plans._sgd_pilot import MOST_COLUMNS, Metric, make_metric, make_pilot
 from statkit.plans._sgd_theta import theta_now
 from statkit.plans._sgd_tree import Tree
@@ -267,8 +269,8 @@ def _take(plan, problem, state, block):
     for start in range(0, full, piece):
         stop = min(start + piece, full)
         part = block if stop - start == block.n_rows else block.take(slice(start, stop))
-        for part in (part,) if state.tree is None else state.tree.cut(part, state.batches, B):
-            _run(plan, problem, state, part)
+        for segment in (part,) if state.tree is None else state.tree.cut(part, state.batches, B):
+            _run(plan, problem, state, segment)
     if full < block.n_rows:
         state.rest = block.take(slice(full, block.n_rows))
 
@@ -312,7 +314,7 @@ def _run(plan, problem, state, block):
     ridge = _ridge(problem, state)
     kind = state.inference.name
     eta, r, w = np.empty((n, K)), np.empty((n, K)), np.empty((n, K * (K + 1) // 2))
-    known = link_code(family) or ((-1, 0.0) if family.name == "softmax" else None)
+    known = link_code(family) or ((-1, 0.0) if type(family) is Softmax else None)
     if state.tree is not None:
         state.tree.enter(state.batches, state.chains)
     if known is None:
@@ -337,11 +339,9 @@ def _run(plan, problem, state, block):
                     state.memory.arrays, eta, r, w,
                 )  # fmt: skip
                 continue
-            part = k.descend(
-                rows, y, a, K, *known, B, first, stride, gammas, plan.rule, state.metric.arrays,
-                state.metric.H if plan.code == k.IMPLICIT else _NO_MULTIPLIER, ridge, chain,
-                plan.average_start(problem), float(plan.average_power), state.memory.arrays,
-                _shift(problem, state), c == 0 or kind == "hulc", eta, r, w,
+            part = _descend(
+                plan, problem, state, known, rows, y, a, first, stride, gammas, ridge, chain,
+                c == 0 or kind == "hulc", eta, r, w,
             )  # fmt: skip
             if c == 0 or kind == "hulc":
                 loss += part
@@ -350,6 +350,22 @@ def _run(plan, problem, state, block):
     state.batches += batches
     _check(plan, state, loss, block)
     _account(problem, state, scaled, loss, eta, r, w)
+
+
+def _descend(plan, problem, state, known, rows, y, a, first, stride, gammas, ridge, chain, keep, eta, r, w):
+    """The kernel of the method and family."""
+    B, metric = plan.batch_size, state.metric.arrays
+    tail = (
+        ridge, chain, plan.average_start(problem), float(plan.average_power), state.memory.arrays,
+        _shift(problem, state), keep, eta, r, w,
+    )  # fmt: skip
+    if problem.family.predictors > 1:
+        K = problem.family.predictors
+        return k.descend_classes(rows, y, a, K, B, first, stride, gammas, plan.rule, metric, *tail)
+    if plan.code == k.IMPLICIT:
+        H = state.metric.H
+        return k.descend_implicit(rows, y, a, *known, B, first, stride, gammas, plan.rule, metric, H, *tail)
+    return k.descend(rows, y, a, *known, B, first, stride, gammas, plan.rule, metric, *tail)
 
 
 def _ridge(problem, state):
@@ -371,11 +387,6 @@ def _descend_generic(plan, problem, state, block, ridge, eta, r, w):
     family, B, n = problem.family, plan.batch_size, block.n_rows
     K, Q = family.predictors, problem.size
     q = Q // K
-    if plan.code == k.IMPLICIT:
-        raise ValueError(
-            f"method='implicit' solves for a row's score and is compiled for the families of statkit; for "
-            f"{family!r} use another method"
-        )
     rows = kernel_rows(block)
     y, a = block.y, block.weight
     metric, shift = state.metric.arrays, _shift(problem, state)
@@ -406,6 +417,22 @@ def _descend_generic(plan, problem, state, block, ridge, eta, r, w):
                 eta[part], r[part], w[part] = e.reshape(m, K), ri.reshape(m, K), wi.reshape(m, -1)
             if boot is not None:
                 ri = ri * (boot[part] if K == 1 else boot[part][:, None])
+            if plan.code == k.IMPLICIT:
+                if boot is not None:
+                    some = boot[part] * (1.0 if some is None else some)
+                X = block.take(part).to_dense()
+                implicit_step(
+                    family, X, y[part], some, problem.shape, gamma * m / B, state.metric.H, ridge, chain, e
+                )
+                k.note(
+                    chain,
+                    plan.average_start(problem),
+                    float(plan.average_power),
+                    state.memory.arrays,
+                    shift,
+                    q,
+                )
+                continue
             R = ri.reshape(1, m) if K == 1 else np.ascontiguousarray(ri.T)
             k.learn(rows, start, m, R, gamma * m / B, plan.rule, metric, ridge, chain, q, work)
             k.note(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Tree:
         edges = [0, *inside, batches]
         if len(edges) == 2:
             return [block]
-        return [block.take(slice(a * size, b * size)) for a, b in zip(edges, edges[1:], strict=False)]
+        return [block.take(slice(a * size, b * size)) for a, b in pairwise(edges)]
 
     def enter(self, batch, chains):
         """Put the path where the node of minibatch ``batch`` starts."""
