@@ -15,6 +15,6 @@ _WHERE = {
     "shuffle_file": "statkit.inference.addressing",
 }
 
-__all__ = sorted(_WHERE)
+__all__ = [*sorted(_WHERE), "random_scaling"]
 
-__getattr__, __dir__ = lazy_names(__name__, _WHERE)
+__getattr__, __dir__ = lazy_names(__name__, _WHERE, ["random_scaling"])

@@ -3,6 +3,7 @@
 from statkit._lazy import lazy_names
 
 _HOME = {
+    "AveragedSGD": "averaged_sgd",
     "Exact": "exact",
     "LeastSquaresApproximation": "least_squares_approximation",
     "OneShot": "one_shot",

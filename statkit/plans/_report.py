@@ -31,7 +31,9 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
     return cluster_covariance(bread, meat.meat(), nobs, len(meat.labels))
 
 
-def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), **known) -> Estimate:
+def report(
+    problem, plan, result, *, covariance=None, public_covariance=None, kind=Estimate, notes=(), **known
+) -> Estimate:
     """The Estimate of a Newton (or least squares) result on ``problem``.
 
     Parameters
@@ -40,6 +42,8 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
         With sums, null sums and meat in ``result.at``.
     covariance : ndarray or None
         Of the internal coefficients, where the plan has its own; None is that of the problem's ``cov_type``.
+    public_covariance : ndarray or None
+        In public order and units, instead; of shape (k,) for variances alone.
     kind : type
         Estimate or a subclass.
     notes : sequence of str
@@ -56,7 +60,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     scale = 1.0
     if estimated:
         scale = sums["pearson"] / residual if residual > 0 else np.nan
-    if covariance is None:
+    if covariance is None and public_covariance is None:
         covariance = covariance_of(problem, result.factor, e.information, e.meat, scale, e.n)
     clusters = len(e.meat.labels) if problem.cov_type == "cluster" and e.meat is not None else None
     if problem.cov_type == "partition" and e.meat is not None:
@@ -81,7 +85,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     arguments = dict(
         names=design.names,
         values=problem.public_values(result.theta),
-        covariance=problem.public_matrix(covariance),
+        covariance=problem.public_matrix(covariance) if public_covariance is None else public_covariance,
         terms=design.terms,
         family=family.name,
         link=family.link_name,
@@ -97,7 +101,9 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
         rank=rank,
         cov_type=problem.cov_type,
         df_resid_inference=None if clusters is None else clusters - 1,
-        information=problem.public_matrix(_without(e.information, left_out), inverse=True),
+        information=None
+        if e.information is None
+        else problem.public_matrix(_without(e.information, left_out), inverse=True),
         meat=None if e.meat is None else problem.public_matrix(_matrix(e.meat), inverse=True),
         response=design.response_name,
         formula=design.formula,

@@ -12,6 +12,8 @@ def interval(model, X, level, kind, offset):
     import pandas as pd
     from scipy import stats
 
+    from statkit.results.random_scaling import ppf
+
     if not 0 < level < 1:
         raise ValueError(f"level must lie strictly between 0 and 1, not {level!r}")
     if kind not in ("mean", "observation"):
@@ -19,9 +21,19 @@ def interval(model, X, level, kind, offset):
     family, estimate = model._fitted_family, model.estimate_
     if kind == "observation" and not (family.name == "gaussian" and family.link_name == "identity"):
         raise ValueError("kind='observation' is for the gaussian family with identity link; use kind='mean'")
+    if estimate.covariance.ndim == 1 or np.isnan(estimate._bse).all():
+        raise ValueError(
+            f"{estimate.plan} gives no covariance of the coefficients, which intervals of predictions need"
+        )
     eta, error = model._eta_and_error(X, offset)
     tail = (1 + level) / 2
     q = stats.t.ppf(tail, estimate.df_resid) if estimate.use_t else stats.norm.ppf(tail)
+    if estimate.reference is not None:
+        q = (
+            ppf(level)
+            if estimate.reference == "random scaling"
+            else stats.t.ppf(tail, estimate.df_resid_inference)
+        )
     if kind == "observation":
         error = np.sqrt(error**2 + estimate.scale)
     ends = family.inverse_link(eta - q * error), family.inverse_link(eta + q * error)

@@ -37,6 +37,7 @@ _SCALARS = [
     "df_resid_inference",
     "alpha",
     "l1_ratio",
+    "reference",
 ]
 _FLOATS = [
     "scale",
@@ -104,12 +105,14 @@ def from_record(record):
         raise ValueError(
             "the record was written without its matrices (matrices=False): the covariance is missing"
         )
-    arguments = {key: record[key] for key in _SCALARS}
+    arguments = {key: record[key] for key in _SCALARS if key in record or key != "reference"}
     arguments.update({key: float(record[key]) for key in _FLOATS})
     arguments["names"] = record["names"]
     arguments["values"] = _array(list(record["params"].values()))
     k = arguments["values"].size
-    arguments["covariance"] = _array(record["cov_params"]).reshape(k, k)
+    arguments["covariance"] = _array(record["cov_params"])
+    if arguments["covariance"].size != k or k == 1:
+        arguments["covariance"] = arguments["covariance"].reshape(k, k)
     for key in _MATRICES:
         arguments[key] = None if record[key] is None else _array(record[key]).reshape(k, k)
     for key in ("shape", "shape_bse"):

@@ -25,7 +25,7 @@ _TITLES = {
 
 def summarize(estimate, *, full, alpha):
     """See `Estimate.summary`."""
-    z = "t" if estimate.use_t else "z"
+    z = estimate._letter
     lines = _lines(estimate, full, alpha)
     hidden = (
         [Note("Left out (…): see .summary(full=True) or .to_frame().")] if any(map(_is_gap, lines)) else []

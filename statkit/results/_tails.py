@@ -7,7 +7,12 @@ __all__ = ["chi2_tail", "f_tail", "two_sided_quantile", "two_sided_tail"]
 
 
 def two_sided_tail(statistic, df):
-    """P(abs(T) > abs(statistic)) for Student's t with ``df`` degrees of freedom; normal if ``df`` is None."""
+    """P(abs(T) > abs(statistic)) for Student's t with ``df`` degrees of freedom; normal if ``df`` is None.
+
+    ``df`` may be another law: an object with ``tail`` and ``quantile``.
+    """
+    if hasattr(df, "tail"):
+        return df.tail(statistic)
     lower = -np.abs(statistic)
     if df is None:
         return 2.0 * special.ndtr(lower)
@@ -16,6 +21,8 @@ def two_sided_tail(statistic, df):
 
 def two_sided_quantile(alpha, df):
     """The value that abs(T) exceeds with probability ``alpha``; normal if ``df`` is None."""
+    if hasattr(df, "quantile"):
+        return df.quantile(alpha)
     if df is None:
         return -float(special.ndtri(alpha / 2.0))
     return -float(special.stdtrit(df, alpha / 2.0)) if df > 0 else float("nan")

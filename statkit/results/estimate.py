@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from statkit.results._record import from_record, to_record
+from statkit.results._reference import RANDOM_SCALING, REFERENCES
 from statkit.results._tails import two_sided_quantile, two_sided_tail
 from statkit.results.hypothesis import parse_hypothesis
 from statkit.results.wald import WaldTest, wald
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from statkit.results.summary import Summary
 
 __all__ = ["Estimate"]
+
+# Parameters up to which a matrix of their pairs is made on request.
+_MOST_PAIRS = 20_000
 
 
 class Estimate:
@@ -41,7 +45,7 @@ class Estimate:
         another.
     values : ndarray of shape (k,)
         Estimates: NaN where a column is aliased, plus or minus infinity where the likelihood has no maximum.
-    covariance : ndarray of shape (k, k)
+    covariance : ndarray of shape (k, k), or (k,) where only variances are known
         NaN in the rows and columns of aliased and infinite parameters.
     terms : dict of str to list of int
         Formula terms and the positions of their parameters (softmax: positions within a class are enough).
@@ -94,6 +98,10 @@ class Estimate:
         Degrees of freedom of t and F when they are not ``df_resid`` (one less than the number of clusters).
     alpha, l1_ratio : float, default=0
         Penalty that was used.
+    reference : {None, "t", "random scaling", "chains"}, default=None
+        What t-values are compared to. None is the normal law, or Student's where the dispersion was estimated; "t"
+        is Student's with ``df_resid_inference`` in any case. With "chains" there are no standard errors, and limits
+        are the extremes of ``extra["chains"]``, independent estimates, a row each.
     extra : dict or None
         Further results of a plan, reachable as attributes.
 
@@ -156,10 +164,13 @@ class Estimate:
         df_resid_inference: float | None = None,
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
+        reference: str | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         k = len(values)
-        if covariance.shape != (k, k):
+        if reference not in REFERENCES:
+            raise ValueError(f"reference must be one of {REFERENCES}, got {reference!r}")
+        if covariance.shape not in ((k, k), (k,)):
             raise ValueError(f"{k} parameters, but a covariance of shape {covariance.shape}")
         # Classes with parameters of their own; two classes are one model, of the second against the first.
         blocks = list(classes[1:]) if classes is not None and len(classes) > 2 else []
@@ -207,6 +218,7 @@ class Estimate:
         self.df_resid_inference = df_resid if df_resid_inference is None else df_resid_inference
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.reference = reference
         self.extra = extra or {}
         self._history = history or []
         self._diagnostics = diagnostics or []
@@ -261,7 +273,7 @@ class Estimate:
 
     @cached_property
     def _bse(self) -> np.ndarray:
-        variance = np.diagonal(self.covariance)
+        variance = self.covariance if self.covariance.ndim == 1 else np.diagonal(self.covariance)
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(self.values), np.sqrt(variance), np.nan)
 
@@ -271,13 +283,27 @@ class Estimate:
             return np.where(np.isfinite(self.values), self.values / self._bse, np.nan)
 
     @property
-    def _df(self) -> float | None:
-        """Degrees of freedom of t and F; None for normal and chi-squared."""
+    def _df(self) -> Any:
+        """Degrees of freedom of t and F; None for normal and chi-squared; or another law."""
+        if self.reference == "random scaling":
+            return RANDOM_SCALING
+        if self.reference == "t":
+            return self.df_resid_inference
         return self.df_resid_inference if self.use_t else None
+
+    @property
+    def _letter(self) -> str:
+        """What the table calls estimate over standard error."""
+        return "t" if self.use_t or self.reference is not None else "z"
 
     def _limits(self, alpha):
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, got {alpha!r}: 0.05 gives 95 % intervals")
+        if self.reference == "chains":
+            chains = np.asarray(self.extra["chains"], dtype=float)
+            if 2.0 ** (1 - len(chains)) > alpha:  # the extremes of so few cover less
+                return np.full((len(self.values), 2), np.nan)
+            return np.column_stack([chains.min(axis=0), chains.max(axis=0)])
         half = two_sided_quantile(alpha, self._df) * self._bse
         with np.errstate(invalid="ignore"):
             return np.column_stack([self.values - half, self.values + half])
@@ -306,6 +332,12 @@ class Estimate:
         """Frame of the covariance of the estimates."""
         import pandas as pd
 
+        if self.covariance.ndim == 1:
+            if len(self.values) > _MOST_PAIRS:
+                raise ValueError("only variances are known, of too many parameters for a matrix: see bse")
+            full = np.full((len(self.values), len(self.values)), np.nan)
+            np.fill_diagonal(full, self.covariance)
+            return pd.DataFrame(full, index=self._index, columns=self._index)
         return pd.DataFrame(self.covariance, index=self._index, columns=self._index, copy=True)
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
@@ -321,7 +353,7 @@ class Estimate:
         """
         import pandas as pd
 
-        z = "t" if self.use_t else "z"
+        z = self._letter
         limits = self._limits(alpha)
         columns = {
             "coef": self.values,
@@ -372,8 +404,19 @@ class Estimate:
         return self._wald(R, q, hypothesis, use_f)
 
     def _wald(self, R, q, hypothesis, use_f=None):
+        covariance = self.covariance
+        if covariance.ndim == 1:
+            if ((R != 0).sum(axis=1) > 1).any() or len(R) > 1:
+                raise ValueError(
+                    "only variances are known: tests of several parameters need their covariances"
+                )
+            covariance = np.diag(np.where(R[0] != 0, covariance, 0.0))
+        if self.reference == "random scaling":
+            return RANDOM_SCALING.wald(R, q, self.values, covariance, hypothesis)
+        if self.reference == "t" and use_f is None:
+            use_f = True
         df = self.df_resid_inference if (self.use_t if use_f is None else use_f) else None
-        return wald(R, q, self.values, self.covariance, df_denom=df, hypothesis=hypothesis)
+        return wald(R, q, self.values, covariance, df_denom=df, hypothesis=hypothesis)
 
     def _restrictions(self, text):
         at = {}

@@ -8,7 +8,7 @@ from scipy import linalg
 from statkit.results._numbers import p_phrase, plain, statistic
 from statkit.results._tails import chi2_tail, f_tail
 
-__all__ = ["WaldTest", "wald"]
+__all__ = ["WaldTest", "linear_effect", "wald"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class WaldTest:
         Number of restrictions (``df_num`` is the same).
     df_denom : float or None
         Denominator degrees of freedom of F; None for chi-squared.
-    distribution : {"F", "chi2"}
+    distribution : {"F", "chi2", "random scaling"}
     effect : ndarray of shape (df,)
         R b - q.
     bse : ndarray of shape (df,)
@@ -86,6 +86,15 @@ def wald(R, q, params, covariance, *, df_denom, hypothesis):
         If the restrictions contradict each other, or their covariance is singular (fewer clusters than
         restrictions).
     """
+    effect, bse, chi2 = linear_effect(R, q, params, covariance, hypothesis)
+    m = len(effect)
+    if df_denom is None:
+        return WaldTest(hypothesis, chi2, chi2_tail(chi2, m), m, None, "chi2", effect, bse)
+    return WaldTest(hypothesis, chi2 / m, f_tail(chi2 / m, m, df_denom), m, float(df_denom), "F", effect, bse)
+
+
+def linear_effect(R, q, params, covariance, hypothesis):
+    """R b − q without restrictions that follow from others, its standard errors, and their joint statistic."""
     R, q = _independent(R, q)
     used = np.flatnonzero((R != 0).any(axis=0))
     R = R[:, used]
@@ -102,10 +111,7 @@ def wald(R, q, params, covariance, *, df_denom, hypothesis):
             " errors there must be more clusters than restrictions: test fewer at once"
         )
     whitened = linalg.solve_triangular(factor, effect / bse, lower=True)
-    chi2, m = float(whitened @ whitened), len(q)
-    if df_denom is None:
-        return WaldTest(hypothesis, chi2, chi2_tail(chi2, m), m, None, "chi2", effect, bse)
-    return WaldTest(hypothesis, chi2 / m, f_tail(chi2 / m, m, df_denom), m, float(df_denom), "F", effect, bse)
+    return effect, bse, float(whitened @ whitened)
 
 
 def _independent(R, q):
