@@ -49,7 +49,7 @@ class RegressionBase(BaseEstimator):
         rows = reading = source
         try:
             rows = plan.regrouped(source, self._seed())
-            engine, reading = resolve(self.engine, self.n_jobs, rows)
+            engine, reading = resolve(self.engine, self.n_jobs, rows, design.columns)
             progress = progress_bar(self.verbose)
             design, n_profile = freeze(design, reading, engine, progress)
             if family is None:

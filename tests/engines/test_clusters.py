@@ -28,42 +28,6 @@ def exact(path):
     return glm("y ~ x0 + x1 + x2", path, "binomial", engine="serial").estimate_
 
 
-@pytest.fixture(scope="module")
-def dask_client():
-    distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp"
-    )
-    with cluster, distributed.Client(cluster) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def ray_module():
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def spark_session():
-    sql = pytest.importorskip("pyspark.sql")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    options = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-    builder = sql.SparkSession.builder.master("local[2]")
-    for name, value in options.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
-
-
-@pytest.fixture(params=["dask_client", "ray_module", "spark_session"])
-def cluster(request):
-    return request.getfixturevalue(request.param)
-
-
 def test_same_bits_as_serial(cluster, path, exact):
     far = glm("y ~ x0 + x1 + x2", path, "binomial", engine=cluster).estimate_
     assert (far.params == exact.params).all() and (far.bse == exact.bse).all() and far.llf == exact.llf
