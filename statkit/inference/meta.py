@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-__all__ = ["MetaAnalysis", "meta_analysis"]
+__all__ = ["MetaAnalysis", "meta_analysis", "moment_tau2"]
 
 
 @dataclass(frozen=True)
@@ -106,3 +106,34 @@ def meta_analysis(effects, variances, method="random", *, hartung_knapp=False, l
         effect, bse, effect - reach, effect + reach, effect - far, effect + far, tau2, Q,
         stats.chi2.sf(Q, K - 1), np.maximum(0.0, 1 - (K - 1) / np.maximum(Q, 1e-300)),
     )  # fmt: skip
+
+
+def moment_tau2(effects: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Covariance between studies by moments; with one effect, DerSimonian and Laird's variance.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (K, q)
+    covariances : ndarray of shape (K, q, q)
+        Of the effects within studies.
+
+    Returns
+    -------
+    T : ndarray of shape (q, q)
+        Positive semidefinite: what the moments have below zero is set to zero.
+
+    References
+    ----------
+    D. Jackson, I. R. White and R. D. Riley (2013), A matrix-based method of moments for fitting the multivariate
+    random effects model for meta-analysis and meta-regression.
+    """
+    W = np.linalg.inv(covariances)
+    whole = W.sum(axis=0)
+    center = np.linalg.solve(whole, np.einsum("kij,kj->i", W, effects))
+    away = effects - center
+    # E Σ W (b − c)(b − c)' = (K − 1) I + (Σ W − Σ W (ΣW)⁻¹ W) T
+    moment = np.einsum("kij,kj,kl->il", W, away, away)
+    slope = whole - sum(w @ np.linalg.solve(whole, w) for w in W)
+    T = np.linalg.solve(slope, moment - (len(effects) - 1) * np.eye(effects.shape[1]))
+    values, vectors = np.linalg.eigh((T + T.T) / 2)
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T
