@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 
 from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
 from statkit.engines.worker import forget, without_rows, work
@@ -10,6 +11,8 @@ from statkit.engines.worker import forget, without_rows, work
 __all__ = ["DaskEngine"]
 
 _RETRIES = 3
+#: Seconds to wait for a scheduler.
+_PATIENCE = 15
 
 
 class DaskSession(Session):
@@ -91,9 +94,25 @@ class DaskEngine(Engine):
         return f"dask({n} workers)"
 
 
-def _connect(address: str):
+@lru_cache(maxsize=8)
+def _connected(address: str):
+    from distributed import Client
+
     try:
-        from distributed import Client
+        return Client(address, set_as_default=False, timeout=_PATIENCE)
+    except OSError as error:
+        raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
+
+
+def _connect(address: str):
+    """A client of the scheduler at an address; the same one for all fits, as long as it lives."""
+    try:
+        import distributed  # noqa: F401
     except ImportError:
         raise ImportError("engine 'dask' needs Dask: pip install 'statkit-methods[dask]'") from None
-    return Client(address.replace("dask://", "tcp://", 1))
+    address = address.replace("dask://", "tcp://", 1)
+    client = _connected(address)
+    if client.status != "running":
+        _connected.cache_clear()
+        client = _connected(address)
+    return client

@@ -7,7 +7,7 @@ import contextlib
 from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
 from statkit.engines.worker import without_rows, work
 
-__all__ = ["RayEngine"]
+__all__ = ["RayEngine", "connect"]
 
 
 class RaySession(Session):
@@ -67,3 +67,14 @@ class RayEngine(Engine):
 
     def __repr__(self):
         return f"ray({int(self.client.cluster_resources().get('CPU', 0))} processors)"
+
+
+def connect(ray, address: str):
+    """The module, connected: to the cluster at ``ray://host:port``, or for "ray" to one that is found or started."""
+    if not ray.is_initialized():
+        where = {} if address == "ray" else {"address": address}
+        try:
+            ray.init(log_to_driver=False, logging_level="error", **where)
+        except (ConnectionError, TimeoutError, RuntimeError) as error:
+            raise ConnectionError(f"no Ray cluster answers at {address!r}: {error}") from None
+    return ray

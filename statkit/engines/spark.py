@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import partial
 
 from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
 from statkit.engines.worker import without_rows, work
 
-__all__ = ["SparkEngine"]
+__all__ = ["SparkEngine", "session"]
 
 
 def _one(token, cache_bytes, load, task, args, item, rows=None):
@@ -76,3 +78,23 @@ class SparkEngine(Engine):
 
     def __repr__(self):
         return f"spark({self.client.sparkContext.defaultParallelism} slots)"
+
+
+def session(sql, address: str):
+    """The active session, or a new one: of the master at ``spark://host:port``, or as Spark is set up."""
+    active = sql.SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    # Workers of this machine must run the Python that has statkit.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = sql.SparkSession.builder.appName("statkit").config("spark.ui.showConsoleProgress", "false")
+    builder = builder.config("spark.log.level", "ERROR")
+    if address != "spark":
+        builder = builder.master(address)
+    try:
+        return builder.getOrCreate()
+    except Exception as error:  # py4j's own, and pyspark's when there is no Java
+        said = str(error).strip().splitlines()
+        raise ConnectionError(
+            f"Spark cannot be started ({address!r}): {said[0] if said else error!r}"
+        ) from None

@@ -52,8 +52,8 @@ def combine_summaries(
     Returns
     -------
     estimate : statkit.results.Estimate
-        With ``partitions`` (one line a site), ``diagnostics``, and for "random" ``tau2``, ``prediction`` and
-        ``site_effects``.
+        With ``partitions`` (one line a site), ``diagnostics``, the sites' own estimates ``site_params`` and
+        ``site_bse``, and for "random" ``tau2``, ``prediction`` and ``site_effects``.
 
     Raises
     ------
@@ -141,6 +141,8 @@ def combine_summaries(
         sites, c, theta, bias=bias, removed=removed, decrement=decrement, random=method == "random"
     )
     extra["partitions"] = site_table(sites, c, theta)
+    if not scores:
+        extra["site_params"], extra["site_bse"] = _site_frames(sites, c.own)
     for line in lines:
         if line["verdict"] == "FAIL":
             kind = HeterogeneityWarning if line["name"].startswith("heterogeneity") else BiasWarning
@@ -148,6 +150,17 @@ def combine_summaries(
     return _estimate(
         sites, model, family, c, theta, covariance, lines, extra, started, method, own, cov_type, removed
     )
+
+
+def _site_frames(sites, dispersions):
+    """Estimates and standard errors of the sites, a line each; NaN where a site has no such parameter."""
+    import pandas as pd
+
+    params = pd.DataFrame({s.site: s.params for s in sites}).T
+    errors = {s.site: np.sqrt(f) * s.unit_bse for s, f in zip(sites, dispersions, strict=True)}
+    names = list(dict.fromkeys(name for s in sites for name in s.names))
+    bse = pd.DataFrame(errors).T[names]
+    return params[names].where(bse.notna()), bse
 
 
 def _loaded(summaries) -> list[LocalSummary]:

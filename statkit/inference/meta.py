@@ -25,6 +25,8 @@ class MetaAnalysis:
         Variance between studies; zero for the fixed effect.
     Q, p, I2 : ndarray of shape (q,)
         Test of equal effects, its p-value, and the share of variation that is between studies.
+    effects, variances, weights : ndarray of shape (K, q)
+        What was combined, and the share of every study in it.
     """
 
     effect: np.ndarray
@@ -37,6 +39,28 @@ class MetaAnalysis:
     Q: np.ndarray
     p: np.ndarray
     I2: np.ndarray
+    effects: np.ndarray
+    variances: np.ndarray
+    weights: np.ndarray
+
+    def to_frame(self, names=None):
+        """The answers as a frame with a row for each column of the input."""
+        import pandas as pd
+
+        columns = (
+            "effect",
+            "bse",
+            "lower",
+            "upper",
+            "prediction_lower",
+            "prediction_upper",
+            "tau2",
+            "Q",
+            "p",
+            "I2",
+        )
+        frame = pd.DataFrame({name: getattr(self, name) for name in columns})
+        return frame if names is None else frame.set_axis(list(names))
 
 
 def meta_analysis(effects, variances, method="random", *, hartung_knapp=False, level=0.95) -> MetaAnalysis:
@@ -105,6 +129,7 @@ def meta_analysis(effects, variances, method="random", *, hartung_knapp=False, l
     return MetaAnalysis(
         effect, bse, effect - reach, effect + reach, effect - far, effect + far, tau2, Q,
         stats.chi2.sf(Q, K - 1), np.maximum(0.0, 1 - (K - 1) / np.maximum(Q, 1e-300)),
+        b, v, w / total,
     )  # fmt: skip
 
 

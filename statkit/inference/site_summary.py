@@ -142,14 +142,34 @@ class LocalSummary:
         import pandas as pd
 
         values = np.zeros(len(self.names))
-        values[self.position] = self.point
+        values[self.position] = self._to_raw() @ self.point
+        return pd.Series(values, index=self.names)
+
+    @property
+    def unit_bse(self):
+        """Series of the standard errors of `params` at dispersion 1; NaN for what the site cannot identify."""
+        import pandas as pd
+
+        from statkit.solvers.cholesky import Factor
+
+        inverse = Factor(self.information).inverse()
+        left_out = np.isnan(np.diag(inverse))
+        T = self._to_raw()
+        variance = np.einsum("ij,jk,ik->i", T, np.where(np.isnan(inverse), 0.0, inverse), T)
+        errors = np.full(len(self.names), np.nan)
+        errors[self.position] = np.where(left_out, np.nan, np.sqrt(np.maximum(variance, 0.0)))
+        return pd.Series(errors, index=self.names)
+
+    def _to_raw(self) -> np.ndarray:
+        """From the coordinates of the file to the columns' own units."""
+        T = np.eye(len(self.point))
         if self.center.size:
             i = int(self.intercept)
-            dense = self.position[i : i + self.n_dense]
-            values[dense] *= self.scale
+            dense = np.arange(i, i + self.n_dense)
+            T[dense, dense] = self.scale
             if i:
-                values[self.position[0]] -= float(values[dense] @ self.center)
-        return pd.Series(values, index=self.names)
+                T[0, dense] = -self.center * self.scale
+        return T
 
     @property
     def levels(self) -> dict[str, list]:

@@ -17,6 +17,7 @@ from statkit.families import NegativeBinomial
 from statkit.inference import LocalSummary, combine_summaries, local_summary, meta_analysis
 from statkit.plans import Exact, LeastSquaresApproximation, OneShot, OneStep
 from statkit.regression import GLMRegressor, glm
+from statkit.results import Estimate
 
 RNG = np.random.default_rng(0)
 X1 = RNG.standard_normal((1200, 2))
@@ -206,6 +207,15 @@ def test_random_effects_cover():
         spread.append(e.tau2[1:])
     assert (inside / 200 > 0.9).all()
     np.testing.assert_allclose(np.mean(spread, axis=0), np.diag(T), rtol=0.12)
+
+
+def test_the_sites_own_estimates(frame):
+    sites = of_sites(frame, "g ~ x + z")
+    e = combine_summaries(sites)
+    alone = glm("g ~ x + z", frame[frame["site"] == "south"]).estimate_
+    np.testing.assert_allclose(e.site_params.loc["south"], alone.params, rtol=1e-9)
+    np.testing.assert_allclose(e.site_bse.loc["south"], alone.bse, rtol=1e-9)
+    assert Estimate.from_dict(e.to_dict()).site_bse.equals(e.site_bse)
 
 
 def test_sites_that_differ_are_seen(frame):
