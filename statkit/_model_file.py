@@ -13,6 +13,8 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +29,7 @@ _DOCUMENT = "model.json"
 _KINDS = "biufcUSMm"  # no objects: those need pickle
 
 
-def write_model(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
+def write_model(path: str | os.PathLike[str], document: dict[str, Any], format: str = FORMAT) -> None:
     """Write a document to a file, which is replaced at once when it is complete.
 
     Parameters
@@ -36,6 +38,8 @@ def write_model(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
     document : dict
         Nested dicts, lists, tuples, str, bool, int, float, None, numpy scalars and arrays of numbers, strings
         or times. Arrays of Python strings become arrays of numpy strings.
+    format : str
+        Says what kind of document it is.
 
     Raises
     ------
@@ -55,22 +59,29 @@ def write_model(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
     if not isinstance(document, dict):
         raise TypeError(f"a model document must be a dict; got {type(document).__name__}")
     arrays: list[np.ndarray] = []
-    head = {"format": FORMAT, "version": VERSION, "document": _encode(document, "document", arrays)}
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    head = {"format": format, "version": VERSION, "document": _encode(document, "document", arrays)}
+    with _replaced(path) as unfinished:
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as file:
             _add(file, _DOCUMENT, json.dumps(head, allow_nan=False, ensure_ascii=False).encode())
             for i, array in enumerate(arrays):
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, array, allow_pickle=False)
                 _add(file, f"{i}.npy", buffer.getvalue())
+
+
+@contextmanager
+def _replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A file to write to, which takes the place of ``path`` once it is complete."""
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield unfinished
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_model(path: str | os.PathLike[str], format: str = FORMAT) -> dict[str, Any]:
     """Read what `write_model` wrote.
 
     Raises
@@ -80,12 +91,59 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     with open(path, "rb") as content:
         try:
-            document = _read(content)
+            document = _read(content, format)
         except RecursionError:
-            raise ValueError(f"{os.fspath(path)} is not a statkit model: it is nested too deeply") from None
+            raise ValueError(f"{os.fspath(path)} is not a {_kind(format)}: it is nested too deeply") from None
         except _DAMAGE as error:
-            raise ValueError(f"{os.fspath(path)} cannot be read as a statkit model: {error}") from None
+            raise ValueError(f"{os.fspath(path)} cannot be read as a {_kind(format)}: {error}") from None
     return document
+
+
+def write_text(path: str | os.PathLike[str], document: dict[str, Any], format: str) -> None:
+    """Write a document as JSON that people can read, arrays among it, as `write_model` writes it as a zip."""
+    arrays: list[np.ndarray] = []
+    tree = _encode(document, "document", arrays)
+    listed = []
+    for array in arrays:
+        if array.dtype.kind not in "iufb" or not np.isfinite(array).all():
+            raise TypeError(f"an array of {array.dtype} that is not finite cannot be written as text")
+        listed.append(
+            {"dtype": array.dtype.str, "shape": list(array.shape), "values": array.ravel().tolist()}
+        )
+    head = {"format": format, "version": VERSION, "document": tree, "arrays": listed}
+    with _replaced(path) as unfinished:
+        unfinished.write_text(
+            json.dumps(head, allow_nan=False, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
+
+
+def read_text(path: str | os.PathLike[str], format: str) -> dict[str, Any]:
+    """Read what `write_text` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is not such a document, is damaged, or was written by a newer version.
+    """
+    try:
+        if os.path.getsize(path) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        head = json.loads(Path(path).read_bytes(), parse_constant=_no_constant)
+        _check_head(head, format)
+        document = _decode(head["document"], _Listed(head.get("arrays")))
+        if not isinstance(document, dict):
+            raise ValueError("its document is not a dict")
+    except FileNotFoundError:
+        raise
+    except RecursionError:
+        raise ValueError(f"{os.fspath(path)} is not a {_kind(format)}: it is nested too deeply") from None
+    except _DAMAGE as error:
+        raise ValueError(f"{os.fspath(path)} cannot be read as a {_kind(format)}: {error}") from None
+    return document
+
+
+def _kind(format: str) -> str:
+    return format.replace("-", " ")
 
 
 #: What zipfile, zlib, json and numpy raise at contents that are not what they should be.
@@ -104,7 +162,7 @@ _DAMAGE = (
 )
 
 
-def _read(content: BinaryIO) -> dict[str, Any]:
+def _read(content: BinaryIO, format: str) -> dict[str, Any]:
     with zipfile.ZipFile(content) as file:
         sizes = {info.filename: info.file_size for info in file.infolist()}
         if len(sizes) != len(file.infolist()):
@@ -114,7 +172,7 @@ def _read(content: BinaryIO) -> dict[str, Any]:
         if _DOCUMENT not in sizes:
             raise ValueError(f"it has no {_DOCUMENT}")
         head = json.loads(file.read(_DOCUMENT), parse_constant=_no_constant)
-        _check_head(head)
+        _check_head(head, format)
         document = _decode(head["document"], _Members(file, sizes))
     if not isinstance(document, dict):
         raise ValueError("its document is not a dict")
@@ -190,7 +248,28 @@ class _Members:
         return np.load(buffer, allow_pickle=False)
 
 
-def _decode(value: Any, members: _Members) -> Any:
+class _Listed:
+    """The arrays of a text document, checked as those of a zip are."""
+
+    def __init__(self, arrays: Any):
+        self._arrays = arrays if isinstance(arrays, list) else []
+
+    def read(self, number: Any) -> np.ndarray:
+        if type(number) is not int or not 0 <= number < len(self._arrays):
+            raise ValueError(f"it refers to an array {number!r} that it does not have")
+        part = self._arrays[number]
+        dtype = np.dtype(part["dtype"])
+        if dtype.kind not in "iufb" or dtype.hasobject:
+            raise ValueError(f"array {number} holds {dtype}, which it cannot")
+        values, shape = part["values"], part["shape"]
+        if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(values):
+            raise ValueError(f"array {number} has the wrong length for its shape {shape}")
+        if not all(isinstance(v, (int, float)) for v in values):
+            raise ValueError(f"array {number} holds what are no numbers")
+        return np.array(values, dtype=dtype).reshape(shape)
+
+
+def _decode(value: Any, members: _Members | _Listed) -> Any:
     if isinstance(value, list):
         return [_decode(v, members) for v in value]
     if not isinstance(value, dict):
@@ -213,9 +292,9 @@ def _decode(value: Any, members: _Members) -> Any:
     raise ValueError(f"{marks[0]!r} with {str(content)[:40]!r} means nothing")
 
 
-def _check_head(head: Any) -> None:
-    if not isinstance(head, dict) or head.get("format") != FORMAT or "document" not in head:
-        raise ValueError(f"{_DOCUMENT} is not that of a statkit model")
+def _check_head(head: Any, format: str) -> None:
+    if not isinstance(head, dict) or head.get("format") != format or "document" not in head:
+        raise ValueError(f"it is not that of a {_kind(format)}")
     version = head.get("version")
     if type(version) is not int or version < 1:
         raise ValueError(f"version {version!r} does not exist")

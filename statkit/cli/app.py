@@ -8,6 +8,7 @@ import typer
 
 from statkit.cli import datasets
 from statkit.cli.dag import dag
+from statkit.cli.federated import combine, summarize
 from statkit.cli.fit import fit
 from statkit.cli.labels import labels
 from statkit.cli.predict import predict
@@ -26,6 +27,8 @@ app.command()(predict)
 app.command()(labels)
 app.command()(dag)
 app.command()(sample)
+app.command()(summarize)
+app.command()(combine)
 app.add_typer(datasets.app, name="datasets")
 
 

@@ -47,7 +47,13 @@ def fit(
             help="How: exact, a sample in one pass, or one round over the files' partitions, with its bias predicted."
         ),
     ] = "exact",
-    engine: Annotated[str, typer.Option(help="Who computes: threads, serial or processes.")] = "threads",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Who computes: threads, serial, processes, dask://HOST:PORT, ray, ray://HOST:PORT, spark or "
+            "spark://HOST:PORT (extras dask, ray, spark)."
+        ),
+    ] = "threads",
     n_jobs: Annotated[int | None, typer.Option(help="Workers; one for each processor by default.")] = None,
     na_action: Annotated[NaAction, typer.Option(help="What to do with rows that lack a value.")] = "drop",
     size: Annotated[int | None, typer.Option(help="Rows to draw, for --plan subsample.")] = None,
@@ -99,7 +105,7 @@ def fit(
         from statkit.regression.model_document import save_model
 
         save_model(model, save)
-    typer.echo(_printed(model, output))
+    typer.echo(print_estimate(model.estimate_, output))
 
 
 def _plan(name: str, **options):
@@ -119,13 +125,14 @@ def _plan(name: str, **options):
     return getattr(plans, kinds[name])()
 
 
-def _printed(model, output: Output) -> str:
+def print_estimate(estimate, output: Output) -> str:
+    """An estimate as text of that kind."""
     if output == "table":
-        return str(model.summary())
+        return str(estimate.summary())
     if output == "latex":
-        return model.summary().as_latex()
+        return estimate.summary().as_latex()
     if output == "csv":
-        return model.estimate_.to_frame().to_csv().rstrip("\n")
+        return estimate.to_frame().to_csv().rstrip("\n")
     import json
 
-    return json.dumps(model.estimate_.to_dict(matrices=False), allow_nan=False, indent=2)
+    return json.dumps(estimate.to_dict(matrices=False), allow_nan=False, indent=2)

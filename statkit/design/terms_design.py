@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -103,6 +104,36 @@ class TermsDesign(Design):
             # Levels count on complete rows only, so every column that can be missing is read.
             return self.columns
         return _columns_of([c.argument for c in self._stateful if needs(c.name, c.options)[0]]) or None
+
+    def agreed(self, levels: dict | None = None) -> TermsDesign:
+        """The design of several sites, before freezing: levels given, none set aside for its response.
+
+        Parameters
+        ----------
+        levels : dict of str to sequence or None
+            Levels by factor, as in ``{"origin": ["EWR", "JFK"]}``, the first being the reference; a level
+            without rows is a column of zeros.
+
+        Raises
+        ------
+        ValueError
+            If there is no categorical factor of that name.
+        """
+        other = copy.copy(self)
+        other._specs, other._limit_rule = dict(self._specs), None
+        for name, values in (levels or {}).items():
+            found = [
+                text
+                for text, spec in self._specs.items()
+                if spec.categorical and (name in (text, shown(text)) or column_names(text) == [name])
+            ]
+            if not found:
+                factors = [shown(t) for t, s in self._specs.items() if s.categorical]
+                raise ValueError(f"levels are given for {name!r}, but the factors are {factors}")
+            for text in found:
+                other._specs[text] = replace(self._specs[text], given=tuple(values))
+        other._settle()
+        return other
 
     # The profile round.
 

@@ -24,7 +24,9 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
     ----------
     engine : str, client or Engine
         "threads", "serial", "processes"; a ``distributed.Client``, ``"dask://host:port"``; the initialised module
-        ``ray`` or ``"ray"``; a ``SparkSession`` or ``"spark"``; the name of a joblib backend.
+        ``ray``, ``"ray"`` (the cluster that is found, else one started here) or ``"ray://host:port"``; a
+        ``SparkSession``, ``"spark"`` (the active session, else one made here) or ``"spark://host:port"``; the name
+        of a joblib backend.
     n_jobs : int or None
         Workers of a named engine on this machine; None is one for each processor.
 
@@ -32,6 +34,8 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
     ------
     ImportError
         If the engine's package is not installed; the message names the extra that installs it.
+    ConnectionError
+        If nobody answers at an address.
     ValueError
         For anything else.
     """
@@ -56,8 +60,8 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
 
             return JoblibEngine(engine, n_jobs)
     raise ValueError(
-        "engine must be 'threads', 'serial', 'processes', a distributed.Client or 'dask://host:port', ray, a "
-        f"SparkSession, a joblib backend's name or an Engine object, not {engine!r}"
+        "engine must be 'threads', 'serial', 'processes', a distributed.Client or 'dask://host:port', ray or 'ray', "
+        f"a SparkSession or 'spark', a joblib backend's name or an Engine object, not {engine!r}"
     )
 
 
@@ -70,18 +74,22 @@ def _cluster(engine) -> Engine | None:
         from statkit.engines.dask import DaskEngine
 
         return DaskEngine(engine)
-    if engine == "ray" or getattr(engine, "__name__", None) == "ray":
+    if isinstance(engine, str) and (engine == "ray" or engine.startswith("ray://")):
+        from statkit.engines.ray import RayEngine, connect
+
+        return RayEngine(connect(_imported("ray", "ray"), engine))
+    if getattr(engine, "__name__", None) == "ray":
         from statkit.engines.ray import RayEngine
 
-        return RayEngine(_imported("ray", "ray"))
+        return RayEngine(engine)
     if home == "pyspark":
         from statkit.engines.spark import SparkEngine
 
         return SparkEngine(engine)
-    if engine == "spark":
-        from statkit.engines.spark import SparkEngine
+    if isinstance(engine, str) and (engine == "spark" or engine.startswith("spark://")):
+        from statkit.engines.spark import SparkEngine, session
 
-        return SparkEngine(_imported("pyspark.sql", "spark").SparkSession.builder.getOrCreate())
+        return SparkEngine(session(_imported("pyspark.sql", "spark"), engine))
     return None
 
 

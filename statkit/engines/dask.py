@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 
 from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
-from statkit.engines.worker import forget, work
+from statkit.engines.worker import forget, without_rows, work
 
 __all__ = ["DaskEngine"]
 
 _RETRIES = 3
+#: Seconds to wait for a scheduler.
+_PATIENCE = 15
 
 
 class DaskSession(Session):
@@ -30,11 +33,15 @@ class DaskSession(Session):
         # A future's arguments are sent with the task: data scattered to a worker would be lost with it.
         futures = {}
         for index, partition in enumerate(chosen):
-            home = workers[self._number[partition.key] % len(workers)]
+            rows, where = partition.held, {}
+            if rows is None:
+                home = workers[self._number[partition.key] % len(workers)]
+                where = {"workers": [home], "allow_other_workers": True}
+            # Rows of a Dask frame are an argument of their own: the scheduler sends the task to where they are.
             future = self._client.submit(
-                work, self.token, self.cache_bytes, self.load, partition, task, args,
-                key=f"statkit-{self.token}-{self.n_rounds}-{index}",
-                workers=[home], allow_other_workers=True, pure=False, retries=_RETRIES,
+                work, self.token, self.cache_bytes, self.load, without_rows(partition), task, args,
+                None if rows is None else rows.reference,
+                key=f"statkit-{self.token}-{self.n_rounds}-{index}", pure=False, retries=_RETRIES, **where,
             )  # fmt: skip
             futures[future] = index
         try:
@@ -69,7 +76,7 @@ class DaskEngine(Engine):
     def __init__(self, client, cache_bytes: int | None = None):
         if isinstance(client, str):
             client = _connect(client)
-        self._client = client
+        self.client = client
         self.cache_bytes = cache_bytes
 
     def open(self, load, partitions, *, progress=None, cache=True):
@@ -77,19 +84,35 @@ class DaskEngine(Engine):
         if size is None:
             limits = [
                 w.get("memory_limit") or 0
-                for w in self._client.scheduler_info(n_workers=-1)["workers"].values()
+                for w in self.client.scheduler_info(n_workers=-1)["workers"].values()
             ]
             size = int(0.3 * min(limits)) if limits and min(limits) else CACHE_BYTES
-        return DaskSession(self._client, load, partitions, size if cache else 0, progress)
+        return DaskSession(self.client, load, partitions, size if cache else 0, progress)
 
     def __repr__(self):
-        n = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        n = len(self.client.scheduler_info(n_workers=-1)["workers"])
         return f"dask({n} workers)"
 
 
-def _connect(address: str):
+@lru_cache(maxsize=8)
+def _connected(address: str):
+    from distributed import Client
+
     try:
-        from distributed import Client
+        return Client(address, set_as_default=False, timeout=_PATIENCE)
+    except OSError as error:
+        raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
+
+
+def _connect(address: str):
+    """A client of the scheduler at an address; the same one for all fits, as long as it lives."""
+    try:
+        import distributed  # noqa: F401
     except ImportError:
         raise ImportError("engine 'dask' needs Dask: pip install 'statkit-methods[dask]'") from None
-    return Client(address.replace("dask://", "tcp://", 1))
+    address = address.replace("dask://", "tcp://", 1)
+    client = _connected(address)
+    if client.status != "running":
+        _connected.cache_clear()
+        client = _connected(address)
+    return client

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
-from statkit.engines.worker import work
+from statkit.engines.worker import without_rows, work
 
-__all__ = ["RayEngine"]
+__all__ = ["RayEngine", "connect"]
 
 
 class RaySession(Session):
@@ -21,9 +21,12 @@ class RaySession(Session):
         ray = self._ray
         load, task, args = ray.put(self.load), ray.put(task), ray.put(args)
         waiting = {
-            self._work.remote(self.token, self.cache_bytes, load, partition, task, args): index
+            self._work.remote(
+                self.token, self.cache_bytes, load, without_rows(partition), task, args,
+                None if partition.held is None else partition.held.reference,
+            ): index
             for index, partition in enumerate(chosen)
-        }
+        }  # fmt: skip
         try:
             while waiting:
                 done, _ = ray.wait(list(waiting), num_returns=1)
@@ -56,11 +59,22 @@ class RayEngine(Engine):
     def __init__(self, ray, cache_bytes: int = CACHE_BYTES):
         if not ray.is_initialized():
             raise ValueError("ray is not initialised: call ray.init() or ray.init(address=…) first")
-        self._ray = ray
+        self.client = ray
         self.cache_bytes = cache_bytes
 
     def open(self, load, partitions, *, progress=None, cache=True):
-        return RaySession(self._ray, load, partitions, self.cache_bytes if cache else 0, progress)
+        return RaySession(self.client, load, partitions, self.cache_bytes if cache else 0, progress)
 
     def __repr__(self):
-        return f"ray({int(self._ray.cluster_resources().get('CPU', 0))} processors)"
+        return f"ray({int(self.client.cluster_resources().get('CPU', 0))} processors)"
+
+
+def connect(ray, address: str):
+    """The module, connected: to the cluster at ``ray://host:port``, or for "ray" to one that is found or started."""
+    if not ray.is_initialized():
+        where = {} if address == "ray" else {"address": address}
+        try:
+            ray.init(log_to_driver=False, logging_level="error", **where)
+        except (ConnectionError, TimeoutError, RuntimeError) as error:
+            raise ConnectionError(f"no Ray cluster answers at {address!r}: {error}") from None
+    return ray

@@ -6,17 +6,22 @@ move them or hold them twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from statkit.engines.engine import BlockCache, one_blas_thread
 
-__all__ = ["forget", "work"]
+__all__ = ["forget", "without_rows", "work"]
 
 _caches: dict[str, BlockCache] = {}
 # Sessions of which a worker keeps blocks: one that was never closed must not keep its memory for good.
 _MOST_SESSIONS = 4
 
 
-def work(token: str, cache_bytes: int, load, partition, task, args):
-    """Answer of ``task`` for a partition; the block is kept for the session's next round if it fits."""
+def work(token: str, cache_bytes: int, load, partition, task, args, held=None):
+    """Answer of ``task`` for a partition; the block is kept for the session's next round if it fits.
+
+    ``held`` are the partition's rows, where the engine's own store has them.
+    """
     cache = _caches.get(token)
     if cache is None:
         while len(_caches) >= _MOST_SESSIONS:
@@ -25,7 +30,7 @@ def work(token: str, cache_bytes: int, load, partition, task, args):
     with one_blas_thread():
         block = cache.get(partition.key)
         if block is None:
-            block = load(partition)
+            block = load(partition if held is None else replace(partition, held=held))
             cache.offer(partition.key, block)
         return task(block, *args)
 
@@ -33,3 +38,8 @@ def work(token: str, cache_bytes: int, load, partition, task, args):
 def forget(token: str) -> None:
     """Drop a session's blocks."""
     _caches.pop(token, None)
+
+
+def without_rows(partition):
+    """The partition as it is sent: its rows, if the cluster holds them, take their own way."""
+    return partition if partition.held is None else replace(partition, held=None)

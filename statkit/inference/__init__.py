@@ -4,7 +4,11 @@ from statkit._lazy import lazy_names
 
 _WHERE = {
     "BagOfLittleBootstraps": "statkit.inference.bootstraps",
+    "combine_summaries": "statkit.inference.combine",
     "JackknifeSubsampling": "statkit.inference.jackknife",
+    "LocalSummary": "statkit.inference.site_summary",
+    # A fit of rows lives with the fits, a floor above; here is where its readers look for it.
+    "local_summary": "statkit.regression.local_summary",
     "MetaAnalysis": "statkit.inference.meta",
     "MOutOfNBootstrap": "statkit.inference.bootstraps",
     "ScalableSubsampling": "statkit.inference.scalable",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-__all__ = ["MetaAnalysis", "meta_analysis"]
+__all__ = ["MetaAnalysis", "meta_analysis", "moment_tau2"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class MetaAnalysis:
         Variance between studies; zero for the fixed effect.
     Q, p, I2 : ndarray of shape (q,)
         Test of equal effects, its p-value, and the share of variation that is between studies.
+    effects, variances, weights : ndarray of shape (K, q)
+        What was combined, and the share of every study in it.
     """
 
     effect: np.ndarray
@@ -37,6 +39,28 @@ class MetaAnalysis:
     Q: np.ndarray
     p: np.ndarray
     I2: np.ndarray
+    effects: np.ndarray
+    variances: np.ndarray
+    weights: np.ndarray
+
+    def to_frame(self, names=None):
+        """The answers as a frame with a row for each column of the input."""
+        import pandas as pd
+
+        columns = (
+            "effect",
+            "bse",
+            "lower",
+            "upper",
+            "prediction_lower",
+            "prediction_upper",
+            "tau2",
+            "Q",
+            "p",
+            "I2",
+        )
+        frame = pd.DataFrame({name: getattr(self, name) for name in columns})
+        return frame if names is None else frame.set_axis(list(names))
 
 
 def meta_analysis(effects, variances, method="random", *, hartung_knapp=False, level=0.95) -> MetaAnalysis:
@@ -105,4 +129,36 @@ def meta_analysis(effects, variances, method="random", *, hartung_knapp=False, l
     return MetaAnalysis(
         effect, bse, effect - reach, effect + reach, effect - far, effect + far, tau2, Q,
         stats.chi2.sf(Q, K - 1), np.maximum(0.0, 1 - (K - 1) / np.maximum(Q, 1e-300)),
+        b, v, w / total,
     )  # fmt: skip
+
+
+def moment_tau2(effects: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Covariance between studies by moments; with one effect, DerSimonian and Laird's variance.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (K, q)
+    covariances : ndarray of shape (K, q, q)
+        Of the effects within studies.
+
+    Returns
+    -------
+    T : ndarray of shape (q, q)
+        Positive semidefinite: what the moments have below zero is set to zero.
+
+    References
+    ----------
+    D. Jackson, I. R. White and R. D. Riley (2013), A matrix-based method of moments for fitting the multivariate
+    random effects model for meta-analysis and meta-regression.
+    """
+    W = np.linalg.inv(covariances)
+    whole = W.sum(axis=0)
+    center = np.linalg.solve(whole, np.einsum("kij,kj->i", W, effects))
+    away = effects - center
+    # E Σ W (b − c)(b − c)' = (K − 1) I + (Σ W − Σ W (ΣW)⁻¹ W) T
+    moment = np.einsum("kij,kj,kl->il", W, away, away)
+    slope = whole - sum(w @ np.linalg.solve(whole, w) for w in W)
+    T = np.linalg.solve(slope, moment - (len(effects) - 1) * np.eye(effects.shape[1]))
+    values, vectors = np.linalg.eigh((T + T.T) / 2)
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T

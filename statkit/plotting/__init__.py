@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from statkit.plotting.naive_bayes import TransitionDisplay as TransitionDisplay
     from statkit.plotting.pac import MembershipDisplay as MembershipDisplay
     from statkit.plotting.pac import PathDisplay as PathDisplay
+    from statkit.plotting.sites import ForestDisplay as ForestDisplay
 
 __all__ = [
     "AffinityDisplay",
     "CorrelationDisplay",
+    "ForestDisplay",
     "GraphDisplay",
     "LabelIssuesDisplay",
     "MembershipDisplay",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "AffinityDisplay": "statkit.plotting.multiview",
         "CorrelationDisplay": "statkit.plotting.decomposition",
+        "ForestDisplay": "statkit.plotting.sites",
         "GraphDisplay": "statkit.plotting.causal",
         "LabelIssuesDisplay": "statkit.plotting.naive_bayes",
         "MembershipDisplay": "statkit.plotting.pac",

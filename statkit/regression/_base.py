@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _clone_parametrized
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines.engine import one_blas_thread
@@ -49,7 +50,7 @@ class RegressionBase(BaseEstimator):
         rows = reading = source
         try:
             rows = plan.regrouped(source, self._seed())
-            engine, reading = resolve(self.engine, self.n_jobs, rows)
+            engine, reading = resolve(self.engine, self.n_jobs, rows, design.columns)
             progress = progress_bar(self.verbose)
             design, n_profile = freeze(design, reading, engine, progress)
             if family is None:
@@ -203,6 +204,19 @@ class RegressionBase(BaseEstimator):
         from statkit.regression._tabular import tabular
 
         return tabular(self, X, roles, fitted)
+
+    def __getstate__(self):
+        # A client of a cluster belongs to its process; what was fitted does not need it.
+        state = super().__getstate__()
+        return state if isinstance(state.get("engine"), str) else state | {"engine": "threads"}
+
+    def __sklearn_clone__(self):
+        if isinstance(self.engine, str):
+            return _clone_parametrized(self)
+        # A cluster's client cannot be copied: the clone shares it.
+        twin = _clone_parametrized(copy.copy(self))
+        twin.engine = self.engine
+        return twin
 
     # -- what was fitted ------------------------------------------------------------------------------------
 

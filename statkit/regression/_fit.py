@@ -66,10 +66,10 @@ def open_problem(source, design, family, engine, *, alpha, cov_type, seed, progr
     return problem
 
 
-def resolve(engine, n_jobs, source):
-    """The engine, and the source in a form that its workers can read."""
+def resolve(engine, n_jobs, source, columns=None):
+    """The engine, and the source in a form in which its workers can read these columns (None: all)."""
     engine = resolve_engine(engine, n_jobs)
-    return engine, source if engine.in_process else source.portable()
+    return engine, source.on(engine, columns)
 
 
 def progress_bar(verbose: int):

@@ -226,9 +226,10 @@ def open_for_prediction(model, X, offset=None):
     if is_matrix(X):
         X = _named(model, X) if model._design.columns else model._checked(X)
     elif is_frame(X) and model.formula is None:
-        from sklearn.utils.validation import _check_feature_names
+        from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
-        _check_feature_names(model, X, reset=False)
+        if _get_feature_names(X) is not None:  # frames of a cluster are not known to scikit-learn
+            _check_feature_names(model, X, reset=False)
     return as_source(X, offset=None if offset is None else as_vector(offset, "offset"))
 
 

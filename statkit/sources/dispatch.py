@@ -16,7 +16,7 @@ _ACCEPTED = (
     "a two-dimensional array, a scipy sparse matrix, a pandas or polars DataFrame, a polars LazyFrame, "
     "a pyarrow Table, RecordBatch, RecordBatchReader or Dataset, a path, URL, folder, glob or list of paths "
     "(Parquet, CSV, Arrow), an open file, an object with __arrow_c_stream__ (a DuckDB relation, an ibis "
-    "table), an iterator of frames, or a statkit Source"
+    "table), an iterator of frames, a Dask or Spark DataFrame, a Ray Dataset, or a statkit Source"
 )
 
 
@@ -37,7 +37,8 @@ def as_source(
         A matrix (dense or sparse), a pandas, polars or Arrow table, a path, URL, folder, glob or list of
         paths (Parquet, CSV, Arrow), ``"-"`` for standard input, an open file, a ``pyarrow.dataset.Dataset``,
         or a stream: anything with ``__arrow_c_stream__``, or an iterator of frames. Streams are copied once
-        to temporary Parquet files. A `Source` is returned as it is.
+        to temporary Parquet files. A Dask or Spark DataFrame or a Ray Dataset stays where it is for an engine
+        of its cluster. A `Source` is returned as it is.
     y, weight, offset, group : array of shape (n_rows, …) or None
         Arrays in the order of the rows.
     rows_per_partition : int, default=65_536
@@ -111,6 +112,18 @@ def _from_path(X: Any, beside: dict[str, Any], rows_per_partition: int) -> Sourc
 
 def _from_object(X: Any, beside: dict[str, Any], rows_per_partition: int) -> Source:
     package = {base.__module__.partition(".")[0] for base in type(X).__mro__}
+    if "dask" in package and hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2:
+        from statkit.sources.dask import DaskSource
+
+        return DaskSource(X, **beside)
+    if "pyspark" in package and hasattr(X, "mapInArrow"):
+        from statkit.sources.spark import SparkSource
+
+        return SparkSource(X, **beside)
+    if "ray" in package and hasattr(X, "to_arrow_refs"):
+        from statkit.sources.ray import RaySource
+
+        return RaySource(X, **beside)
     if package & {"pandas", "polars", "pyarrow"}:
         from statkit.sources.frame import FrameSource, table_adapter
 

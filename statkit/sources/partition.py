@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["Partition"]
 
@@ -26,6 +27,8 @@ class Partition:
         Size in bytes and time of the last change, in nanoseconds, of the file when it was listed.
     constants : tuple of (str, value) pairs
         Columns that the file lacks because its folder's name says them (``year=2001/part-0.parquet``).
+    held : object
+        Where a cluster has the rows (its engine sends them to the worker, not to other processes), or None.
     """
 
     key: int
@@ -35,3 +38,4 @@ class Partition:
     n_rows: int
     stamp: tuple[int, int] | None = None
     constants: tuple[tuple[str, object], ...] = ()
+    held: Any = field(default=None, compare=False, repr=False)

@@ -90,6 +90,22 @@ class Source:
         """
         return self
 
+    def on(self, engine: Any, columns: Sequence[str] | None = None) -> Source:
+        """A source of the same rows that the workers of an engine can read.
+
+        Parameters
+        ----------
+        engine : Engine
+        columns : sequence of str or None
+            Those that will be read, where reading fewer spares a copy; None is all.
+
+        Returns
+        -------
+        source : Source
+            This one, or another that the caller closes before this.
+        """
+        return self if engine.in_process else self.portable()
+
     def regroup(self, n: int | None = None, *, by: Any = None, seed: int | None = None) -> Source:
         """The same rows with other partitions: the machines of a one-shot plan.
 

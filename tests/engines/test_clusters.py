@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from statkit.datasets import write_glm_parquet
 from statkit.engines import resolve_engine
@@ -26,42 +27,6 @@ def path(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exact(path):
     return glm("y ~ x0 + x1 + x2", path, "binomial", engine="serial").estimate_
-
-
-@pytest.fixture(scope="module")
-def dask_client():
-    distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp"
-    )
-    with cluster, distributed.Client(cluster) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def ray_module():
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def spark_session():
-    sql = pytest.importorskip("pyspark.sql")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    options = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-    builder = sql.SparkSession.builder.master("local[2]")
-    for name, value in options.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
-
-
-@pytest.fixture(params=["dask_client", "ray_module", "spark_session"])
-def cluster(request):
-    return request.getfixturevalue(request.param)
 
 
 def test_same_bits_as_serial(cluster, path, exact):
@@ -86,16 +51,23 @@ def test_fitted_estimators_carry_no_client(dask_client, path):
     import pickle
 
     fit = glm("y ~ x0", path, "binomial", engine=dask_client)
-    fit.set_params(engine="serial")
-    assert b"distributed" not in pickle.dumps(fit)
+    kept = pickle.dumps(fit)
+    assert b"distributed" not in kept and b"tcp://" not in kept
+    back = pickle.loads(kept)
+    assert back.engine == "threads" and (back.coef_ == fit.coef_).all()
+    assert b"distributed" not in pickle.dumps(fit.estimate_)
+    assert clone(fit).engine is dask_client
 
 
-def slow_sum(block, seconds):
-    time.sleep(seconds)
+def fails_once(block, flag):
+    """Dies with its whole process the first time, as a worker that runs out of memory."""
+    if not os.path.exists(flag):
+        open(flag, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
     return {"sum": float(block.y.sum())}
 
 
-def test_a_killed_dask_worker_changes_nothing(dask_client, path):
+def opened(path, engine, **options):
     from functools import partial
 
     from statkit.design import FormulaDesign
@@ -106,7 +78,38 @@ def test_a_killed_dask_worker_changes_nothing(dask_client, path):
     source = as_source(path)
     design = FormulaDesign("y ~ x0", source.schema).freeze(None)
     load = partial(load_block, source, design, resolve_family("binomial"))
-    with resolve_engine(dask_client).open(load, source.partitions()) as session:
+    return engine.open(load, source.partitions(), **options)
+
+
+def test_a_worker_that_dies_in_a_round_is_made_up_for(cluster, path, tmp_path):
+    with opened(path, resolve_engine("serial")) as session:
+        expected = session.round(slow_sum, 0.0)
+    with opened(path, resolve_engine(cluster)) as session:
+        assert session.round(fails_once, str(tmp_path / "died")) == expected
+        assert (tmp_path / "died").exists()
+        assert session.round(slow_sum, 0.0) == expected
+    if hasattr(cluster, "wait_for_workers"):
+        cluster.wait_for_workers(2, timeout=60)
+
+
+def test_a_file_that_changes_between_rounds_is_detected(cluster, tmp_path):
+    path = str(tmp_path / "rows.parquet")
+    write_glm_parquet(path, 4_000, 1, family="binomial", random_state=0, row_group_size=1_000)
+    with opened(path, resolve_engine(cluster), cache=False) as session:
+        session.round(slow_sum, 0.0)
+        time.sleep(0.02)
+        write_glm_parquet(path, 4_000, 1, family="binomial", random_state=1, row_group_size=1_000)
+        with pytest.raises(ValueError, match="changed"):
+            session.round(slow_sum, 0.0)
+
+
+def slow_sum(block, seconds):
+    time.sleep(seconds)
+    return {"sum": float(block.y.sum())}
+
+
+def test_a_killed_dask_worker_changes_nothing(dask_client, path):
+    with opened(path, resolve_engine(dask_client)) as session:
         before = session.round(slow_sum, 0.0)
         victim = next(iter(dask_client.run(os.getpid).values()))
         killer = subprocess.Popen(
@@ -116,6 +119,22 @@ def test_a_killed_dask_worker_changes_nothing(dask_client, path):
         killer.wait()
         dask_client.wait_for_workers(2, timeout=60)
         assert session.round(slow_sum, 0.0) == before
+
+
+def test_engines_by_name(dask_client, ray_module, spark_session, path, exact):
+    """What the command line gives: an address, or the name of a system that is running."""
+    address = dask_client.scheduler.address.replace("tcp://", "dask://")
+    for name in (address, "ray", "spark"):
+        far = glm("y ~ x0 + x1 + x2", path, "binomial", engine=name).estimate_
+        assert (far.params == exact.params).all(), name
+    assert resolve_engine(address).client is resolve_engine(address).client
+
+
+def test_nobody_answers(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("statkit.engines.dask._PATIENCE", 0.5)
+    with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        resolve_engine("dask://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("name", ["loky", "threading"])
