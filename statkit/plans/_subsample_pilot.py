@@ -21,6 +21,8 @@ _WINDOWS = 8
 _WINDOW_ROWS = 2  # times the rows that are wanted of it
 # Share of the rarer class below which half of the pilot is drawn from it.
 _RARE = 0.2
+# Any point near the maximum serves: this many standard errors of all rows, far below the pilot's own.
+_TOL = 1e-3
 # On scaled columns: pulls in what few rows cannot tell.
 _PRIOR = 4.0
 
@@ -111,8 +113,8 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
 
     def fit(prior):
         return newton(
-            lambda theta, _: local.evaluate(theta), start, tol=1e-10, max_rounds=50, prior=prior,
-            may_separate=problem.may_separate and prior is None,
+            lambda theta, _: local.evaluate(theta), start, tol=_TOL, max_rounds=50, prior=prior,
+            may_separate=problem.may_separate and prior is None, predict=True,
         )  # fmt: skip
 
     with np.errstate(over="ignore", invalid="ignore"):

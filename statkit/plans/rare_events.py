@@ -13,7 +13,7 @@ from statkit.plans._subsample_pilot import draw_pilot, fit_pilot, pilot_level, s
 from statkit.plans.subsample import _FLOOR, Subsample
 from statkit.rounds.problem import Evaluation
 from statkit.sampling.criteria import Scoring
-from statkit.sampling.uniforms import uniforms_of_rows
+from statkit.sampling.priority import priority_keys
 from statkit.solvers.newton import newton
 
 __all__ = ["RareEvents"]
@@ -26,6 +26,7 @@ class NegativeScoring:
     """Score of a row as if it had no event: μ √(1 − μ) ‖T x‖."""
 
     base: Scoring
+    squares = None
 
     def scores(self, block, family, eta, r, w, y):
         mu = family.inverse_link(eta)
@@ -39,9 +40,9 @@ class NegativeScoring:
 class NegativesDraw(PriorityDraw):
     """Every event, and non-events by priority; ``n`` counts both."""
 
-    def take(self, m, part):
+    def take(self, m, part, u):
         m = self.mixed(m, part.weight)
-        keys = m / np.maximum(uniforms_of_rows(self.seed, 1, part.rows, len(m)), 2.0**-60)
+        keys = priority_keys(m, u)
         event = (part.y == 1.0) if part.weight is None else (part.y == 1.0) & (part.weight > 0)
         keys = np.where(event, np.inf, keys)
         index = np.flatnonzero(keys > self.floor)

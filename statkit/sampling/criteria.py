@@ -36,6 +36,12 @@ class Scoring:
     root: np.ndarray | None = None
     balance: np.ndarray | None = None
 
+    @property
+    def squares(self) -> np.ndarray | None:
+        """Squared column scales of a score |r|·‖T x‖ with diagonal T; None for other scores."""
+        diagonal = self.criterion in ("optL", "optLs") and self.balance is None
+        return self.T**2 if diagonal and self.T is not None else None
+
     def scores(self, block, family, eta, r, w, y) -> np.ndarray:
         """Scores of a block's rows, from linear predictors, residual factors and Fisher weights."""
         m = self._plain(block, r, w)
