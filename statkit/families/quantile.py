@@ -37,6 +37,7 @@ class Quantile(Family):
     name = "quantile"
     links = ("identity",)
     curved = False
+    solver = "linear_program"
     support = "finite values"
 
     def __init__(self, tau=0.5, link=None):

@@ -72,7 +72,7 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
     """
     local = problem.local(block)
     local.alpha = 0.0
-    if not problem.family.curved:
+    if problem.family.solver == "linear_program":
         return _linear_program(problem, local, block, shift)
 
     def fit(diagonal):

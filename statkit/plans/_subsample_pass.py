@@ -19,12 +19,14 @@ from statkit.sampling.uniforms import SALT, bernoulli_rows, uniforms_of_rows
 __all__ = [
     "KeptRows",
     "Model",
+    "PilotRates",
     "PoissonDraw",
     "PriorityDraw",
     "ReplacementDraw",
     "TotalsDraw",
     "link_rows",
     "pilot_rows",
+    "rare_columns",
     "score_rows",
 ]
 
@@ -300,45 +302,84 @@ def _coded_counts(block) -> np.ndarray:
     return np.bincount(c[c >= 0].ravel(), minlength=block.n_columns).astype(float)
 
 
-def pilot_rows(block, seed: int, rates, windows) -> dict:
+@dataclass(frozen=True)
+class PilotRates:
+    """Inclusion probabilities of the pilot.
+
+    Attributes
+    ----------
+    zero, one : float
+        Of a row; where the response is 1 it is ``one``.
+    balance : ndarray of shape (q,) or None
+        Both are multiplied by its product with the row, and cut at 1.
+    """
+
+    zero: float
+    one: float
+    balance: np.ndarray | None = None
+
+    def of(self, block) -> np.ndarray:
+        """Probabilities of a block's rows; rows of weight zero are never drawn."""
+        pi = np.full(block.n_rows, self.zero) if self.zero == self.one else np.where(
+            block.y == 1.0, self.one, self.zero
+        )  # fmt: skip
+        if self.balance is not None:
+            pi = np.minimum(1.0, pi * block.matvec(self.balance, offset=False))
+        return pi if block.weight is None else np.where(block.weight > 0, pi, 0.0)
+
+
+def pilot_rows(block, seed: int, rates: PilotRates, windows) -> dict:
     """Poisson draws of pilot rows, in windows of row numbers or everywhere.
 
     Parameters
     ----------
-    rates : float or tuple of two
-        Inclusion probability, or that of responses 0 and 1.
     windows : ndarray of shape (g, 2) or None
         First and last-but-one row number of each window.
     """
-    index = np.empty(0, np.intp)
-    pi = np.empty(0)
-    if block.n_rows:
+    index, u = np.arange(block.n_rows), np.empty(0)
+    if rates.balance is not None:
+        u = uniforms_of_rows(seed, PILOT_STREAM, block.rows, block.n_rows)
+    elif block.n_rows:
+        # Gaps between rows at the higher rate, thinned: rows that are not drawn cost nothing.
         numbers = block.rows if isinstance(block.rows, np.ndarray) else None
         first = block.rows if numbers is None else int(numbers[0])
         last = first + block.n_rows - 1 if numbers is None else int(numbers[-1])
-        most = max(rates) if isinstance(rates, tuple) else rates
+        most = max(rates.zero, rates.one)
         rows, u = bernoulli_rows(seed, PILOT_STREAM, most, first, last + 1)
-        if windows is not None:
-            window = np.searchsorted(windows[:, 0], rows, side="right") - 1
-            inside = (window >= 0) & (rows < windows[window, 1])
-            rows, u = rows[inside], u[inside]
-        if numbers is None:
-            index = rows - first
-        else:  # rows were dropped
+        index, u = rows - first, u * most
+        if numbers is not None:  # rows were dropped
             index = np.searchsorted(numbers, rows)
             here = numbers[index] == rows
             index, u = index[here], u[here]
-        weight = None if block.weight is None else block.weight[index]
-        pi = pilot_probability(rates, block.y[index], weight)
-        hit = u * most < pi
-        index, pi = index[hit], pi[hit]
-    return {"kept": KeptRows(pi, pi, [block.take(index)]), "n": block.n_rows}
+    part = block if rates.balance is not None else block.take(index)
+    pi = rates.of(part)
+    hit = u < pi
+    if windows is not None:
+        number = part.row_numbers()
+        window = np.searchsorted(windows[:, 0], number, side="right") - 1
+        hit &= (window >= 0) & (number < windows[window, 1])
+    return {"kept": KeptRows(pi[hit], pi[hit], [part.take(np.flatnonzero(hit))]), "n": block.n_rows}
 
 
-def pilot_probability(rates, y, weight):
-    """Pilot inclusion probabilities of rows; rows of weight zero are never drawn."""
-    pi = np.where(y == 1.0, rates[1], rates[0]) if isinstance(rates, tuple) else np.full(len(y), rates)
-    return pi if weight is None else np.where(weight > 0, pi, 0.0)
+def rare_columns(block) -> dict:
+    """Sums of the columns over rows of response 0 and 1 apart, and whether each holds zeros and ones only."""
+    part = replace(block, weight=None, offset=None)
+    sums = [part.transpose_matvec(np.ascontiguousarray((block.y == 1.0) == one, float)) for one in (0, 1)]
+    other = np.zeros(block.n_columns)
+    i, d = int(block.intercept), block.dense.shape[1]
+    for start in range(0, block.n_rows, 4096):
+        X = np.asarray(block.dense[start : start + 4096])
+        other[i : i + d] += np.count_nonzero((X != 0) & (X != 1), axis=0)
+    if block.codes is not None and block.codes.multiplier.size:
+        other[i + d :] = 1.0
+    if block.csr is not None:
+        wrong = block.csr.indices[block.csr.data != 1.0]
+        other[i:] += np.bincount(wrong, minlength=block.csr.width)
+    return {
+        "sums": np.array(sums),
+        "other": other,
+        "n": np.array([np.sum(block.y != 1.0), np.sum(block.y == 1.0)]),
+    }
 
 
 def weighted(block, factor):

@@ -459,7 +459,9 @@ def _two_values(y):
     if y.dtype.kind not in "biuf" or not len(y):
         return None
     low, high = y.min(), y.max()
-    if not (low < high) or (y.dtype.kind == "f" and not (float(low).is_integer() and float(high).is_integer())):
+    if not (low < high) or (
+        y.dtype.kind == "f" and not (float(low).is_integer() and float(high).is_integer())
+    ):
         return None
     upper = y == high
     if np.count_nonzero(upper) + np.count_nonzero(y == low) != len(y):
