@@ -182,6 +182,8 @@ class Subsample(Plan):
         if not 0 <= self.mixture <= 1:
             raise ValueError(f"Subsample(mixture=…) must lie between 0 and 1, not {self.mixture!r}")
         family = problem.family
+        if family.solver == "linear_program" and family.predictors > 1:
+            raise ValueError("the rows to draw differ between quantiles: fit one at a time")
         if not family.curved and self.refine == "newton":
             raise ValueError(
                 f"refine='newton' needs a curved loss, which the {family.name} family has not: "
