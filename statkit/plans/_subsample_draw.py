@@ -10,6 +10,7 @@ from statkit.plans._subsample_pass import (
     Model,
     PoissonDraw,
     PriorityDraw,
+    RepeatedDraw,
     ReplacementDraw,
     TotalsDraw,
     link_rows,
@@ -32,13 +33,18 @@ def pilot_scores(block, model, scoring) -> np.ndarray:
     return scoring.scores(block, model.family, eta, r, w, block.y)
 
 
-def priority_pass(problem, model, scoring, draw, level, pilot_rows) -> dict:
-    """The pass of a priority draw; rows that ``level``, the predicted threshold, rules out are not gathered."""
+def priority_pass(problem, model, scoring, draw, level, pilot_rows, repeats=1) -> dict:
+    """The pass of ``repeats`` priority draws; rows that ``level``, the predicted threshold, rules out are not
+    gathered. ``kept`` lists them."""
     share = min(max(1.0 - _SPREAD / np.sqrt(max(pilot_rows, 1)), _LOWEST), _HIGHEST)
-    draw = replace(draw, floor=share * level)
-    out = problem.session.round(score_rows, model, scoring, draw, True)
-    if draw.floor > 0 and len(out["kept"].keys) <= draw.n < out["n"]:
-        out = problem.session.round(score_rows, model, scoring, replace(draw, floor=0.0), True)
+
+    def drawn(floor):
+        draws = tuple(replace(draw, floor=floor, stream=draw.stream + k) for k in range(repeats))
+        return problem.session.round(score_rows, model, scoring, RepeatedDraw(draws), True)
+
+    out = drawn(share * level)
+    if level > 0 and min(len(kept.keys) for kept in out["kept"]) <= draw.n < out["n"]:
+        out = drawn(0.0)
     return out
 
 
@@ -64,14 +70,17 @@ def _priority(plan, problem, pilot, model, scoring, m, n):
     w = 1.0 / pilot.pi
     draw = PriorityDraw(problem.seed, n, plan.mixture, float(np.average(m, weights=w)))
     level = pilot_level(draw.mixed(m, pilot.block.weight), w, n) if pilot.representative else 0.0
-    out = priority_pass(problem, model, scoring, draw, level, len(m))
-    block, scores, tau = out["kept"].priority()
+    out = priority_pass(problem, model, scoring, draw, level, len(m), plan.repeats)
+    samples = []
+    for kept in out.pop("kept"):
+        block, scores, tau = kept.priority()
+        samples.append((block, np.minimum(1.0, scores / tau) if tau > 0 else np.ones(len(scores))))
 
     def probability(m, weight):
         return np.minimum(1.0, draw.mixed(m, weight) / tau) if tau > 0 else np.ones(len(m))
 
-    pi = np.minimum(1.0, scores / tau) if tau > 0 else np.ones(len(scores))
-    return {**out, "block": block, "pi": pi, "threshold": tau, "probability": probability}
+    block, pi = samples[0]
+    return {**out, "block": block, "pi": pi, "threshold": tau, "probability": probability, "samples": samples}
 
 
 def _poisson(plan, problem, pilot, model, scoring, m, n):

@@ -22,6 +22,7 @@ __all__ = [
     "PilotRates",
     "PoissonDraw",
     "PriorityDraw",
+    "RepeatedDraw",
     "ReplacementDraw",
     "TotalsDraw",
     "link_rows",
@@ -108,9 +109,10 @@ class PriorityDraw:
     mixture: float
     mean: float
     floor: float = 0.0
+    stream: int = SAMPLE_STREAM
 
     def uniforms(self, block):
-        return uniforms_of_rows(self.seed, SAMPLE_STREAM, block.rows, block.n_rows)
+        return uniforms_of_rows(self.seed, self.stream, block.rows, block.n_rows)
 
     def mixed(self, m, weight):
         mixed = (1 - self.mixture) * m
@@ -126,11 +128,44 @@ class PriorityDraw:
         index = index[: above_floor(m, u, self.floor, index)]
         return index, priority_keys(m[index], u[index]), m[index]
 
-    def gather(self, block, index, keys, scores):
+    def gather(self, block, taken):
+        index, keys, scores = _joined(taken)
         if len(index) > self.n + 1:
             top = np.sort(largest_keys(keys, self.n + 1))
             index, keys, scores = index[top], keys[top], scores[top]
         return {"kept": KeptRows(keys, scores, [block.take(index)], self.n)}
+
+
+class KeptLists(list):
+    """Rows of several draws, mergeable."""
+
+    def merge(self, other):
+        return KeptLists(mine.merge(theirs) for mine, theirs in zip(self, other, strict=True))
+
+
+@dataclass(frozen=True)
+class RepeatedDraw:
+    """Several priority draws in one pass, each from a stream of its own."""
+
+    draws: tuple
+
+    def uniforms(self, block):
+        return np.array([draw.uniforms(block) for draw in self.draws])
+
+    def take(self, m, part, u):
+        return [draw.take(m, part, row) for draw, row in zip(self.draws, u, strict=True)]
+
+    def gather(self, block, taken):
+        kept = KeptLists()
+        for k, draw in enumerate(self.draws):
+            kept.append(draw.gather(block, [(start, each[k]) for start, each in taken])["kept"])
+        return {"kept": kept}
+
+
+def _joined(taken):
+    """Index, keys and scores of stretches that start at row numbers of the block."""
+    index = np.concatenate([start + rows for start, (rows, _, _) in taken])
+    return index, *(np.concatenate([part[k] for _, part in taken]) for k in (1, 2))
 
 
 @dataclass(frozen=True)
@@ -157,7 +192,8 @@ class PoissonDraw:
         index = np.flatnonzero(u < pi)
         return index, pi[index], pi[index]
 
-    def gather(self, block, index, keys, scores):
+    def gather(self, block, taken):
+        index, keys, scores = _joined(taken)
         return {"kept": KeptRows(keys, scores, [block.take(index)])}
 
 
@@ -198,7 +234,8 @@ class TotalsDraw:
         m = m if part.weight is None else m[part.weight > 0]
         return np.empty(0, np.intp), m, m
 
-    def gather(self, block, index, keys, scores):
+    def gather(self, block, taken):
+        scores = _joined(taken)[2]
         first = int(block.row_numbers()[0]) if block.n_rows else -1
         return {
             "top": cut_scores(self.n, scores),
@@ -225,7 +262,8 @@ class ReplacementDraw:
         p = p if part.weight is None else np.where(part.weight > 0, p, 0.0)
         return np.arange(len(p)), p, p
 
-    def gather(self, block, index, keys, p):
+    def gather(self, block, taken):
+        p = _joined(taken)[2]
         points = np.sort(np.random.default_rng([self.seed, SAMPLE_STREAM, SALT]).random(self.n))
         start, stop = self.between[int(block.row_numbers()[0])] if block.n_rows else (0.0, 0.0)
         reached = start + np.cumsum(p)
@@ -246,7 +284,7 @@ def score_rows(block, model: Model, scoring, draw, full: bool) -> dict:
     u = draw.uniforms(block)
     gradient = np.zeros(family.predictors * block.n_columns)
     loss, sums = 0.0, _Sums()
-    index, keys, scores = [], [], []
+    taken = []
     for start in range(0, max(n, 1), _STRETCH):
         part = block.take(slice(start, min(start + _STRETCH, n))) if n > _STRETCH else block
         eta, r, w, part_loss, m = swept(part, model, scoring, gradient if full else None)
@@ -254,11 +292,8 @@ def score_rows(block, model: Model, scoring, draw, full: bool) -> dict:
             loss += part_loss
             terms = _Sums(family.sums(eta, part.y, part.weight, model.shape, (part_loss, r, w)))
             sums = sums.merge(terms) if sums else terms
-        taken = draw.take(m, part, u[start : start + len(m)])
-        index.append(start + taken[0])
-        keys.append(taken[1])
-        scores.append(taken[2])
-    out = draw.gather(block, np.concatenate(index), np.concatenate(keys), np.concatenate(scores))
+        taken.append((start, draw.take(m, part, u[..., start : start + len(m)])))
+    out = draw.gather(block, taken)
     out["n"] = n if block.weight is None else int(np.count_nonzero(block.weight))
     out.update(response_sums(block, family.predictors + 1))
     if full:

@@ -207,7 +207,7 @@ class RareEvents(Plan):
         draw = NegativesDraw(problem.seed, size, self.mixture, float(np.average(m[none], weights=w)))
         level = pilot_level(draw.mixed(m, pilot.block.weight)[none], w, size - events)
         out = priority_pass(problem, model, scoring, draw, level, int(none.sum()))
-        block, scores, tau = out["kept"].priority()
+        block, scores, tau = out.pop("kept")[0].priority()
         as_negative = np.minimum(1.0, scores / tau) if tau > 0 else np.ones(len(scores))
         return {
             **out,

@@ -86,6 +86,10 @@ class Subsample(Plan):
         Columns of zeros and ones that few rows have: rows with such a feature are preferred, so that no
         coefficient gets lost. "auto" takes those that fewer than 5 % of the rows have. Their shares are
         counted first, which reads data that cannot be kept encoded once more.
+    repeats : int, default=1
+        Independent samples of ``size`` rows, drawn in one pass (priority sampling, ``combine="none"``): the
+        estimate is the mean of theirs, and its distance to the fit of all rows comes from their spread, with no
+        formula for the variance.
     cov_correction : bool, default=True
         Multiply the sampling covariance by n/(n − p).
 
@@ -124,6 +128,7 @@ class Subsample(Plan):
         threshold="exact",
         pilot="auto",
         rare_features=None,
+        repeats=1,
         cov_correction=True,
     ):
         self.size = size
@@ -139,6 +144,7 @@ class Subsample(Plan):
         self.threshold = threshold
         self.pilot = pilot
         self.rare_features = rare_features
+        self.repeats = repeats
         self.cov_correction = cov_correction
 
     def estimate(self, problem):
@@ -156,7 +162,7 @@ class Subsample(Plan):
         if pilot_size is None:
             pilot_size = self.size if self.refine else max(20 * p, self.size // 5)
         plain = self.criterion == "uniform" and self.refine is None
-        if n <= self.size + (0 if plain else pilot_size):
+        if n <= self.repeats * self.size + (0 if plain else pilot_size):
             return all_rows(self, problem)
         if self.size < p + 2:
             raise ValueError(
@@ -169,7 +175,7 @@ class Subsample(Plan):
     # -- checks
 
     def _check(self, problem):
-        for name in ("size", "pilot_size"):
+        for name in ("size", "pilot_size", "repeats"):
             value = getattr(self, name)
             if name == "pilot_size" and value is None:
                 continue
@@ -208,8 +214,26 @@ class Subsample(Plan):
                 f"refine={self.refine!r} works on one set of rows: combine='union' or 'none', not "
                 f"{self.combine!r}"
             )
+        if self.repeats > 1:
+            self._check_repeats()
         if self.likelihood == "conditional":
             self._check_conditional(family)
+
+    def _check_repeats(self):
+        for name, wrong, advice in (
+            ("sampling", self.sampling != "priority", "'priority'"),
+            (
+                "combine",
+                self.combine != "none",
+                "'none': joined to each sample, the pilot would tie them together",
+            ),
+            ("refine", self.refine not in (None, "calibrated"), "None or 'calibrated'"),
+            ("likelihood", self.likelihood != "weighted", "'weighted'"),
+        ):
+            if wrong:
+                raise ValueError(
+                    f"repeats={self.repeats} does not go with {name}={getattr(self, name)!r}: set it to {advice}"
+                )
 
     def _check_conditional(self, family):
         from statkit.plans._subsample_conditional import COUNTABLE
@@ -266,6 +290,11 @@ class Subsample(Plan):
             from statkit.plans._subsample_conditional import fit_conditional
 
             solution = fit_conditional(self, problem, pilot, drawn, block, options)
+        elif self.repeats > 1:
+            from statkit.plans._subsample_combine import mean_of_samples
+
+            refined = gradient if self.refine == "calibrated" else None
+            block, pi, solution = mean_of_samples(problem, pilot, drawn, {**options, "gradient": refined})
         elif combined:
             from statkit.plans._subsample_combine import combine
 
