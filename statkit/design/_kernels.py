@@ -331,6 +331,56 @@ def dense_square_norms(X, square, out):
         out[i] += total
 
 
+# Sums along a row may be reordered into vector code; NaN and infinity keep their meaning.
+_ROW_LOOP = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
+
+
+@njit(**_ROW_LOOP)
+def predict_and_measure(X, center, slopes, square, eta, length):
+    """Add Σ_j (x_ij − c_j) b_j and Σ_j square_j x_ij² of every row in one read; ``center`` is empty for zeros.
+
+    A row's sums do not depend on the tile it lies in.
+    """
+    n, d = X.shape
+    for i in range(n):
+        e = 0.0
+        q = 0.0
+        if center.size:
+            for j in range(d):
+                x = np.float64(X[i, j])
+                e += (x - center[j]) * slopes[j]
+                q += x * x * square[j]
+        else:
+            for j in range(d):
+                x = np.float64(X[i, j])
+                e += x * slopes[j]
+                q += x * x * square[j]
+        eta[i] += e
+        length[i] += q
+
+
+@njit(**_ROW_LOOP)
+def add_row_multiples(X, center, r, out):
+    """Add Σ_i r_i (x_i − c) to ``out``, four rows at a time."""
+    n, d = X.shape
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        a, b, c, e = r[i], r[i + 1], r[i + 2], r[i + 3]
+        if center.size:
+            for j in range(d):
+                z = center[j]
+                out[j] += (a * (X[i, j] - z) + b * (X[i + 1, j] - z)) + (
+                    c * (X[i + 2, j] - z) + e * (X[i + 3, j] - z)
+                )
+        else:
+            for j in range(d):
+                out[j] += (a * X[i, j] + b * X[i + 1, j]) + (c * X[i + 2, j] + e * X[i + 3, j])
+    for i in range(whole, n):
+        for j in range(d):
+            x = np.float64(X[i, j])
+            out[j] += r[i] * (x - center[j] if center.size else x)
+
+
 @njit(cache=True, nogil=True)
 def codes_square_norms(codes, multiplier, square, out):
     n, q = codes.shape
@@ -357,9 +407,9 @@ def mirror(A):
             A[i, j] = A[j, i]
 
 
-@njit(cache=True, nogil=True)
+@njit(**_ROW_LOOP)
 def all_finite(X):
-    """Whether the sum of every row is finite: one read, no temporary."""
+    """Whether every value is finite: one read, no temporary."""
     n, d = X.shape
     total = 0.0
     for i in range(n):

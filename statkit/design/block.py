@@ -160,6 +160,49 @@ class Block:
             eta += self.offset
         return eta
 
+    def predict_and_measure(
+        self, beta: np.ndarray, square: np.ndarray, rows: slice, eta: np.ndarray, length: np.ndarray
+    ) -> None:
+        """Fill ``eta`` with Xβ plus the offset and ``length`` with Σ_j square_j x_ij² of ``rows``, in one read.
+
+        Lengths are those of the raw columns, whatever their scaling.
+        """
+        i = int(self.intercept)
+        d = self.dense.shape[1]
+        if (self._by_columns and d > 1) or self.csr is not None:
+            part = self.take(rows)
+            eta[:] = part.matvec(beta)
+            length[:] = part._square_lengths(square)
+            return
+        eta[:] = beta[0] if i else 0.0
+        length[:] = square[0] if i else 0.0
+        slopes = beta[i : i + d] * self.scale if self.center.size else beta[i : i + d]
+        k.predict_and_measure(self.dense[rows], self.center, slopes, square[i : i + d], eta, length)
+        if self.codes is not None:
+            columns, multiplier = self.codes.columns[rows], self.codes.multiplier
+            multiplier = multiplier[rows] if multiplier.size else multiplier
+            k.codes_matvec(columns, multiplier, beta, eta)
+            k.codes_square_norms(columns, multiplier, square, length)
+        if self.offset is not None:
+            eta += self.offset[rows]
+
+    def add_scores(self, r: np.ndarray, rows: slice, out: np.ndarray) -> None:
+        """Add X'r of ``rows`` to ``out``; for tiles that were read just before."""
+        i = int(self.intercept)
+        d = self.dense.shape[1]
+        if (self._by_columns and d > 1) or self.csr is not None:
+            out += self.take(rows).transpose_matvec(r)
+            return
+        if i:
+            out[0] += r.sum()
+        part = np.zeros(d)
+        k.add_row_multiples(self.dense[rows], self.center, r, part)
+        out[i : i + d] += part * self.scale if self.center.size else part
+        if self.codes is not None:
+            columns, multiplier = self.codes.columns[rows], self.codes.multiplier
+            multiplier = multiplier[rows] if multiplier.size else multiplier
+            k.codes_transpose_matvec(columns, multiplier, r, out)
+
     def transpose_matvec(self, r: np.ndarray) -> np.ndarray:
         """X'r."""
         out = np.zeros(self.n_columns)
@@ -276,7 +319,7 @@ class Block:
         """‖T x_i‖ of every row; ``T`` (m, q), or (q,) for a diagonal map."""
         n = self.n_rows
         if T.ndim == 1 and self.center.size == 0:
-            return self._scaled_norms(T * T)
+            return np.sqrt(self._square_lengths(T * T))
         out = np.empty(n)
         step = 4096
         for start in range(0, n, step):
@@ -285,8 +328,8 @@ class Block:
             out[start : start + step] = np.sqrt(np.einsum("ij,ij->i", mapped, mapped))
         return out
 
-    def _scaled_norms(self, square: np.ndarray) -> np.ndarray:
-        """√Σ_j square_j x_ij², without expanding codes or sparse entries."""
+    def _square_lengths(self, square: np.ndarray) -> np.ndarray:
+        """Σ_j square_j x_ij², without expanding codes or sparse entries."""
         i = int(self.intercept)
         d = self.dense.shape[1]
         out = np.full(self.n_rows, square[0] if self.intercept else 0.0)
@@ -297,7 +340,7 @@ class Block:
         if self.csr is not None:
             s = self.csr
             k.csr_square_norms(s.data, s.indices, s.indptr, square[i:], out)
-        return np.sqrt(out)
+        return out
 
     def to_dense(self) -> np.ndarray:
         """Every column as float64, (n, q): for small blocks (pilots, subsamples, tests)."""

@@ -44,6 +44,8 @@ class Family:
         Whether the loss has a second derivative.
     quadratic : bool
         Whether the loss is quadratic in the linear predictor, so that one Newton step is exact.
+    solver : {"newton", "least_squares", "linear_program"}
+        What finds the exact fit: damped Newton rounds, or a method for losses of this kind.
     support : str
         Which responses are possible, for messages.
     """
@@ -57,6 +59,7 @@ class Family:
     curved = True
     quadratic = False
     context = None
+    solver = "newton"
     support = ""
     _parameters: tuple[str, ...] = ("link",)
 

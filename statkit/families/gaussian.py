@@ -106,6 +106,10 @@ class Gaussian(Family):
     support = "finite y"
 
     @property
+    def solver(self):
+        return "least_squares" if self.quadratic else "newton"
+
+    @property
     def quadratic(self):
         return self.link_name == "identity"
 

@@ -17,8 +17,8 @@ class Quantile(Family):
 
     Parameters
     ----------
-    tau : float, default=0.5
-        In (0, 1).
+    tau : float or tuple of float, default=0.5
+        In (0, 1); several have a linear predictor each.
     link : {"identity"} or None, default=None
 
     Notes
@@ -37,6 +37,7 @@ class Quantile(Family):
     name = "quantile"
     links = ("identity",)
     curved = False
+    solver = "linear_program"
     support = "finite values"
 
     def __init__(self, tau=0.5, link=None):
@@ -44,10 +45,27 @@ class Quantile(Family):
 
     def _set(self, **parameters):
         tau = parameters["tau"]
-        if not (isinstance(tau, (int, float, np.floating)) and 0 < tau < 1):
-            raise ValueError(f"a quantile lies strictly between 0 and 1, got {tau!r}")
+        several = isinstance(tau, (tuple, list, np.ndarray))
+        taus = tuple(tau) if several else (tau,)
+        for value in taus:
+            if not (isinstance(value, (int, float, np.floating)) and 0 < value < 1):
+                raise ValueError(f"a quantile lies strictly between 0 and 1, got {value!r}")
+        if several and (not taus or len(set(taus)) < len(taus)):
+            raise ValueError(f"several quantiles must be different numbers, got {tau!r}")
+        taus = tuple(map(float, taus))
+        if several:  # a value can be compared and hashed
+            parameters = {**parameters, "tau": taus}
         super()._set(**parameters)
-        self.tau = float(tau)
+        self.tau = taus if len(taus) > 1 else taus[0]
+
+    @property
+    def predictors(self):
+        return len(self.tau) if isinstance(self.tau, tuple) else 1
+
+    @property
+    def members(self) -> list:
+        """A family for each quantile."""
+        return [Quantile(tau) for tau in self.tau] if isinstance(self.tau, tuple) else [self]
 
     def link(self, eta, y, weight, shape, context, r, w):
         e = y - eta

@@ -7,6 +7,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from statkit.engines.engine import one_blas_thread
+
 __all__ = ["ManySamples", "evaluate_statistic"]
 
 _SALT = 0x696E_6665
@@ -74,7 +76,8 @@ class ManySamples(BaseEstimator):
             from rich.progress import track
 
             numbers = track(numbers, description=type(self).__name__, transient=True)
-        return Parallel(n_jobs=self.n_jobs, prefer="threads")(delayed(one)(i) for i in numbers)
+        with one_blas_thread():  # the last bits of a product depend on the number of threads
+            return Parallel(n_jobs=self.n_jobs, prefer="threads")(delayed(one)(i) for i in numbers)
 
     def conf_int(self, alpha=0.05):
         """Confidence limits at level ``1 − alpha``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from statkit.inference._base import ManySamples, evaluate_statistic
+from statkit.inference._known import KnownRegression
 
 __all__ = ["BagOfLittleBootstraps", "MOutOfNBootstrap", "SubsampledDoubleBootstrap"]
 
@@ -17,6 +18,21 @@ def _counts(rng, n, b):
     return rng.multinomial(n, np.full(b, 1.0 / b)).astype(float)
 
 
+def _bag(estimator, known, rows, n, resamples, rng):
+    """Estimate on a bag as if it were all n rows, and those on ``resamples`` of its resamples."""
+    b = len(rows[0])
+    if known is not None:
+        X, y = known.rows(*rows)
+        center = known.fit(X, y)
+        if center is not None:
+            counts = np.array([_counts(rng, n, b) for _ in range(resamples)])
+            return center, known.resampled(X, y, center, counts)
+    center = evaluate_statistic(estimator, *rows, np.full(b, n / b))
+    return center, np.array(
+        [evaluate_statistic(estimator, *rows, _counts(rng, n, b)) for _ in range(resamples)]
+    )
+
+
 class BagOfLittleBootstraps(ManySamples):
     """Standard errors of full size from fits on small bags, whose rows are counted up to the size of the
     data.
@@ -25,11 +41,15 @@ class BagOfLittleBootstraps(ManySamples):
 
     Parameters
     ----------
-    estimator : estimator with ``coef_`` that takes ``sample_weight``, or callable ``(X[, y],
-    sample_weight=None)`` size : int or None, default=None
+    estimator : estimator with ``coef_`` that takes ``sample_weight``, or callable ``(X[, y], sample_weight=None)``
+    size : int or None, default=None
         Rows of a bag; None is ``N ** 0.65``.
     n_bags : int, default=10
     n_resamples : int, default=60
+    fast : bool, default=True
+        For least squares, logistic and Poisson regression without penalty (of scikit-learn or statkit) a resample
+        costs one Newton step from the bag's fit, which is off by the square of the error that is estimated.
+        Other estimators are fitted to every resample.
     n_jobs : int or None, default=None
         Threads; results do not depend on it.
     random_state : int, RandomState or None, default=None
@@ -57,12 +77,22 @@ class BagOfLittleBootstraps(ManySamples):
     """
 
     def __init__(
-        self, estimator, size=None, n_bags=10, n_resamples=60, *, n_jobs=None, random_state=None, verbose=0
+        self,
+        estimator,
+        size=None,
+        n_bags=10,
+        n_resamples=60,
+        *,
+        fast=True,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
     ):
         self.estimator = estimator
         self.size = size
         self.n_bags = n_bags
         self.n_resamples = n_resamples
+        self.fast = fast
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -74,13 +104,12 @@ class BagOfLittleBootstraps(ManySamples):
         b = self._size(n, max(2, int(n**0.65)))
         self._positive(n_bags=self.n_bags, n_resamples=self.n_resamples)
 
+        known = KnownRegression.of(self.estimator, X, y) if self.fast else None
+
         def bag(_, rng):
             rows = _pick(X, y, rng.choice(n, b, replace=False))
-            center = evaluate_statistic(self.estimator, *rows, np.full(b, n / b))
-            draws = [
-                evaluate_statistic(self.estimator, *rows, _counts(rng, n, b)) for _ in range(self.n_resamples)
-            ]
-            return center, np.array(draws) - center
+            center, draws = _bag(self.estimator, known, rows, n, self.n_resamples, rng)
+            return center, draws - center
 
         bags = self._run(bag, self.n_bags)
         self.coef_ = np.mean([center for center, _ in bags], axis=0)
@@ -99,6 +128,8 @@ class SubsampledDoubleBootstrap(ManySamples):
         Rows of a bag; None is ``N ** 0.65``.
     n_resamples : int, default=200
         Bags, with one resample each.
+    fast : bool, default=True
+        As in :class:`BagOfLittleBootstraps`.
     n_jobs, random_state, verbose : as in :class:`BagOfLittleBootstraps`
 
     Attributes
@@ -121,10 +152,13 @@ class SubsampledDoubleBootstrap(ManySamples):
     S. Sengupta, S. Volgushev and X. Shao (2016), A Subsampled Double Bootstrap for Massive Data.
     """
 
-    def __init__(self, estimator, size=None, n_resamples=200, *, n_jobs=None, random_state=None, verbose=0):
+    def __init__(
+        self, estimator, size=None, n_resamples=200, *, fast=True, n_jobs=None, random_state=None, verbose=0
+    ):
         self.estimator = estimator
         self.size = size
         self.n_resamples = n_resamples
+        self.fast = fast
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -136,10 +170,12 @@ class SubsampledDoubleBootstrap(ManySamples):
         b = self._size(n, max(2, int(n**0.65)))
         self._positive(n_resamples=self.n_resamples)
 
+        known = KnownRegression.of(self.estimator, X, y) if self.fast else None
+
         def one(_, rng):
             rows = _pick(X, y, rng.choice(n, b, replace=False))
-            center = evaluate_statistic(self.estimator, *rows, np.full(b, n / b))
-            return center, evaluate_statistic(self.estimator, *rows, _counts(rng, n, b)) - center
+            center, draws = _bag(self.estimator, known, rows, n, 1, rng)
+            return center, draws[0] - center
 
         centers, roots = (np.array(part) for part in zip(*self._run(one, self.n_resamples), strict=True))
         self.coef_, self.roots_ = centers.mean(axis=0), roots

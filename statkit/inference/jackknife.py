@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from statkit.inference._base import ManySamples, evaluate_statistic
+from statkit.inference._known import KnownRegression
 from statkit.inference.addressing import sequential_blocks
 
 __all__ = ["JackknifeSubsampling"]
@@ -24,8 +25,9 @@ class JackknifeSubsampling(ManySamples):
         Rows of a sample.
     n_subsamples : int, default=200
     debias : {"auto", "jackknife", "cox_snell"} or None, default="auto"
-        "auto" is "cox_snell" for unpenalised logistic and Poisson regressions (of scikit-learn or statkit),
-        else "jackknife", which fits each sample once per row.
+        "auto" is "cox_snell" for linear, logistic and Poisson regressions without penalty (of scikit-learn or
+        statkit), else "jackknife", which leaves out each row of a sample in turn: two Newton steps for those
+        regressions, a fit for any other estimator. None averages the samples as they are (subbagging).
     addressing : {"random", "sequential"}, default="random"
         Rows at random, or blocks of consecutive rows: one seek instead of many, for rows in random order.
     target : {"population", "full_data"}, default="population"
@@ -93,12 +95,12 @@ class JackknifeSubsampling(ManySamples):
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
-        family = _canonical_family(self.estimator)
+        known = KnownRegression.of(self.estimator, X, y)
         debias = self.debias
         if debias == "auto":
-            debias = "jackknife" if family is None else "cox_snell"
-        if debias == "cox_snell" and family is None:
-            raise ValueError("debias='cox_snell' is for unpenalised logistic and Poisson regression")
+            debias = "jackknife" if known is None else "cox_snell"
+        if debias == "cox_snell" and known is None:
+            raise ValueError("debias='cox_snell' is for unpenalised linear, logistic and Poisson regression")
 
         def one(i, rng):
             if self.addressing == "sequential":
@@ -106,11 +108,17 @@ class JackknifeSubsampling(ManySamples):
             else:
                 index = rng.integers(0, n_rows, n)
             rows = X[index], None if y is None else y[index]
-            value = evaluate_statistic(self.estimator, *rows)
-            if family is not None and debias in ("cox_snell", None):
-                bias, variance = _cox_snell(family, *rows, value, self.estimator)
+            design = known.rows(*rows) if known is not None else None
+            value = known.fit(*design) if known is not None else None
+            if value is None:
+                value = evaluate_statistic(self.estimator, *rows)
+            if known is not None and debias != "jackknife":
+                bias, variance = _cox_snell(known.family, *design, value)
                 return (value - bias if debias else value), variance
-            left_out = np.array([evaluate_statistic(self.estimator, *_but(rows, j)) for j in range(n)])
+            if known is not None:
+                left_out = known.left_out(*design, value)
+            else:
+                left_out = np.array([evaluate_statistic(self.estimator, *_but(rows, j)) for j in range(n)])
             variance = (n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
             return (n * value - (n - 1) * left_out.mean(axis=0) if debias else value), variance
 
@@ -127,31 +135,10 @@ def _but(rows, j):
     return np.delete(X, j, axis=0), None if y is None else np.delete(y, j)
 
 
-def _canonical_family(estimator):
-    """The family of an unpenalised canonical regression, or None."""
-    kind = type(estimator).__name__
-    from statkit.families import Binomial, Poisson
-
-    if kind == "LogisticRegression":
-        C, penalty = getattr(estimator, "C", 1.0), getattr(estimator, "penalty", None)
-        return Binomial() if penalty is None or C == np.inf else None
-    if kind == "PoissonRegressor":
-        return Poisson() if estimator.alpha == 0 else None
-    if kind == "GLMClassifier" and not estimator.alpha and estimator.link == "logit":
-        return Binomial()
-    if kind == "GLMRegressor" and not estimator.alpha and estimator.link in (None, "logit", "log"):
-        return {"binomial": Binomial(), "poisson": Poisson()}.get(estimator.family)
-    return None
-
-
-def _cox_snell(family, X, y, value, estimator):
+def _cox_snell(family, X, y, value):
     """Bias of order 1/n of a canonical regression, and the sandwich variance."""
-    if estimator.fit_intercept:
-        X = np.column_stack([np.ones(len(X)), X])
-    if family.name == "binomial":
-        y = (y == np.max(y)).astype(float)
     eta = X @ value
-    mu, w = family.inverse_link(eta), family.dmu(eta)
+    mu, w = family.inverse_link(eta), family.dmu(eta) * np.ones(len(y))
     inverse = np.linalg.pinv((X.T * w) @ X, hermitian=True)
     Q = np.einsum("ij,jk,ik->i", X, inverse, X)
     bias = -0.5 * inverse @ (X.T @ (Q * family.weight_derivative(eta)))

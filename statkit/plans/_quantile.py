@@ -2,18 +2,21 @@
 
 Rows surely above or below the fit have linear loss there and are summed up; a certificate round counts the
 rows for which that was wrong, and with none the solution is optimal for all rows, because the loss is convex.
+Several quantiles go through the same rounds, so that they read the data as often as one.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from statkit.engines.summaries import merge_summaries
 from statkit.plans._report import report
+from statkit.results import Estimate
 from statkit.rounds.problem import Evaluation
-from statkit.rounds.tasks import Kept, Want, evaluate
+from statkit.rounds.tasks import Kept, Want, _row_meat, _Sums, evaluate, response_sums
 from statkit.solvers.cholesky import Factor
 from statkit.solvers.newton import NewtonResult
 from statkit.solvers.quantile import weighted_quantile_regression
@@ -24,7 +27,6 @@ __all__ = ["bandwidth", "exact_quantile", "solve_block"]
 _DIRECT = 20_000
 _BAND = 6.0
 _MOST_ROUNDS = 12
-_EXTRA_ROWS = 4
 
 
 def solve_block(block, tau, *, linear=None) -> np.ndarray:
@@ -57,143 +59,239 @@ class _Rows(Kept):
         return _Rows(self.pieces + other.pieces)
 
 
-def band_rows(block, theta, root, center, scale, tau) -> dict:
-    """Rows within ``‖root x‖`` of the fit, and what the others add to the score."""
-    scaled = block.scaled(center, scale)
-    e = block.y - scaled.matvec(theta)
-    inside = np.abs(e) <= scaled.row_norms(root)
-    psi = np.where(inside, 0.0, np.where(e > 0, tau, tau - 1.0))
-    if block.weight is not None:
-        psi *= block.weight
-    return {"kept": _Rows([block.take(np.flatnonzero(inside))]), "linear": scaled.transpose_matvec(psi)}
+class _Each(dict):
+    """A summary inside a summary."""
+
+    def merge(self, other):
+        return _Each(merge_summaries(self, other))
 
 
-def certify(block, family, before, root, theta, shape, center, scale) -> dict:
-    """Rows outside the band whose residual changed its sign; and the moments at the new fit."""
+@dataclass
+class _Fit:
+    """One quantile on its way: where it is, the band of rows around it, and the sum of the others' scores.
+
+    ``root`` maps a row to the half-width of the band about the coefficients ``before``; None before there is one.
+    """
+
+    family: object
+    theta: np.ndarray
+    h: np.ndarray
+    before: np.ndarray
+    root: np.ndarray | None = None
+    band: object = None
+    linear: np.ndarray | None = None
+
+    @property
+    def tau(self):
+        return self.family.tau
+
+
+def around(block, families, thetas, shapes, center, scale) -> dict:
+    """Score, density and score products at a first estimate of each quantile."""
+    want = Want(meat="rows")
+    nothing = np.empty(0)
+    return {
+        str(k): _Each(evaluate(block, family, theta, h, center, scale, None, want) | {"y": nothing})
+        for k, (family, theta, h) in enumerate(zip(families, thetas, shapes, strict=True))
+    }
+
+
+def band_rows(block, thetas, roots, center, scale, taus) -> dict:
+    """Rows within ‖root x‖ of each fit, and what the others add to the score."""
     scaled = block.scaled(center, scale)
-    old, new = block.y - scaled.matvec(before), block.y - scaled.matvec(theta)
-    tiny = 1e-9 * (1 + np.abs(block.y))
-    outside = np.zeros(len(old), bool) if root is None else np.abs(old) > scaled.row_norms(root)
-    wrong = outside & ((old > 0) & (new < -tiny) | (old < 0) & (new > tiny))
-    out = evaluate(block, family, theta, shape, center, scale, None, Want(meat="rows", sums=True))
-    weight = np.ones(len(old)) if block.weight is None else block.weight
-    out["wrong"] = _Rows([block.take(np.flatnonzero(wrong))])
-    out["gram"] = scaled.sandwich(weight)
+    out = {}
+    for k, (theta, root, tau) in enumerate(zip(thetas, roots, taus, strict=True)):
+        e = block.y - scaled.matvec(theta)
+        inside = np.abs(e) <= scaled.row_norms(root)
+        psi = np.where(inside, 0.0, np.where(e > 0, tau, tau - 1.0))
+        if block.weight is not None:
+            psi *= block.weight
+        kept = _Rows([block.take(np.flatnonzero(inside))])
+        out[str(k)] = _Each(kept=kept, linear=scaled.transpose_matvec(psi))
     return out
+
+
+def certify(block, families, befores, roots, thetas, shapes, center, scale) -> dict:
+    """Rows outside a band whose residual changed its sign; and the moments at the new fits, of pairs too."""
+    scaled = block.scaled(center, scale)
+    n, K = block.n_rows, len(families)
+    psi, w = np.empty((n, K)), np.empty(n)
+    tiny = 1e-9 * (1 + np.abs(block.y))
+    out = {}
+    for k, (family, theta, h) in enumerate(zip(families, thetas, shapes, strict=True)):
+        r = np.empty(n)
+        eta = scaled.matvec(theta)
+        loss = family.link(eta, block.y, block.weight, h, None, r, w)
+        wrong = np.empty(0, np.intp)
+        if roots[k] is not None:
+            old, new = block.y - scaled.matvec(befores[k]), block.y - eta
+            outside = np.abs(old) > scaled.row_norms(roots[k])
+            wrong = np.flatnonzero(outside & ((old > 0) & (new < -tiny) | (old < 0) & (new > tiny)))
+        near = scaled.take(np.flatnonzero(w))  # rows in the kernel's window
+        out[str(k)] = _Each(
+            loss=float(loss), gradient=scaled.transpose_matvec(r), information=near.sandwich(w[w != 0]),
+            wrong=_Rows([block.take(wrong)]),
+        )  # fmt: skip
+        psi[:, k] = r
+    a = block.weight
+    out["meat"] = _row_meat(scaled, psi if K > 1 else psi[:, 0], K)
+    out["gram"] = scaled.sandwich(np.ones(n) if a is None else a)
+    out["n"] = n if a is None else int(np.count_nonzero(a))
+    out["n_rows"] = n
+    return out | response_sums(block)
 
 
 def exact_quantile(plan, problem):
     """Quantile regression on all rows of ``problem``."""
-    family, tau, n = problem.family, problem.family.tau, problem.session.n_rows
-    pilot_size = int(min(n, max(5_000, np.ceil((problem.size * n) ** (2 / 3)))))
+    families, n = problem.family.members, problem.session.n_rows
+    pilot_size = int(min(n, max(5_000, np.ceil((problem.width * n) ** (2 / 3)))))
     pilot = problem.sample(n if n <= _DIRECT else pilot_size, problem.seed)
     rows = next(iter(pilot.session.blocks()))
     if not rows.n_rows or (rows.weight is not None and not rows.weight.any()):
         pilot.response()  # says what is missing
     scaled = rows.scaled(problem.center, problem.scale)
-    theta = solve_block(scaled, tau)
-    e = rows.y - scaled.matvec(theta)
-    h = np.array([bandwidth(e, rows.weight, tau, n)])
-    history, before, root = [], theta, None
+    fits = []
+    for family in families:
+        theta = solve_block(scaled, family.tau)
+        h = bandwidth(rows.y - scaled.matvec(theta), rows.weight, family.tau, n)
+        fits.append(_Fit(family, theta, np.array([h]), theta))
     if n > _DIRECT:
-        theta, before, root, band, linear = _first_band(problem, theta, h)
-    else:
-        band, linear = None, None
+        _first_bands(problem, fits)
+    history = []
     for number in range(1, _MOST_ROUNDS + 1):
-        out = problem.session.round(certify, family, before, root, theta, h, problem.center, problem.scale)
-        wrong = out["wrong"].block()
-        history.append({"round": number, "loss": out["loss"], "wrong": wrong.n_rows})
-        if band is None or wrong.n_rows == 0:
+        out = problem.session.round(
+            certify, families, [f.before for f in fits], [f.root for f in fits], [f.theta for f in fits],
+            [f.h for f in fits], problem.center, problem.scale,
+        )  # fmt: skip
+        each = [out[str(k)] for k in range(len(fits))]
+        wrong = [one["wrong"].block() for one in each]
+        left = sum(block.n_rows for block in wrong)
+        history.append({"round": number, "loss": sum(one["loss"] for one in each), "wrong": left})
+        if n <= _DIRECT or left == 0:
             break
-        theta, band, linear = _with_rows(problem, theta, before, band, wrong, linear, tau)
+        for fit, block in zip(fits, wrong, strict=True):
+            _with_rows(problem, fit, block)
     factor = Factor(out["gram"])
-    keep = np.ones(len(theta), bool) if factor.keep is None else factor.keep
-    density = Factor(out["information"], keep=factor.keep)
-    inverse = np.where(np.isnan(density.inverse()), 0.0, density.inverse())
-    if problem.cov_type == "nonrobust":
-        height = np.trace(np.linalg.pinv(out["gram"]) @ out["information"]) / keep.sum()
-        covariance = tau * (1 - tau) / height**2 * factor.inverse()
-    else:
-        covariance = inverse @ out["meat"] @ inverse
-    covariance[~keep] = np.nan
-    covariance[:, ~keep] = np.nan
-    at = Evaluation(
-        theta,
-        out["loss"],
-        out["gradient"],
-        out["information"],
-        out["n"],
-        out["n_read"],
-        out["n_missing"],
-        out["weight"],
-        None,
-        out["sums"] | {"pearson": np.nan},
-        {"deviance": np.nan},
-        out["meat"],
-        None,
-        out["y"],
-    )
+    keep = np.ones(problem.width, bool) if factor.keep is None else factor.keep
+    covariance = _covariance(problem, fits, each, out, factor, keep)
     if not keep.all():  # moved onto the columns that are kept
-        final, linear = (rows, None) if band is None else (band, linear)
-        theta = _on_columns(problem, final, keep, tau, linear)
-    converged = band is None or wrong.n_rows == 0
-    result = NewtonResult(
-        np.where(keep, theta, np.nan), at, factor, 0.0, converged, np.zeros(len(theta), bool), history
-    )
-    extra = {"objective": float(out["loss"]), "bandwidth": float(h[0]), "quantile": tau}
-    return report(problem, plan, result, covariance=covariance, extra=extra, notes=[f"Quantile {tau:g}."])
+        for fit in fits:
+            fit.theta = _on_columns(problem, rows if fit.band is None else fit.band, keep, fit)
+    return _estimate(plan, problem, fits, each, out, covariance, factor, keep, history)
 
 
-def _on_columns(problem, rows, keep, tau, linear):
+def _covariance(problem, fits, each, out, factor, keep):
+    """Joint covariance of all quantiles' coefficients."""
+    K, q = len(fits), problem.width
+    kept = np.tile(keep, K)
+    if problem.cov_type == "nonrobust":
+        gram = np.linalg.pinv(out["gram"])
+        heights = [np.trace(gram @ one["information"]) / keep.sum() for one in each]
+        inverse = np.where(np.isnan(factor.inverse()), 0.0, factor.inverse())
+        taus = np.array([fit.tau for fit in fits])
+        joint = (np.minimum.outer(taus, taus) - np.outer(taus, taus)) / np.outer(heights, heights)
+        covariance = np.kron(joint, inverse)
+    else:
+        bread = np.zeros((K * q, K * q))
+        for k, one in enumerate(each):
+            inverse = Factor(one["information"], keep=factor.keep).inverse()
+            bread[k * q : (k + 1) * q, k * q : (k + 1) * q] = np.where(np.isnan(inverse), 0.0, inverse)
+        covariance = bread @ out["meat"] @ bread
+    covariance[~kept] = np.nan
+    covariance[:, ~kept] = np.nan
+    return covariance
+
+
+def _estimate(plan, problem, fits, each, out, covariance, factor, keep, history):
+    K, q = len(fits), problem.width
+    information = np.zeros((K * q, K * q))
+    for k, one in enumerate(each):
+        information[k * q : (k + 1) * q, k * q : (k + 1) * q] = one["information"]
+    loss = sum(one["loss"] for one in each)
+    sums = _Sums(loss=loss, pearson=np.nan, deviance=np.nan)
+    theta = np.concatenate([np.where(keep, fit.theta, np.nan) for fit in fits])
+    gradient = np.concatenate([one["gradient"] for one in each])
+    at = Evaluation(
+        theta, loss, gradient, information, out["n"], out["n_read"], out["n_missing"], out["weight"], None, sums,
+        {"deviance": np.nan}, out["meat"], None, out["y"], out["n_rows"],
+    )  # fmt: skip
+    converged = problem.session.n_rows <= _DIRECT or history[-1]["wrong"] == 0
+    result = NewtonResult(theta, at, factor, 0.0, converged, np.zeros(K * q, bool), history)
+    taus = [fit.tau for fit in fits]
+    told = {
+        "objective": [one["loss"] for one in each], "bandwidth": [float(f.h[0]) for f in fits], "quantile": taus,
+    }  # fmt: skip
+    extra = {name: values[0] if K == 1 else values for name, values in told.items()}
+    if K == 1:
+        known = {"notes": [f"Quantile {taus[0]:g}."]}
+    else:
+        known = {"classes": ["quantile", *taus], "kind": QuantilesEstimate}
+    return report(problem, plan, result, covariance=covariance, extra=extra, **known)
+
+
+class QuantilesEstimate(Estimate):
+    """An :class:`~statkit.results.Estimate` of several quantiles; its parameters are indexed (quantile, name)."""
+
+    @property
+    def _index(self):
+        return super()._index.rename(["quantile", "name"])
+
+
+def _on_columns(problem, rows, keep, fit):
     """The same fit with the aliased columns left out."""
     y = rows.y if rows.offset is None else rows.y - rows.offset
     X = rows.scaled(problem.center, problem.scale).to_dense()[:, keep]
     out = np.zeros(len(keep))
-    linear = None if linear is None else linear[keep]
-    out[keep] = weighted_quantile_regression(X, y, tau, rows.weight, linear=linear)
+    linear = None if fit.linear is None else fit.linear[keep]
+    out[keep] = weighted_quantile_regression(X, y, fit.tau, rows.weight, linear=linear)
     return out
 
 
-def _first_band(problem, theta, h):
+def _first_bands(problem, fits):
     """One Newton step over all rows from the pilot, the rows around it, and the fit on them."""
-    tau = problem.family.tau
-    problem.shape = h
-    e = problem.evaluate(theta, Want(meat="rows"))
-    problem.shape = np.empty(0)
-    D = Factor(e.information)
-    theta = theta + D.solve(e.gradient)
-    inverse = np.where(np.isnan(D.inverse()), 0.0, D.inverse())
-    spread = inverse @ e.meat @ inverse
-    values, vectors = np.linalg.eigh(spread)
+    families, taus = [f.family for f in fits], [f.tau for f in fits]
+    out = problem.session.round(
+        around, families, [f.theta for f in fits], [f.h for f in fits], problem.center, problem.scale
+    )
+    axes = []
+    for k, fit in enumerate(fits):
+        e = out[str(k)]
+        D = Factor(e["information"])
+        fit.before = fit.theta + D.solve(e["gradient"])
+        inverse = np.where(np.isnan(D.inverse()), 0.0, D.inverse())
+        values, vectors = np.linalg.eigh(inverse @ e["meat"] @ inverse)
+        axes.append(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
     z = _BAND
     while True:
-        root = z * np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-        out = problem.session.round(band_rows, theta, root, problem.center, problem.scale, tau)
-        band = out["kept"].block()
-        if band.n_rows > problem.size:
+        for fit, axis in zip(fits, axes, strict=True):
+            fit.root = z * axis
+        out = problem.session.round(
+            band_rows, [f.before for f in fits], [f.root for f in fits], problem.center, problem.scale, taus
+        )
+        for k, fit in enumerate(fits):
+            fit.band, fit.linear = out[str(k)]["kept"].block(), out[str(k)]["linear"]
+        if min(fit.band.n_rows for fit in fits) > problem.width:
             break
         z *= 4.0
-    start = theta
-    return _solve(problem, band, out["linear"], tau), start, root, band, out["linear"]
+    for fit in fits:
+        _solve(problem, fit)
 
 
-def _solve(problem, band, linear, tau):
-    return solve_block(band.scaled(problem.center, problem.scale), tau, linear=linear)
+def _solve(problem, fit):
+    fit.theta = solve_block(fit.band.scaled(problem.center, problem.scale), fit.tau, linear=fit.linear)
 
 
-def _with_rows(problem, theta, before, band, wrong, linear, tau):
+def _with_rows(problem, fit, wrong):
     """Rows that were summed up with the wrong sign, moved into the linear program."""
+    if wrong.n_rows:
+        wrong = wrong.take(np.flatnonzero(~np.isin(wrong.row_numbers(), fit.band.row_numbers())))
+    if not wrong.n_rows:
+        return
     scaled = wrong.scaled(problem.center, problem.scale)
-    old = wrong.y - scaled.matvec(before)
-    psi = np.where(old > 0, tau, tau - 1.0)
+    old = wrong.y - scaled.matvec(fit.before)
+    psi = np.where(old > 0, fit.tau, fit.tau - 1.0)
     if wrong.weight is not None:
         psi = psi * wrong.weight
-    known = np.isin(wrong.row_numbers(), band.row_numbers())
-    if known.any():
-        new = np.flatnonzero(~known)
-        wrong, psi, scaled = wrong.take(new), psi[new], scaled.take(new)
-    if not wrong.n_rows:
-        return theta, band, linear
-    linear = linear - scaled.transpose_matvec(psi)
-    band = replace(band.merge(wrong))
-    return _solve(problem, band, linear, tau), band, linear
+    fit.linear = fit.linear - scaled.transpose_matvec(psi)
+    fit.band = fit.band.merge(wrong)
+    _solve(problem, fit)

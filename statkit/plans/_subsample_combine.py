@@ -1,4 +1,5 @@
-"""Pilot and second sample as two estimates, joined; for parity with the literature. The union is better."""
+"""Estimates of several samples, joined: pilot and second sample, for parity with the literature (their union is
+better), and repeated samples of one design."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from statkit.design.block import concatenate
 from statkit.plans._subsample_fit import fit_rows
 from statkit.solvers.cholesky import Factor
 
-__all__ = ["combine"]
+__all__ = ["combine", "mean_of_samples"]
 
 
 def combine(plan, problem, pilot, drawn, options):
@@ -40,6 +42,23 @@ def combine(plan, problem, pilot, drawn, options):
     )
     share = n0 / (n0 + n1)
     return block, np.concatenate([pilot.pi / share, drawn["pi"] / (1 - share)]), joint
+
+
+def mean_of_samples(problem, pilot, drawn, options):
+    """Rows, their probabilities and the mean of the estimates of independent samples; its error by their spread."""
+    samples = drawn["samples"]
+    fits = [fit_rows(problem, block, pi, pilot.theta, **options) for block, pi in samples]
+    B = len(fits)
+    thetas = np.array([_filled(fit) for fit in fits])
+    theta = np.where(np.isnan([fit.theta for fit in fits]).any(axis=0), np.nan, thetas.mean(axis=0))
+    away = thetas - thetas.mean(axis=0)
+    M = sum(fit.information for fit in fits) / B
+    joint = replace(
+        fits[0], theta=theta, information=M, factor=Factor(M),
+        meat_full=M @ (away.T @ away / (B * (B - 1))) @ M,
+        meat_population=sum(fit.meat_population for fit in fits) / B,
+    )  # fmt: skip
+    return concatenate([block for block, _ in samples]), B * np.concatenate([pi for _, pi in samples]), joint
 
 
 def _filled(solution):

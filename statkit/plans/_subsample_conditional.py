@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from statkit.plans._subsample_fit import Solution, score_covariance
-from statkit.plans._subsample_pass import link_rows, pilot_probability
+from statkit.plans._subsample_pass import link_rows
 from statkit.rounds.problem import Evaluation
 from statkit.rounds.tasks import _information, linear_predictor
 from statkit.solvers.newton import newton
@@ -38,7 +38,7 @@ def fit_conditional(plan, problem, pilot, drawn, block, options) -> Solution:
         m = drawn["scoring"].scores(other, family, eta, r, w, other.y)
         pi = drawn["probability"](m, other.weight)
         if union:
-            pi0 = pilot_probability(pilot.rates, other.y, other.weight)
+            pi0 = pilot.rates.of(other)
             pi = pi0 + pi - pi0 * pi
         log_pi[:, j] = np.log(np.maximum(pi, 1e-300))
     scaled = block.scaled(problem.center, problem.scale)

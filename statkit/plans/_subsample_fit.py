@@ -18,8 +18,8 @@ from statkit.solvers.newton import NewtonResult, newton
 
 __all__ = ["Solution", "fit_rows", "score_covariance", "solve_weighted"]
 
-# A subsample's fit must not add to its error: this many of the full data's standard errors are nothing.
-_TOL = 1e-10
+# What may remain of the way to the maximum, in standard errors of all rows: nothing beside the sample's error.
+_TOL = 1e-6
 _MOST_ROUNDS = 60
 # Ridge in units of the mean information where a fit has no maximum.
 _RESCUE = 1e-4
@@ -72,7 +72,7 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
     """
     local = problem.local(block)
     local.alpha = 0.0
-    if not problem.family.curved:
+    if problem.family.solver == "linear_program":
         return _linear_program(problem, local, block, shift)
 
     def fit(diagonal):
@@ -90,6 +90,7 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
         with np.errstate(over="ignore", invalid="ignore"):
             return newton(
                 evaluate, theta, tol=_TOL, max_rounds=_MOST_ROUNDS, may_separate=problem.may_separate,
+                predict=True,
             )  # fmt: skip
 
     result = fit(penalty)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from statkit.exceptions import SeparationWarning
-from statkit.plans._subsample_pass import Model, link_rows, pilot_rows, weighted
+from statkit.plans._subsample_pass import Model, PilotRates, link_rows, pilot_rows, rare_columns, weighted
 from statkit.rounds.tasks import _information
-from statkit.sampling.criteria import make_scoring
+from statkit.sampling.criteria import Scoring, make_scoring
 from statkit.sampling.scores import mean_curvature
 from statkit.solvers.newton import newton
 
@@ -21,6 +21,8 @@ _WINDOWS = 8
 _WINDOW_ROWS = 2  # times the rows that are wanted of it
 # Share of the rarer class below which half of the pilot is drawn from it.
 _RARE = 0.2
+# Any point near the maximum serves: this many standard errors of all rows, far below the pilot's own.
+_TOL = 1e-3
 # On scaled columns: pulls in what few rows cannot tell.
 _PRIOR = 4.0
 
@@ -31,50 +33,59 @@ class Pilot:
 
     Attributes
     ----------
-    rates : float or tuple
-        Inclusion probability of a row (of responses 0 and 1).
+    rates : PilotRates
+    balance : ndarray or None
+        What scores are multiplied by: the weight of a row's rare features, as a map of its columns.
     representative : bool
         Whether rows were drawn from everywhere, so that they can be used again in the final fit.
     """
 
     block: object
     pi: np.ndarray
-    rates: object
+    rates: PilotRates
     representative: bool
+    balance: np.ndarray | None = None
     theta: np.ndarray = None
     information: np.ndarray = None
     notes: tuple = ()
 
 
-def draw_pilot(problem, size, kind) -> Pilot:
-    """Draw about ``size`` rows; ``kind`` is "auto", "uniform", "case_control" or "windows"."""
+def draw_pilot(problem, size, kind, rare=None) -> Pilot:
+    """Draw about ``size`` rows; ``kind`` and ``rare`` are the plan's ``pilot`` and ``rare_features``."""
     session, n = problem.session, problem.session.n_rows
     # Blocks of which encoding reads this much are kept between rounds, so that looking twice reads once.
     cheap = problem.in_memory or n * 8 * (len(problem.design.columns) + 2) <= session.cache_bytes
-    windows, chosen = None, session.partitions
+    windows, chosen, balance = None, session.partitions, None
     binary = problem.family.name in ("binomial", "quasi_binomial")
-    rates = min(1.0, size / n)
+    rate = min(1.0, size / n)
+    rates = PilotRates(rate, rate)
     if kind == "case_control" and not binary:
         raise ValueError(f"pilot='case_control' is for two classes, not for the {problem.family.name} family")
-    if kind == "windows" or (kind == "auto" and not cheap):
+    if rare is not None:
+        balance, balanced = rare_features(problem, rare, size, binary)
+        _forgive(problem, session.partitions)
+    if kind == "balanced" and balance is None:
+        raise ValueError("pilot='balanced' needs rare_features, and no column is rare")
+    if balance is not None and kind in ("auto", "balanced"):
+        rates = balanced
+    elif kind == "windows" or (kind == "auto" and not cheap):
         windows, chosen = _windows(problem, size)
-        rates = min(1.0, size / max(1, int((windows[:, 1] - windows[:, 0]).sum())))
+        rate = min(1.0, size / max(1, int((windows[:, 1] - windows[:, 0]).sum())))
+        rates = PilotRates(rate, rate)
     elif binary and kind != "uniform" and cheap:
         events, weight = problem.response()
         _forgive(problem, session.partitions)
         share = float(events[0]) / weight
         if kind == "case_control" or min(share, 1 - share) < _RARE:
-            rates = tuple(min(1.0, 0.5 * size / max(n * s, 1.0)) for s in (1 - share, share))
+            rates = PilotRates(*(min(1.0, 0.5 * size / max(n * s, 1.0)) for s in (1 - share, share)))
     out = session.round(pilot_rows, problem.seed, rates, windows, partitions=chosen)
     read = sum(p.n_rows for p in chosen)
     if problem.in_memory or session.all_cached:
         session.rows_visited -= read - len(out["kept"].keys)  # nothing else was looked at
     block, pi = out["kept"].block(), out["kept"].scores
     if block.n_rows == 0:
-        raise ValueError(
-            f"the pilot is empty: none of {n:,} rows was drawn at a rate of {rates}; raise pilot_size"
-        )
-    return Pilot(block, pi, rates, windows is None)
+        raise ValueError(f"the pilot is empty: none of {n:,} rows was drawn; raise pilot_size")
+    return Pilot(block, pi, rates, windows is None, balance)
 
 
 def _forgive(problem, partitions):
@@ -103,7 +114,7 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
     if problem.family.n_shape and not len(problem.shape):
         problem.shape = _shape(problem, pilot)
     rows = weighted(pilot.block, 1.0 / pilot.pi)
-    if not problem.family.curved:
+    if problem.family.solver == "linear_program":
         return _quantile_pilot(problem, pilot, rows, n_drawn)
     local = problem.local(rows)
     start = problem.null_theta(*local.response())
@@ -111,8 +122,8 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
 
     def fit(prior):
         return newton(
-            lambda theta, _: local.evaluate(theta), start, tol=1e-10, max_rounds=50, prior=prior,
-            may_separate=problem.may_separate and prior is None,
+            lambda theta, _: local.evaluate(theta), start, tol=_TOL, max_rounds=50, prior=prior,
+            may_separate=problem.may_separate and prior is None, predict=True,
         )  # fmt: skip
 
     with np.errstate(over="ignore", invalid="ignore"):
@@ -175,9 +186,13 @@ def local_with_engine(local):
     return local
 
 
-def scoring_of(problem, pilot: Pilot, criterion, contrast):
-    """The criterion at the pilot, in the units of the raw columns: sampled rows must not depend on
-    scaling."""
+def scoring_of(problem, pilot: Pilot, criterion, contrast, size=None):
+    """The criterion at the pilot for ``size`` rows, in the units of the raw columns: sampled rows must not
+    depend on scaling."""
+    if criterion == "LUC":
+        if problem.family.name not in ("binomial", "softmax"):
+            raise ValueError(f"criterion='LUC' is for classes, not for the {problem.family.name} family")
+        return Scoring("LUC", ratio=problem.session.n_rows / size, balance=pilot.balance)
     K = problem.family.predictors
     inverse = np.linalg.inv(problem.unscale())
     U = np.kron(np.eye(K), inverse) if K > 1 else inverse
@@ -189,42 +204,57 @@ def scoring_of(problem, pilot: Pilot, criterion, contrast):
         curvature = mean_curvature(rows, problem.family, link_rows(rows, model)[0])
     if contrast is not None and criterion == "optC":
         contrast = _contrast(problem, contrast)
-    return make_scoring(criterion, information, predictors=K, curvature=curvature, contrast=contrast)
+    scoring = make_scoring(criterion, information, predictors=K, curvature=curvature, contrast=contrast)
+    return scoring if pilot.balance is None else replace(scoring, balance=pilot.balance)
 
 
 # Columns of zeros and ones that fewer rows have than this are rare.
 _RARE_FEATURE = 0.05
 
 
-def rare_features(problem, pilot, which) -> tuple[np.ndarray | None, list[str]]:
-    """Map that weighs rows by their rare features: Σ_j |Z_ij − Z̄_j| / Z̄_j, linear in zeros and ones.
+def rare_features(problem, which, size, binary):
+    """Map that weighs rows by their rare features, Σ_j |Z_ij − Z̄_j| / Z̄_j, and pilot rates that follow it.
+
+    The sum is linear in zeros and ones. Two classes get half of the pilot each.
 
     Parameters
     ----------
     which : "auto" or sequence of str
+    size : int
+        Rows of the pilot.
+
+    Returns
+    -------
+    balance : ndarray of shape (q,) or None
+        None without rare columns.
+    rates : PilotRates or None
     """
-    X, w = pilot.block.to_dense(), 1.0 / pilot.pi
-    mean = np.maximum(np.average(X, axis=0, weights=w), 0.5 / len(w))
+    out = problem.session.round(rare_columns)
+    count, sums, indicator = out["n"], out["sums"], out["other"] == 0
+    mean = np.maximum(sums.sum(axis=0), 0.5) / max(count.sum(), 1)
     names = [problem.design.names[j] for j in problem.design.position]
     i = int(problem.design.intercept)
-    rare = np.zeros(len(names), bool)
     if isinstance(which, str):
-        rare[i:] = np.isin(X[:, i:], (0.0, 1.0)).all(axis=0) & (mean[i:] < _RARE_FEATURE)
+        rare = indicator & (mean < _RARE_FEATURE)
+        rare[:i] = False
     else:
         unknown = [name for name in which if name not in names]
         if unknown:
             raise ValueError(f"rare_features: {unknown[0]!r} is not a column of the model: {names[:8]}")
         rare = np.isin(names, list(which))
-        wrong = [names[j] for j in np.flatnonzero(rare) if not np.isin(X[:, j], (0.0, 1.0)).all()]
+        wrong = [names[j] for j in np.flatnonzero(rare) if not indicator[j]]
         if wrong:
             raise ValueError(f"rare_features: {wrong[0]!r} has values other than 0 and 1")
     if not rare.any():
-        return None, []
+        return None, None
     if not i:
         raise ValueError("rare_features needs a model with an intercept")
     balance = np.where(rare, (1.0 - 2.0 * mean) / mean, 0.0)
     balance[0] = rare.sum()
-    return balance, [name for name, hit in zip(names, rare, strict=True) if hit]
+    totals = sums @ balance  # of responses 0 and 1
+    halves = binary and (totals > 0).all()
+    zero, one = 0.5 * size / totals if halves else np.full(2, size / totals.sum())
+    return balance, PilotRates(zero, one, balance)
 
 
 def _contrast(problem, contrast):

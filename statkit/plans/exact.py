@@ -65,11 +65,11 @@ class Exact(Plan):
         family = problem.family
         if problem.session.n_rows == 0:
             raise ValueError("there are no rows to fit")
-        if family.name == "gaussian" and family.link_name == "identity":
+        if family.solver == "least_squares":
             from statkit.plans._linear import least_squares
 
             return least_squares(self, problem)
-        if family.name == "quantile":
+        if family.solver == "linear_program":
             from statkit.plans._quantile import exact_quantile
 
             return exact_quantile(self, problem)

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statkit.plans._subsample_conditional import Conditional
+from statkit.plans._subsample_draw import pilot_scores, priority_pass
 from statkit.plans._subsample_fit import fit_rows, score_covariance, solve_weighted
-from statkit.plans._subsample_pass import Model, PriorityDraw, link_rows, score_rows
+from statkit.plans._subsample_pass import Model, PriorityDraw, link_rows
 from statkit.plans._subsample_pilot import draw_pilot, fit_pilot, pilot_level, scoring_of
-from statkit.plans.subsample import _FLOOR, Subsample
+from statkit.plans._subsample_report import TARGETS, all_rows, report_sample
+from statkit.plans.plan import Plan
 from statkit.rounds.problem import Evaluation
 from statkit.sampling.criteria import Scoring
-from statkit.sampling.uniforms import uniforms_of_rows
+from statkit.sampling.priority import priority_keys
 from statkit.solvers.newton import newton
 
 __all__ = ["RareEvents"]
@@ -26,6 +28,7 @@ class NegativeScoring:
     """Score of a row as if it had no event: μ √(1 − μ) ‖T x‖."""
 
     base: Scoring
+    squares = None
 
     def scores(self, block, family, eta, r, w, y):
         mu = family.inverse_link(eta)
@@ -39,16 +42,16 @@ class NegativeScoring:
 class NegativesDraw(PriorityDraw):
     """Every event, and non-events by priority; ``n`` counts both."""
 
-    def take(self, m, part):
+    def take(self, m, part, u):
         m = self.mixed(m, part.weight)
-        keys = m / np.maximum(uniforms_of_rows(self.seed, 1, part.rows, len(m)), 2.0**-60)
+        keys = priority_keys(m, u)
         event = (part.y == 1.0) if part.weight is None else (part.y == 1.0) & (part.weight > 0)
         keys = np.where(event, np.inf, keys)
         index = np.flatnonzero(keys > self.floor)
         return index, keys[index], m[index]
 
 
-class RareEvents(Subsample):
+class RareEvents(Plan):
     """Logistic regression when events are rare: all of them and a few well-chosen non-events per event.
 
     With rare events the information is in the events: their number, not the number of rows, sets the standard
@@ -96,9 +99,6 @@ class RareEvents(Subsample):
     Estimates. G. King and L. Zeng (2001), Logistic Regression in Rare Events Data.
     """
 
-    sampling, combine, refine, pilot, threshold = "priority", "none", None, "case_control", "exact"
-    contrast, rare_features, cov_correction, size = None, None, True, 1
-
     def __init__(
         self,
         negatives_per_event=5,
@@ -132,7 +132,7 @@ class RareEvents(Subsample):
             raise ValueError(f"{events} of {n:,} rows are events: a model needs more")
         size = events + round(self.negatives_per_event * events)
         if size >= n or events > n / 2:
-            estimate = self._everything(problem)
+            estimate = all_rows(self, problem)
         else:
             if size < problem.size + 2:
                 raise ValueError(
@@ -141,9 +141,9 @@ class RareEvents(Subsample):
             pilot = self._pilot(problem, n, events)
             drawn = self._drawn_negatives(problem, pilot, size, events)
             solution = self._fit(problem, pilot, drawn)
-            estimate = self._report(
-                problem, pilot, drawn, drawn["block"], drawn["pi"], solution, solution.covariances(),
-                list(pilot.notes), None,
+            estimate = report_sample(
+                self, problem, pilot, drawn, drawn["block"], drawn["pi"], solution, solution.covariances(),
+                pilot.notes,
             )  # fmt: skip
         if self.prevalence is not None:
             share = float(y[0]) / weight
@@ -167,33 +167,47 @@ class RareEvents(Subsample):
             raise ValueError("RareEvents corrects the intercept: the model must have one")
         if self.firth and self.likelihood != "conditional":
             raise ValueError("firth=True needs likelihood='conditional'")
-        self._check(problem)
+        for name, allowed in (("likelihood", ("conditional", "weighted")), ("target", tuple(TARGETS))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"RareEvents({name}=…) must be one of {allowed}, not {getattr(self, name)!r}"
+                )
+        if self.likelihood == "conditional" and self.target == "full_data":
+            raise ValueError(
+                "likelihood='conditional' estimates the model, not the fit of all rows: set target='population', "
+                "or likelihood='weighted'"
+            )
+        if not 0 <= self.mixture <= 1:
+            raise ValueError(f"RareEvents(mixture=…) must lie between 0 and 1, not {self.mixture!r}")
+        size = self.pilot_size
+        if size is not None and (
+            isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1
+        ):
+            raise ValueError(f"RareEvents(pilot_size=…) must be a positive integer, not {size!r}")
+        if problem.cov_type == "cluster":
+            raise ValueError("RareEvents has no clustered covariance: its errors are those of drawing rows")
 
     def _pilot(self, problem, n, events):
         size = self.pilot_size or max(40 * problem.size, 1_000)
         pilot = fit_pilot(problem, draw_pilot(problem, min(size, n), "case_control"))
-        if problem.family.n_shape == 0 and not pilot.notes and isinstance(pilot.rates, tuple):
+        if problem.family.n_shape == 0 and not pilot.notes and pilot.rates.one > pilot.rates.zero:
             # Unweighted with a corrected intercept: the same model, estimated with less variance.
             fit = solve_weighted(problem, pilot.block, pilot.theta)
             if np.isfinite(fit.theta).all():
                 pilot.theta = fit.theta.copy()
-                pilot.theta[0] -= np.log(pilot.rates[1] / pilot.rates[0])
+                pilot.theta[0] -= np.log(pilot.rates.one / pilot.rates.zero)
         return pilot
 
     def _drawn_negatives(self, problem, pilot, size, events):
         model = Model(problem.family, pilot.theta, problem.shape, problem.center, problem.scale)
         scoring = NegativeScoring(scoring_of(problem, pilot, self.criterion, None))
-        m = self._pilot_scores(pilot, model, scoring)
+        m = pilot_scores(pilot.block, model, scoring)
         none = pilot.block.y == 0.0
         w = (1.0 / pilot.pi)[none]
         draw = NegativesDraw(problem.seed, size, self.mixture, float(np.average(m[none], weights=w)))
-        floor = _FLOOR * pilot_level(draw.mixed(m, pilot.block.weight)[none], w, size - events)
-        draw = replace(draw, floor=floor)
-        out = problem.session.round(score_rows, model, scoring, draw, True)
-        if len(out["kept"].keys) <= size < out["n"]:
-            draw = replace(draw, floor=0.0)
-            out = problem.session.round(score_rows, model, scoring, draw, True)
-        block, scores, tau = out["kept"].priority()
+        level = pilot_level(draw.mixed(m, pilot.block.weight)[none], w, size - events)
+        out = priority_pass(problem, model, scoring, draw, level, int(none.sum()))
+        block, scores, tau = out.pop("kept")[0].priority()
         as_negative = np.minimum(1.0, scores / tau) if tau > 0 else np.ones(len(scores))
         return {
             **out,
@@ -226,14 +240,6 @@ class RareEvents(Subsample):
         return Conditional(
             result.theta, result.factor, result.at.information, np.zeros_like(meat), meat, result
         )
-
-    def _check_conditional(self, family):
-        if self.target == "full_data":
-            raise ValueError(
-                "likelihood='conditional' estimates the model, not the fit of all rows: "
-                "target='population', or "
-                "likelihood='weighted'"
-            )
 
 
 def _count_events(block) -> dict:

@@ -9,25 +9,15 @@ import numpy as np
 
 from statkit.exceptions import BiasWarning
 from statkit.plans._report import covariance_of, report
+from statkit.plans._subsample_draw import draw_rows, pilot_scores
 from statkit.plans._subsample_estimate import SubsampleEstimate
-from statkit.plans._subsample_fit import Solution, fit_rows
-from statkit.plans._subsample_pass import (
-    Model,
-    PoissonDraw,
-    PriorityDraw,
-    ReplacementDraw,
-    TotalsDraw,
-    link_rows,
-    pilot_probability,
-    score_rows,
-)
-from statkit.plans._subsample_pilot import draw_pilot, fit_pilot, pilot_level, rare_features, scoring_of
+from statkit.plans._subsample_fit import fit_rows
+from statkit.plans._subsample_pass import link_rows
+from statkit.plans._subsample_pilot import draw_pilot, fit_pilot
+from statkit.plans._subsample_report import TARGETS, all_rows, known_shape, report_sample, sample_extra
 from statkit.plans.plan import Plan
-from statkit.rounds.problem import Evaluation
 from statkit.rounds.tasks import Want
-from statkit.sampling.criteria import CRITERIA, Scoring
-from statkit.sampling.probabilities import pilot_threshold, water_level
-from statkit.solvers.newton import NewtonResult
+from statkit.sampling.criteria import CRITERIA
 
 __all__ = ["Subsample"]
 
@@ -39,15 +29,11 @@ _CHOICES = {
     "refine": (None, "calibrated", "one_step", "newton"),
     "target": ("population", "full_data"),
     "threshold": ("exact", "pilot"),
-    "pilot": ("auto", "uniform", "case_control", "windows"),
+    "pilot": ("auto", "uniform", "case_control", "balanced", "windows"),
 }
-# A key below this share of the threshold that the pilot predicts is left in the worker.
-_FLOOR = 0.5
 # Squared length of a step, in standard errors of the sample, above which a second one follows.
 _LONG_STEP = 9.0
 _MOST_STEPS = 5
-_FEW_ROWS = 10
-_TARGETS = {"population": "population parameter", "full_data": "fit of all rows"}
 
 
 class Subsample(Plan):
@@ -71,7 +57,7 @@ class Subsample(Plan):
     criterion : str, default="optLs"
         Which variance the scores minimise: "uniform", "LCC", "optL", "optLs" (indifferent to units), "optA"
         (trace of the variance), "optV" (prediction), "optC" (one contrast), "response_free" (responses not
-        needed), "cv" (best for calibrated estimates).
+        needed), "cv" (best for calibrated estimates), "LUC" (rows whose class is uncertain; classes only).
     sampling : {"priority", "poisson", "replacement"}, default="priority"
         Exactly ``size`` rows in one pass; a random number of rows, independently; with repetitions. The last
         two read the data once more to find their threshold.
@@ -91,13 +77,19 @@ class Subsample(Plan):
         For "optC": a coefficient's name, or a number for every coefficient.
     threshold : {"exact", "pilot"}, default="exact"
         For Poisson sampling: "pilot" saves the pass but misses the size by some percent.
-    pilot : {"auto", "uniform", "case_control", "windows"}, default="auto"
-        Rows from everywhere, half from each class, or from eight windows of rows (reads little of a file;
-        these rows do not enter the final fit). "auto" takes case-control for a class below 20 %, and windows
+    pilot : {"auto", "uniform", "case_control", "balanced", "windows"}, default="auto"
+        Rows from everywhere, half from each class, with a preference for rare features (and half from each of
+        two classes), or from eight windows of rows (reads little of a file; these rows do not enter the final
+        fit). "auto" takes balanced with ``rare_features``, case-control for a class below 20 %, and windows
         where the data are too large to be kept encoded.
     rare_features : "auto", list of str or None, default=None
         Columns of zeros and ones that few rows have: rows with such a feature are preferred, so that no
-        coefficient gets lost. "auto" takes those that fewer than 5 % of the pilot have.
+        coefficient gets lost. "auto" takes those that fewer than 5 % of the rows have. Their shares are
+        counted first, which reads data that cannot be kept encoded once more.
+    repeats : int, default=1
+        Independent samples of ``size`` rows, drawn in one pass (priority sampling, ``combine="none"``): the
+        estimate is the mean of theirs, and its distance to the fit of all rows comes from their spread, with no
+        formula for the variance.
     cov_correction : bool, default=True
         Multiply the sampling covariance by n/(n − p).
 
@@ -116,7 +108,8 @@ class Subsample(Plan):
     H. Wang, R. Zhu and P. Ma (2018), Optimal Subsampling for Large Sample Logistic Regression. M. Ai, J. Yu,
     H. Zhang and H. Wang (2021), Optimal Subsampling Algorithms for Big Data Regressions. N. Duffield, C. Lund
     and M. Thorup (2007), Priority Sampling for Estimation of Arbitrary Subset Sums. H. Wang and J. K. Kim
-    (2022), Maximum Sampled Conditional Likelihood for Informative Subsampling.
+    (2022), Maximum Sampled Conditional Likelihood for Informative Subsampling. L. Han, K. M. Tan, T. Yang and
+    T. Zhang (2020), Local Uncertainty Sampling for Large-Scale Multiclass Logistic Regression.
     """
 
     def __init__(
@@ -135,6 +128,7 @@ class Subsample(Plan):
         threshold="exact",
         pilot="auto",
         rare_features=None,
+        repeats=1,
         cov_correction=True,
     ):
         self.size = size
@@ -150,6 +144,7 @@ class Subsample(Plan):
         self.threshold = threshold
         self.pilot = pilot
         self.rare_features = rare_features
+        self.repeats = repeats
         self.cov_correction = cov_correction
 
     def estimate(self, problem):
@@ -167,19 +162,20 @@ class Subsample(Plan):
         if pilot_size is None:
             pilot_size = self.size if self.refine else max(20 * p, self.size // 5)
         plain = self.criterion == "uniform" and self.refine is None
-        if n <= self.size + (0 if plain else pilot_size):
-            return self._everything(problem)
+        if n <= self.repeats * self.size + (0 if plain else pilot_size):
+            return all_rows(self, problem)
         if self.size < p + 2:
             raise ValueError(
                 f"size={self.size} rows cannot determine {p} coefficients: raise size to {20 * p}"
             )
-        pilot = fit_pilot(problem, draw_pilot(problem, pilot_size, self.pilot), int(self.size))
-        return self._finish(problem, pilot, self._drawn(problem, pilot))
+        pilot = draw_pilot(problem, pilot_size, self.pilot, self.rare_features)
+        pilot = fit_pilot(problem, pilot, int(self.size))
+        return self._finish(problem, pilot, draw_rows(self, problem, pilot))
 
     # -- checks
 
     def _check(self, problem):
-        for name in ("size", "pilot_size"):
+        for name in ("size", "pilot_size", "repeats"):
             value = getattr(self, name)
             if name == "pilot_size" and value is None:
                 continue
@@ -192,6 +188,8 @@ class Subsample(Plan):
         if not 0 <= self.mixture <= 1:
             raise ValueError(f"Subsample(mixture=…) must lie between 0 and 1, not {self.mixture!r}")
         family = problem.family
+        if family.solver == "linear_program" and family.predictors > 1:
+            raise ValueError("the rows to draw differ between quantiles: fit one at a time")
         if not family.curved and self.refine == "newton":
             raise ValueError(
                 f"refine='newton' needs a curved loss, which the {family.name} family has not: "
@@ -216,8 +214,26 @@ class Subsample(Plan):
                 f"refine={self.refine!r} works on one set of rows: combine='union' or 'none', not "
                 f"{self.combine!r}"
             )
+        if self.repeats > 1:
+            self._check_repeats()
         if self.likelihood == "conditional":
             self._check_conditional(family)
+
+    def _check_repeats(self):
+        for name, wrong, advice in (
+            ("sampling", self.sampling != "priority", "'priority'"),
+            (
+                "combine",
+                self.combine != "none",
+                "'none': joined to each sample, the pilot would tie them together",
+            ),
+            ("refine", self.refine not in (None, "calibrated"), "None or 'calibrated'"),
+            ("likelihood", self.likelihood != "weighted", "'weighted'"),
+        ):
+            if wrong:
+                raise ValueError(
+                    f"repeats={self.repeats} does not go with {name}={getattr(self, name)!r}: set it to {advice}"
+                )
 
     def _check_conditional(self, family):
         from statkit.plans._subsample_conditional import COUNTABLE
@@ -244,102 +260,19 @@ class Subsample(Plan):
                     f"it to {advice}"
                 )
 
-    # -- the draw
-
-    def _drawn(self, problem, pilot) -> dict:
-        """Gradient and sums of all rows at the pilot, the drawn rows and how they were drawn."""
-        model = Model(problem.family, pilot.theta, problem.shape, problem.center, problem.scale)
-        scoring = scoring_of(problem, pilot, self.criterion, self.contrast)
-        if self.rare_features is not None:
-            scoring = replace(scoring, balance=rare_features(problem, pilot, self.rare_features)[0])
-        m = self._pilot_scores(pilot, model, scoring)
-        if not m.any():
-            scoring = Scoring("uniform")
-            m = self._pilot_scores(pilot, model, scoring)
-        round_of, n = problem.session.round, int(self.size)
-        if self.sampling == "priority":
-            w = 1.0 / pilot.pi
-            draw = PriorityDraw(problem.seed, n, self.mixture, float(np.average(m, weights=w)))
-            mixed = draw.mixed(m, pilot.block.weight)
-            draw = replace(draw, floor=_FLOOR * pilot_level(mixed, w, n) if pilot.representative else 0.0)
-            out = round_of(score_rows, model, scoring, draw, True)
-            if draw.floor > 0 and len(out["kept"].keys) <= n < out["n"]:
-                draw = replace(draw, floor=0.0)
-                out = round_of(score_rows, model, scoring, draw, True)
-            block, scores, tau = out["kept"].priority()
-            pi = np.minimum(1.0, scores / tau) if tau > 0 else np.ones(len(scores))
-
-            def probability(m, weight):
-                return np.minimum(1.0, draw.mixed(m, weight) / tau) if tau > 0 else np.ones(len(m))
-
-            return {
-                **out,
-                "block": block,
-                "pi": pi,
-                "threshold": tau,
-                "probability": probability,
-                "model": model,
-                "scoring": scoring,
-                "expected": float(n),
-            }
-        if self.sampling == "poisson" and self.threshold == "pilot":
-            rows = problem.session.n_rows
-            level, total = pilot_threshold(m, pilot.pi, n, rows)
-            draw = PoissonDraw(problem.seed, n, self.mixture, level, total, rows)
-            out = round_of(score_rows, model, scoring, draw, True)
-        else:
-            out = round_of(score_rows, model, scoring, TotalsDraw(n), True)
-            draw = self._draw_after(out, problem.seed, n)
-            out["kept"] = round_of(score_rows, model, scoring, draw, False)["kept"]
-        block, pi = out["kept"].block(), out["kept"].scores
-        if block.n_rows < problem.size + 2:
-            raise ValueError(
-                f"only {block.n_rows} rows were drawn for {problem.size} coefficients: raise size"
-            )
-        if self.sampling == "replacement":
-            return {
-                **out,
-                "block": block,
-                "pi": n * pi,
-                "threshold": np.nan,
-                "model": model,
-                "scoring": scoring,
-                "expected": float(n),
-            }
-        return {**out, "block": block, "pi": pi, "threshold": draw.level, "probability": draw.probability,
-                "model": model, "scoring": scoring, "expected": float(n)}  # fmt: skip
-
-    def _draw_after(self, out, seed, n):
-        top, totals = out["top"], out["totals"]
-        total = top.rest + float(top.top.sum())
-        rows = sum(count for _, _, count in totals)
-        if self.sampling == "poisson":
-            level = water_level(top.rest, top.top, n)
-            return PoissonDraw(seed, n, self.mixture, level, n * level, rows)
-        share = [(1 - self.mixture) * t / total + self.mixture * k / rows for _, t, k in totals]
-        ends = np.concatenate([[0.0], np.cumsum(share)])
-        ends[-1] = np.inf
-        between = {first: (ends[i], ends[i + 1]) for i, (first, _, _) in enumerate(totals) if first >= 0}
-        return ReplacementDraw(seed, n, self.mixture, total, rows, between)
-
-    @staticmethod
-    def _pilot_scores(pilot, model, scoring):
-        eta, r, w, _ = link_rows(pilot.block, model)
-        return scoring.scores(pilot.block, model.family, eta, r, w, pilot.block.y)
-
     # -- the fit
 
     def _union(self, pilot, drawn):
         """Pilot and drawn rows, each once, with the probability of being in either."""
         first, second = pilot.block.row_numbers(), drawn["block"].row_numbers()
-        new = np.flatnonzero(~np.isin(first, second))
-        extra = pilot.block.take(new)
-        m = self._pilot_scores(replace(pilot, block=extra), drawn["model"], drawn["scoring"])
+        at = np.minimum(np.searchsorted(second, first), len(second) - 1)
+        extra = pilot.block.take(np.flatnonzero(second[at] != first))
+        m = pilot_scores(extra, drawn["model"], drawn["scoring"])
         pi1 = np.concatenate([drawn["pi"], drawn["probability"](m, extra.weight)])
         block = drawn["block"].merge(extra)
         order = np.argsort(block.row_numbers(), kind="stable")
         block, pi1 = block.take(order), pi1[order]
-        pi0 = pilot_probability(pilot.rates, block.y, block.weight)
+        pi0 = pilot.rates.of(block)
         return block, pi0 + pi1 - pi0 * pi1
 
     def _finish(self, problem, pilot, drawn):
@@ -357,6 +290,11 @@ class Subsample(Plan):
             from statkit.plans._subsample_conditional import fit_conditional
 
             solution = fit_conditional(self, problem, pilot, drawn, block, options)
+        elif self.repeats > 1:
+            from statkit.plans._subsample_combine import mean_of_samples
+
+            refined = gradient if self.refine == "calibrated" else None
+            block, pi, solution = mean_of_samples(problem, pilot, drawn, {**options, "gradient": refined})
         elif combined:
             from statkit.plans._subsample_combine import combine
 
@@ -372,7 +310,7 @@ class Subsample(Plan):
         step = None
         if self.refine == "one_step":
             solution, covariances, step = self._one_step(problem, drawn, block, pi, solution)
-        return self._report(problem, pilot, drawn, block, pi, solution, covariances, notes, step)
+        return report_sample(self, problem, pilot, drawn, block, pi, solution, covariances, notes, step)
 
     def _one_step(self, problem, drawn, block, pi, solution):
         """Newton steps with the gradient of all rows and the sample's information."""
@@ -424,199 +362,7 @@ class Subsample(Plan):
         covariances = np.where(np.isnan(population), np.nan, 0.0), population
         chosen = covariances[self.target == "population"]
         return report(
-            problem, self, result, covariance=chosen, kind=SubsampleEstimate, target=_TARGETS[self.target],
-            extra=self._extra(problem, pilot, drawn, block, pi, solution, covariances),
-            **self._known_shape(problem),
+            problem, self, result, covariance=chosen, kind=SubsampleEstimate, target=TARGETS[self.target],
+            extra=sample_extra(problem, pilot, drawn, block, pi, solution, covariances),
+            **known_shape(problem),
         )  # fmt: skip
-
-    def _report(self, problem, pilot, drawn, block, pi, solution, covariances, notes, step):
-        e = self._evaluation(problem, pilot, drawn, block, pi, solution)
-        theta = solution.theta
-        result = NewtonResult(
-            theta, e, solution.factor, solution.result.decrement, solution.result.converged,
-            solution.result.separated, solution.result.history,
-        )  # fmt: skip
-        notes.append("Log-likelihood, deviance and dispersion are estimates from the drawn rows.")
-        diagnostics, rare = self._diagnostics(problem, drawn, block, pi)
-        if step is not None:
-            diagnostics.append(_line("step in standard errors of the full fit", step, "ok", ""))
-        for text in rare:
-            warnings.warn(text, BiasWarning, stacklevel=6)
-        extra = self._extra(problem, pilot, drawn, block, pi, solution, covariances)
-        if step is not None:
-            extra["step_norm"] = step
-        return report(
-            problem,
-            self,
-            result,
-            covariance=covariances[self.target == "population"],
-            kind=SubsampleEstimate,
-            notes=notes,
-            rows_used=len(np.unique(block.row_numbers())),
-            cov_type="sandwich",
-            target=_TARGETS[self.target],
-            diagnostics=diagnostics,
-            extra=extra,
-            **self._known_shape(problem),
-        )
-
-    @staticmethod
-    def _known_shape(problem):
-        if not problem.family.n_shape:
-            return {}
-        return {"shape": {"alpha": float(problem.shape[0])}, "shape_bse": {"alpha": np.nan}}
-
-    def _evaluation(self, problem, pilot, drawn, block, pi, solution):
-        """Sums over all rows at the estimate: those at the pilot plus the difference on the drawn rows."""
-        from statkit.plans._subsample_pass import weighted
-
-        rows = weighted(block, 1.0 / pi)
-        theta = np.where(np.isnan(solution.theta), 0.0, solution.theta)
-
-        def sums(at):
-            model = replace(drawn["model"], theta=at)
-            eta, r, w, loss = link_rows(rows, model)
-            return problem.family.sums(eta, rows.y, rows.weight, problem.shape, (loss, r, w))
-
-        here, there = sums(theta), sums(drawn.get("at", pilot.theta))
-        total = dict(drawn["sums"])
-        for name in ("loss", "pearson", "deviance"):  # the others do not depend on the coefficients
-            total[name] += here[name] - there[name]
-        for name in ("pearson", "deviance"):
-            if not total[name] > 0:
-                total[name] = here[name]
-        null = None
-        if block.offset is not None or not block.intercept or problem.family.name == "gaussian":
-            local = problem.local(rows)
-            start = problem.null_theta(*local.response())
-            null = local.evaluate(start, Want(False, False, True), start[:: problem.width]).null
-        return Evaluation(
-            theta, total["loss"], None, solution.information, drawn["n"], drawn["n_read"], drawn["n_missing"],
-            drawn["weight"], total["pearson"], total, null, None, None, drawn["y"],
-        )  # fmt: skip
-
-    def _extra(self, problem, pilot, drawn, block, pi, solution, covariances):
-        import pandas as pd
-
-        names = _labels(problem)
-        full, population = (pd.DataFrame(problem.public_matrix(V), names, names) for V in covariances)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            effect = np.diag(full) / np.diag(problem.public_matrix(_uniform(solution, drawn["n"], len(pi))))
-        return {
-            "sample_indices": block.row_numbers(),
-            "inclusion_prob": pi,
-            "sample_weights": 1.0 / pi,
-            "pilot_params": pd.Series(problem.public_values(pilot.theta), names),
-            "pilot_indices": pilot.block.row_numbers(),
-            "threshold": float(drawn["threshold"]),
-            "expected_size": drawn["expected"],
-            "covariance_full_data": full,
-            "covariance_population": population,
-            "design_effects": effect,
-        }
-
-    def _diagnostics(self, problem, drawn, block, pi):
-        w = 1.0 / pi
-        effective = float(w.sum() ** 2 / (w * w).sum())
-        lines = [
-            _line("effective sample size", effective, "ok" if effective > 10 * problem.size else "small",
-                  "" if effective > 10 * problem.size else "raise size or mixture"),
-            _line("largest weight over mean weight", float(w.max() / w.mean()), "ok", ""),
-        ]  # fmt: skip
-        rare = []
-        if block.codes is not None:
-            c = block.codes.columns
-            seen = np.bincount(c[c >= 0].ravel(), minlength=block.n_columns)
-            expected = drawn["coded"] * len(pi) / max(drawn["n"], 1)
-            first = int(block.intercept) + block.dense.shape[1]
-            few = [j for j in range(first, block.n_columns) if seen[j] == 0]
-            thin = [j for j in range(first, block.n_columns) if 0 < seen[j] < _FEW_ROWS]
-
-            def told(columns):
-                names = [problem.design.names[problem.design.position[j]] for j in columns[:6]]
-                shown = ", ".join(
-                    f"{name} ({expected[j]:.1f} expected)" for name, j in zip(names, columns, strict=False)
-                )
-                return shown + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
-
-            if few:
-                rare.append(
-                    f"no drawn row has these levels, so they have no coefficient: {told(few)}; raise size"
-                )
-            if thin:
-                lines.append(
-                    _line(
-                        f"levels with fewer than {_FEW_ROWS} drawn rows",
-                        float(len(thin)),
-                        "few rows",
-                        told(thin),
-                    )
-                )
-        return lines, rare
-
-    def _everything(self, problem):
-        """The exact fit: there are no more rows than would be drawn."""
-        from statkit.plans.exact import Exact
-
-        estimate = Exact().estimate(problem)
-        estimate.plan = repr(self)
-        estimate.__class__ = SubsampleEstimate
-        k = len(estimate.values)
-        rows = problem.session.round(_row_numbers)["rows"].rows
-        estimate.extra.update(
-            sample_indices=rows,
-            inclusion_prob=np.ones(len(rows)),
-            sample_weights=np.ones(len(rows)),
-            pilot_params=estimate.params,
-            pilot_indices=rows[:0],
-            threshold=0.0,
-            expected_size=float(len(rows)),
-            covariance_population=estimate.cov_params(),
-            covariance_full_data=0.0 * estimate.cov_params(),
-            design_effects=np.zeros(k),
-        )
-        estimate.target = _TARGETS[self.target]
-        estimate.notes.append(
-            "There are no more rows than the sample and its pilot would have: all were fitted."
-        )
-        if self.target == "full_data":
-            estimate.covariance = 0.0 * estimate.covariance
-        return estimate
-
-
-class _Rows:
-    def __init__(self, rows):
-        self.rows = rows
-
-    def merge(self, other):
-        return _Rows(np.concatenate([self.rows, other.rows]))
-
-
-def _row_numbers(block) -> dict:
-    return {"rows": _Rows(block.row_numbers())}
-
-
-def _labels(problem):
-    import pandas as pd
-
-    names, K = list(problem.design.names), problem.family.predictors
-    if K == 1:
-        return pd.Index(names)
-    classes = problem.design.classes
-    return pd.MultiIndex.from_arrays(
-        [[c for c in classes[1:] for _ in names], names * K], names=["class", "name"]
-    )
-
-
-def _uniform(solution: Solution, n: int, drawn: int):
-    """Covariance about the full fit that as many uniform rows without refinement would have."""
-    inverse = solution.factor.inverse()
-    clean = np.where(np.isnan(inverse), 0.0, inverse)
-    V = clean @ solution.meat_population @ clean * max(n - drawn, 0) / drawn
-    V[np.isnan(np.diag(inverse))] = np.nan
-    V[:, np.isnan(np.diag(inverse))] = np.nan
-    return V
-
-
-def _line(name, value, verdict, advice):
-    return {"name": name, "value": float(value), "verdict": verdict, "advice": advice}

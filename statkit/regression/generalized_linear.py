@@ -363,6 +363,9 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
                     f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}"
                 )
             return codes.astype(float), labels
+        two = _two_values(y)
+        if two is not None:
+            return two
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             what = "infinity" if np.isinf(y).any() else "NaN"
             raise ValueError(f"Input y contains {what}")
@@ -449,6 +452,22 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         if len(self.classes_) > 2:
             raise ValueError("predict_interval is for two classes; use estimate_.cov_params() for more")
         return interval(self, X, level, kind, offset)
+
+
+def _two_values(y):
+    """(codes, classes) of a response of two whole numbers, in a few plain sweeps; None for any other."""
+    if y.dtype.kind not in "biuf" or not len(y):
+        return None
+    low, high = y.min(), y.max()
+    if not (low < high) or (
+        y.dtype.kind == "f" and not (float(low).is_integer() and float(high).is_integer())
+    ):
+        return None
+    upper = y == high
+    if np.count_nonzero(upper) + np.count_nonzero(y == low) != len(y):
+        return None
+    coded = y.dtype == np.float64 and low == 0.0 and high == 1.0
+    return (y if coded else upper.astype(float)), np.array([low, high])
 
 
 def _distinct(y):

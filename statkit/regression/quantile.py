@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import RegressorMixin
 
 from statkit.regression._base import RegressionBase
@@ -18,8 +19,8 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
     Parameters
     ----------
-    quantile : float, default=0.5
-        In (0, 1).
+    quantile : float or sequence of float, default=0.5
+        In (0, 1). Several are fitted in the same passes, with their joint covariance.
     formula, plan, engine, n_jobs, fit_intercept, na_action, random_state, verbose
         As in :class:`GLMRegressor`.
     cov_type : {"robust", "nonrobust"}, default="robust"
@@ -27,10 +28,11 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (p,)
-    intercept_ : float
+    coef_ : ndarray of shape (p,), or (k, p) with k quantiles
+    intercept_ : float, or ndarray of shape (k,)
     estimate_ : statkit.results.Estimate
-        With ``objective`` (the check loss), ``bandwidth`` and ``quantile``.
+        With ``objective`` (the check loss), ``bandwidth`` and ``quantile``. With several quantiles its index is
+        (quantile, name), and hypotheses such as ``"0.1:x0 = 0.9:x0"`` compare them.
 
     Examples
     --------
@@ -39,6 +41,8 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
     >>> X = np.arange(9.0)[:, None]
     >>> QuantileRegressor(0.5).fit(X, 1 + 2 * X[:, 0]).coef_.round(9)
     array([2.])
+    >>> QuantileRegressor([0.1, 0.9]).fit(X, 1 + 2 * X[:, 0]).predict([[1.0]]).round(9)
+    array([[3., 3.]])
 
     References
     ----------
@@ -97,18 +101,27 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
     _response = GLMRegressor._response
 
+    def _set_coefficients(self, values):
+        K = self._fitted_family.predictors
+        if K == 1:
+            super()._set_coefficients(values)
+            return
+        table, first = values.reshape(K, -1), int(self._design.intercept)
+        self.intercept_ = table[:, 0].copy() if first else np.zeros(K)
+        self.coef_ = np.where(np.isnan(table[:, first:]), 0.0, table[:, first:])
+
     def predict(self, X, offset=None):
         """The quantile of new rows.
 
         Returns
         -------
-        quantile : ndarray of shape (n,)
+        quantile : ndarray of shape (n,), or (n, k) with k quantiles
             NaN for rows with missing values.
         """
         return self._eta(X, offset)
 
     def score(self, X, y, sample_weight=None):
-        """Share of the check loss explained: 1 − loss / loss of the empirical quantile.
+        """Share of the check loss explained: 1 − loss / loss of the empirical quantile (mean over quantiles).
 
         Returns
         -------
@@ -116,7 +129,13 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         from sklearn.metrics import d2_pinball_score
 
-        return float(d2_pinball_score(y, self.predict(X), sample_weight=sample_weight, alpha=self.quantile))
+        predicted = self.predict(X).reshape(len(y), -1)
+        taus = np.atleast_1d(np.asarray(self._fitted_family.tau))
+        scores = [
+            d2_pinball_score(y, column, sample_weight=sample_weight, alpha=tau)
+            for tau, column in zip(taus, predicted.T, strict=True)
+        ]
+        return float(np.mean(scores))
 
 
 def quantreg(
@@ -140,7 +159,7 @@ def quantreg(
     ----------
     formula : str
     data : frame, dataset, path, URL, glob, list of paths, or Source
-    quantile : float, default=0.5
+    quantile : float or sequence of float, default=0.5
     weights, offset : str, array or None
     plan, engine, n_jobs, cov_type, na_action, random_state, verbose
         As in :class:`QuantileRegressor`.

@@ -53,6 +53,8 @@ def _facts(e):
     ]
     if e.classes is not None and len(e.classes) == 2:
         facts.append(("Modelled", f"{e.response} = {e.classes[1]} (against {e.classes[0]})"))
+    elif e.multiclass and e.family == "quantile":
+        facts.append(("Modelled", "quantiles " + ", ".join(f"{tau:g}" for tau in e.classes[1:])))
     elif e.multiclass:
         facts.append(("Modelled", f"{len(e.classes)} classes, each against {e.classes[0]}"))
     for name, value in e.shape.items():

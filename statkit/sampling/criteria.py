@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["CRITERIA", "Scoring", "make_scoring"]
 
-CRITERIA = ("uniform", "LCC", "optL", "optLs", "optA", "optV", "optC", "response_free", "cv")
+CRITERIA = ("uniform", "LCC", "optL", "optLs", "optA", "optV", "optC", "response_free", "cv", "LUC")
 
 # Eigenvalues of the unit-diagonal information below this share of the largest are lifted to it: a pilot may
 # lack a level, and its column must not decide every score.
@@ -27,6 +27,8 @@ class Scoring:
         Map of a row's columns (K predictors: of its score, classes one after another).
     root : ndarray of shape (q, q) or None
         For "cv": ``L⁻¹`` of the information's Cholesky factor.
+    ratio : float
+        For "LUC": rows there are for each that is to be drawn.
     balance : ndarray of shape (q,) or None
         Scores are multiplied by its product with the row: rows with rare features count for more.
     """
@@ -34,11 +36,18 @@ class Scoring:
     criterion: str
     T: np.ndarray | None = None
     root: np.ndarray | None = None
+    ratio: float = 1.0
     balance: np.ndarray | None = None
+
+    @property
+    def squares(self) -> np.ndarray | None:
+        """Squared column scales of a score |r|·‖T x‖ with diagonal T; None for other scores."""
+        diagonal = self.criterion in ("optL", "optLs") and self.balance is None
+        return self.T**2 if diagonal and self.T is not None else None
 
     def scores(self, block, family, eta, r, w, y) -> np.ndarray:
         """Scores of a block's rows, from linear predictors, residual factors and Fisher weights."""
-        m = self._plain(block, r, w)
+        m = self._uncertainty(block, family, eta, y) if self.criterion == "LUC" else self._plain(block, r, w)
         return m if self.balance is None else m * block.matvec(self.balance, offset=False)
 
     def _plain(self, block, r, w):
@@ -52,6 +61,18 @@ class Scoring:
         # E|r|² given x is the Fisher weight: its root stands in for |r| where the response is not known.
         size = np.sqrt(np.maximum(w, 0.0)) if self.criterion == "response_free" else np.abs(r)
         return size if self.T is None else size * block.row_norms(self.T)
+
+    def _uncertainty(self, block, family, eta, y):
+        """Probabilities of local uncertainty sampling: small for rows of a class that was to be expected."""
+        p = family.inverse_link(eta)
+        p = np.column_stack([1 - p, p]) if p.ndim == 1 else p
+        top = p.argmax(axis=1)
+        q = np.maximum(0.5, p[np.arange(len(p)), top])
+        expected = y == top
+        few = np.where(expected, 2 * (1 - q), 2 * q) / self.ratio
+        many = np.where(expected, (1 - q) / np.maximum(self.ratio - q, 1e-12), 1.0)
+        m = np.where(self.ratio >= 2 * q, few, np.minimum(many, 1.0))
+        return m if block.weight is None else np.where(block.weight > 0, m, 0.0)
 
     def _several(self, block, r, w):
         """Scores with K predictors: residuals of all K + 1 classes, so that the reference class does not
@@ -93,6 +114,8 @@ def make_scoring(criterion, information, *, predictors=1, curvature=None, contra
     K = predictors
     if criterion in ("cv", "response_free") and K > 1:
         raise ValueError(f"criterion={criterion!r} is for models with one predictor, not for softmax")
+    if criterion == "LUC":
+        raise ValueError("criterion='LUC' depends on the size of the sample: use plans.Subsample")
     if criterion in ("uniform", "LCC"):
         return Scoring(criterion)
     q = len(information) // K

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["row_uniforms", "uniforms_of_rows"]
+__all__ = ["bernoulli_rows", "row_uniforms", "uniforms_of_rows"]
 
 
 #: Seed sequences are padded with zeros, so that [seed, 0] alone would be ``default_rng(seed)``: a
@@ -61,3 +61,45 @@ def uniforms_of_rows(seed: int, stream: int, rows: int | np.ndarray, n: int) -> 
         return np.empty(0)
     first = int(rows[0])
     return row_uniforms(seed, stream, first, int(rows[-1]) + 1)[rows - first]
+
+
+# Row numbers whose draws come from one generator.
+_STRETCH = 2**16
+
+
+def bernoulli_rows(seed: int, stream: int, rate: float, start: int, stop: int):
+    """Rows of ``start`` to ``stop − 1`` that are drawn independently with probability ``rate``.
+
+    The gaps between drawn rows are geometric, so that only drawn rows cost time. A row's draw depends on seed,
+    stream, rate and row number alone.
+
+    Returns
+    -------
+    rows : ndarray of int, ascending
+    u : ndarray
+        A further uniform number for each, to thin them with.
+
+    Examples
+    --------
+    >>> from statkit.sampling.uniforms import bernoulli_rows
+    >>> bernoulli_rows(0, 0, 1.0, 5, 8)[0]
+    array([5, 6, 7])
+    """
+    rows, uniforms = [], []
+    for stretch in range(start // _STRETCH, -(-stop // _STRETCH)):
+        rng = np.random.default_rng([seed, stream, SALT, stretch])
+        expected = rate * _STRETCH
+        reached = np.empty(0, np.int64)
+        while not len(reached) or reached[-1] < _STRETCH:
+            gaps = rng.geometric(rate, int(expected + 6 * np.sqrt(expected) + 16))
+            gaps = np.minimum(gaps, _STRETCH + 1)  # tiny rates: the sum must not overflow
+            reached = np.concatenate([reached, np.cumsum(gaps) + (reached[-1] if len(reached) else -1)])
+        u = rng.random(len(reached))
+        number = stretch * _STRETCH + reached
+        inside = slice(*np.searchsorted(number, [max(start, stretch * _STRETCH),
+                                                 min(stop, (stretch + 1) * _STRETCH)]))  # fmt: skip
+        rows.append(number[inside])
+        uniforms.append(u[inside])
+    if not rows:
+        return np.empty(0, np.int64), np.empty(0)
+    return np.concatenate(rows), np.concatenate(uniforms)
