@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from statkit.regression import coxph as coxph
     from statkit.regression import glm as glm
     from statkit.regression import quantreg as quantreg
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "glm", "quantreg"]
+__all__ = ["__version__", "coxph", "glm", "quantreg"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    {"glm": "statkit.regression", "quantreg": "statkit.regression"},
+    {"coxph": "statkit.regression", "glm": "statkit.regression", "quantreg": "statkit.regression"},
     (
         "causal",
         "cluster",

@@ -44,6 +44,17 @@ class Family:
         Whether the loss has a second derivative.
     quadratic : bool
         Whether the loss is quadratic in the linear predictor, so that one Newton step is exact.
+    analytic_bias : bool
+        Whether the bias of local fits has a formula here: `dmu_ratio` and `weight_derivative` exist.
+    likelihood : bool
+        Whether the loss is a log-likelihood, whose information is a covariance; otherwise errors are sandwiches.
+    centered : bool
+        Whether a constant added to every predictor changes nothing, so that columns may be centred without an
+        intercept.
+    shape_name : str
+        Name of the shape parameter that is estimated.
+    shape_guess : float
+        Its value before the first round.
     support : str
         Which responses are possible, for messages.
     """
@@ -57,6 +68,11 @@ class Family:
     curved = True
     quadratic = False
     context = None
+    analytic_bias = True
+    likelihood = True
+    centered = False
+    shape_name = "alpha"
+    shape_guess = 0.5
     support = ""
     _parameters: tuple[str, ...] = ("link",)
 
