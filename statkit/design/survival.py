@@ -260,7 +260,10 @@ class SurvivalDesign(Design):
                 label.append(keys[code % len(keys)] if keys else None)
                 code //= max(len(keys), 1)
             labels.append(tuple(reversed(label)))
-        return labels, np.where(missing, -1, index)
+        # Different table values may be one label, as in strata(k > 10).
+        place: dict[tuple, int] = {}
+        target = np.array([place.setdefault(label, len(place)) for label in labels], np.intp)
+        return list(place), np.where(missing, -1, target[index] if len(target) else index)
 
     def stratum_index(self, rows) -> np.ndarray:
         """Place of each row's stratum in ``grid.labels``; −1 for one without events or without a value."""
@@ -302,7 +305,9 @@ class SurvivalDesign(Design):
         ):  # fmt: skip
             if bad is not None and bad.any():
                 at = int(np.argmax(bad))
-                text = reason.format(event=event[at], stop=stop[at], start=0.0 if start is None else start[at])
+                text = reason.format(
+                    event=event[at], stop=stop[at], start=0.0 if start is None else start[at]
+                )
                 raise ValueError(
                     f"{self.response_name}: {text} in row {block.row_numbers()[at]} ({rows.where})"
                 )

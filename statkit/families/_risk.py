@@ -293,7 +293,9 @@ def _efron(S0, D0, m):
         with np.errstate(divide="ignore", invalid="ignore"):
             phi = np.repeat(S0[part], k) - c * np.repeat(D0[part], k)
             one = 1.0 / phi
-            for i, term in enumerate((one, c * one, one * one, c * one * one, c * c * one * one, np.log(phi))):
+            for i, term in enumerate(
+                (one, c * one, one * one, c * one * one, c * c * one * one, np.log(phi))
+            ):
                 out[i, part] = np.add.reduceat(term, firsts)
         begin = end
     return out

@@ -99,7 +99,14 @@ class Cox(Family):
         n = len(eta)
         r, w = np.empty(n), np.empty(n)
         row_terms(
-            eta, block.y, NO_WEIGHT if block.weight is None else block.weight, hazard[0], hazard[1], hazard[2], r, w
+            eta,
+            block.y,
+            NO_WEIGHT if block.weight is None else block.weight,
+            hazard[0],
+            hazard[1],
+            hazard[2],
+            r,
+            w,
         )
         a = np.ones(n) if block.weight is None else block.weight
         first, last = block.y[:, 0].astype(np.intp), block.y[:, 1].astype(np.intp)

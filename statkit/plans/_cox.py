@@ -148,6 +148,18 @@ def baseline_of(problem, theta, hazard) -> dict:
     }  # fmt: skip
 
 
+def within_machines(problem, combined, e, extra):
+    """What a plan of few rounds reports of risk sets within machines: class, further results, notes."""
+    losses = [m.get("null_loss", np.nan) for m in combined.machines]
+    values = {
+        "n_events": int(e.sums["n_events"]), "ties": problem.family.ties, "loglik_null": -float(np.sum(losses)),
+        "score_statistic": np.nan, "concordance": np.nan,
+    }  # fmt: skip
+    problem.baseline = None
+    note = "Risk sets are within machines: the model is stratified by machine."
+    return SurvivalEstimate, {**extra, **values}, [note] if len(combined.machines) > 1 else []
+
+
 class _Pairs(Kept):
     """Columns of rows, joined in order."""
 

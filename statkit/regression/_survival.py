@@ -29,10 +29,22 @@ def survival_response(y, extra: int = 0) -> np.ndarray:
         y = np.column_stack([y[name].astype(float) for name in _ordered(y.dtype)])
     if y.dtype.kind == "O":
         y = y.astype(float)
+    if y.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y holds times and events")
     if y.dtype.kind not in "biuf":
         raise ValueError(f"y must hold times and events as numbers, it holds {y.dtype} values")
     if y.ndim == 1:
         y = y[:, None]
+    elif y.ndim == 2 and y.shape[1] == 1:
+        import warnings
+
+        from sklearn.exceptions import DataConversionWarning
+
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected: its values are taken as times of events",
+            DataConversionWarning,
+            stacklevel=4,
+        )
     if y.ndim != 2 or not 1 <= y.shape[1] - extra <= 3:
         raise ValueError(
             f"y must have the columns (time, event) or (start, stop, event), it has the shape {y.shape}"

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from statkit.regression._base import RegressionBase
-from statkit.regression._data import as_vector, is_matrix
+from statkit.regression._data import as_vector, is_frame, is_matrix
 from statkit.regression._survival import survival_response, survival_table
 
 __all__ = ["CoxPHRegressor", "coxph"]
@@ -136,7 +136,9 @@ class CoxPHRegressor(RegressionBase):
 
     def _with_strata(self, y, strata):
         if y is None or _names(y):
-            raise ValueError("strata as an array goes with y as an array; name columns in CoxPHRegressor(strata=…)")
+            raise ValueError(
+                "strata as an array goes with y as an array; name columns in CoxPHRegressor(strata=…)"
+            )
         labels, codes = np.unique(np.asarray(strata), return_inverse=True)
         if len(codes) != len(y):
             raise ValueError(f"strata has {len(codes)} labels for {len(y)} rows")
@@ -156,6 +158,18 @@ class CoxPHRegressor(RegressionBase):
 
         return Cox(self.ties)
 
+    def _plan(self):
+        from statkit.plans import Exact, Subsample
+        from statkit.plans._machines import MachinePlan
+
+        plan = super()._plan()
+        if not isinstance(plan, (Exact, MachinePlan, Subsample)):
+            raise ValueError(
+                f"{type(plan).__name__} needs rows that are independent of each other, and risk sets tie them together: "
+                "use Exact(), Subsample(), or a plan of local fits such as LeastSquaresApproximation()"
+            )
+        return plan
+
     def _frozen_family(self, family, design):
         return family.with_grid(design.grid.offsets, design.grid.tied)
 
@@ -168,7 +182,9 @@ class CoxPHRegressor(RegressionBase):
         if _names(roles.y):
             raise ValueError(f"y = {roles.y!r} names columns, but X is a plain matrix without column names")
         if self.strata is not None:
-            raise ValueError(f"strata={self.strata!r} names columns of a table; give codes to fit(…, strata=…)")
+            raise ValueError(
+                f"strata={self.strata!r} names columns of a table; give codes to fit(…, strata=…)"
+            )
         source, design, family = super()._plain(X, roles, fitted, labels)
         design.response_name = "Surv(time, event)"
         return source, SurvivalDesign(design, coded_strata=self._coded, most_times=self.max_times), family
@@ -177,9 +193,11 @@ class CoxPHRegressor(RegressionBase):
         from statkit.design.survival import SurvivalDesign
 
         source, inner, strata, family = survival_table(self, X, roles, fitted)
-        return source, SurvivalDesign(
-            inner, strata, coded_strata=self._coded, most_times=self.max_times
-        ), family
+        return (
+            source,
+            SurvivalDesign(inner, strata, coded_strata=self._coded, most_times=self.max_times),
+            family,
+        )
 
     def _keep(self, problem):
         self._baseline = problem.baseline
@@ -197,7 +215,7 @@ class CoxPHRegressor(RegressionBase):
         check_is_fitted(self, "estimate_")
         import pandas as pd
 
-        b = self._baseline
+        b = self._known_baseline()
         cumulative = b["hazard"] * np.exp(-b["reference"])
         frame = pd.DataFrame(
             {"time": b["times"], "cumulative_hazard": cumulative, "survival": np.exp(-cumulative)}
@@ -206,6 +224,14 @@ class CoxPHRegressor(RegressionBase):
             names = np.repeat([self._stratum_name(k) for k in b["labels"]], np.diff(b["offsets"]))
             frame.insert(0, "stratum", names)
         return frame
+
+    def _known_baseline(self):
+        if self._baseline is None:
+            raise AttributeError(
+                f"{self.estimate_.plan} compares rows within machines and estimates no common baseline hazard; "
+                "use Exact()"
+            )
+        return self._baseline
 
     def _stratum_name(self, key) -> str:
         if self._stratum_labels is not None:
@@ -229,11 +255,12 @@ class CoxPHRegressor(RegressionBase):
         value : ndarray of shape (n,)
             NaN for rows with missing values.
         """
+        check_is_fitted(self, "estimate_")
         if kind not in ("log_hazard", "hazard"):
             raise ValueError(
                 f"kind must be 'log_hazard' or 'hazard', not {kind!r}; survival functions: predict_survival"
             )
-        eta = self._eta(X, offset)
+        eta = self._eta(self._without_strata(X), offset)
         return eta if kind == "log_hazard" else np.exp(eta)
 
     def predict_survival_function(self, X, times=None, offset=None, strata=None):
@@ -253,6 +280,7 @@ class CoxPHRegressor(RegressionBase):
         survival : ndarray of shape (n, m)
             NaN for rows with missing values and in strata without events.
         """
+        check_is_fitted(self, "estimate_")
         eta, stratum, times = self._to_predict(X, times, offset, strata)
         H, _ = self._hazards(stratum, times)
         with np.errstate(over="ignore"):
@@ -277,8 +305,9 @@ class CoxPHRegressor(RegressionBase):
 
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, not {level!r}")
+        check_is_fitted(self, "estimate_")
         eta, stratum, times = self._to_predict(X, times, offset, strata)
-        columns = self._predictor_rows(X)
+        columns = self._predictor_rows(self._without_strata(X))
         H, at = self._hazards(stratum, times)
         b = self._baseline
         V = np.where(np.isnan(self.estimate_.covariance), 0.0, self.estimate_.covariance)
@@ -302,8 +331,8 @@ class CoxPHRegressor(RegressionBase):
         )  # fmt: skip
 
     def _to_predict(self, X, times, offset, strata):
-        eta = np.asarray(self._eta(X, offset), dtype=float)
-        b = self._baseline
+        eta = np.asarray(self._eta(self._without_strata(X), offset), dtype=float)
+        b = self._known_baseline()
         if strata is not None:
             stratum = self._codes_of(strata, len(eta))
         elif self._stratum_labels is not None:
@@ -328,7 +357,16 @@ class CoxPHRegressor(RegressionBase):
 
         if not self._design.strata:
             return np.zeros(n, np.intp)
-        return predicted(_stratum_of_partition, self, X)
+        from statkit.sources import as_source
+
+        return predicted(_stratum_of_partition, self, as_source(X) if is_frame(X) else X)
+
+    def _without_strata(self, X):
+        """A frame's columns of the model: a frame without formula may still hold its strata."""
+        if self.formula is not None or not is_frame(X) or not getattr(self._design, "strata", ()):
+            return X
+        names = list(self.feature_names_in_)
+        return X.select(names) if hasattr(X, "select") else X[names]
 
     def _hazards(self, stratum, times):
         """Cumulative hazards (n, m) at the reference, and their places in the grid, −1 before the first event."""
@@ -473,5 +511,3 @@ def coxph(
         max_times=max_times, na_action=na_action, random_state=random_state, verbose=verbose,
     )  # fmt: skip
     return model.fit(data, sample_weight=weights, offset=offset, groups=groups)
-
-

@@ -136,5 +136,3 @@ def survival_limits(log_survival, error, level):
     """Lower and upper limits of e^(log_survival), on the scale of the logarithm, as R's ``survfit``."""
     half = two_sided_quantile(1 - level, None) * error
     return np.exp(log_survival - half), np.minimum(np.exp(log_survival + half), 1.0)
-
-

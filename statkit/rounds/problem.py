@@ -138,6 +138,11 @@ class Problem:
         return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax", "cox")
 
     @property
+    def has_bias_formula(self) -> bool:
+        """Whether the first-order bias of local fits can be computed from their rows."""
+        return self.family.predictors == 1 and self.family.analytic_bias
+
+    @property
     def dispersion(self):
         """``(evaluation, rank) -> φ`` for the stopping rule, or None where φ = 1."""
         return None if self.family.dispersion == "known" else _pearson_dispersion

@@ -284,7 +284,8 @@ def response_sums(block, n_classes: int = 0) -> dict:
 def column_scaling(block, centered: bool = False) -> dict:
     """Centre and scale of the dense columns, from a few thousand rows: any values near them serve.
 
-    Without an intercept columns are not centred, unless the model does not see constants (``centered``). Both are empty when the columns are well scaled as they are, which spares a copy of every tile.
+    Without an intercept columns are not centred, unless the model does not see constants (``centered``).
+    Both are empty when the columns are well scaled as they are, which spares a copy of every tile.
     """
     X = block.dense
     sample = np.asarray(X[:: max(1, len(X) // 4096)], dtype=float)

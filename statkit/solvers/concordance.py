@@ -36,7 +36,6 @@ def _count(rank, start, stop, event, weight, leaving, entering, tree):
     n = rank.shape[0]
     concordant = discordant = tied = 0.0
     present = 0.0
-    j = n - 1  # next row to come into the risk set, by the end of its time
     k = n - 1  # next row to leave it, by the start of its time
     i = n - 1
     while i >= 0:
@@ -102,8 +101,6 @@ def concordance(risk, start, stop, event, weight, offsets) -> float:
         leaving = np.argsort(stop[rows], kind="stable")
         entering = np.argsort(start[rows], kind="stable")
         tree = np.zeros(rank.max(initial=0) + 2)
-        total += _count(
-            rank, start[rows], stop[rows], event[rows], weight[rows], leaving, entering, tree
-        )
+        total += _count(rank, start[rows], stop[rows], event[rows], weight[rows], leaving, entering, tree)
     pairs = total.sum()
     return float((total[0] + 0.5 * total[2]) / pairs) if pairs > 0 else float("nan")
