@@ -83,12 +83,15 @@ class Grid:
         Where each stratum starts in ``times``, and D.
     tied : ndarray of int
         Grid points that may have more than one event.
+    n_events : int
+        Rows with an event, before any was dropped.
     """
 
     labels: list
     times: np.ndarray
     offsets: np.ndarray
     tied: np.ndarray
+    n_events: int = 0
 
     @classmethod
     def of(cls, events: EventTimes, most: int | None) -> Grid:
@@ -107,7 +110,8 @@ class Grid:
             offsets.append(offsets[-1] + len(t))
         whole = np.concatenate(times) if times else np.empty(0)
         more = np.flatnonzero(np.concatenate(tied)) if tied else np.empty(0, np.intp)
-        return cls(labels, whole, np.array(offsets), more)
+        n = sum(int(count.sum()) for _, count in events.strata.values())
+        return cls(labels, whole, np.array(offsets), more, n)
 
     def codes(self, stratum, start, stop, event) -> np.ndarray:
         """Rows as (first grid point at risk, one past the last, event), (n, 3)."""

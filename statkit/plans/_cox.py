@@ -19,10 +19,10 @@ __all__ = ["concordance_of", "cox_report", "exact_cox"]
 _CONCORDANCE_ROWS = 500_000
 
 
-def exact_cox(plan, problem):
-    """The maximum (or ridge) partial likelihood estimate over all rows."""
-    theta = np.zeros(problem.size)
-    first = []
+def exact_cox(plan, problem, start=None):
+    """The maximum (or ridge) partial likelihood estimate over all rows, from zero or from ``start``."""
+    theta = np.zeros(problem.size) if start is None else start
+    first = [] if start is None else [problem.evaluate(np.zeros(problem.size), Want(sums=True))]
 
     def evaluate(theta, nearly_done):
         e = problem.evaluate(theta, Want(sums=True))
