@@ -129,8 +129,9 @@ class MatrixDesign(Design):
         )
 
     def _mark(self, missing, values, name, rows):
-        infinite = np.isinf(values)
-        nan = np.isnan(values)
+        infinite, nan = np.isinf(values), np.isnan(values)
+        if values.ndim == 2:  # a response of several columns
+            infinite, nan = infinite.any(axis=1), nan.any(axis=1)
         if infinite.any() or (nan.any() and self.na_action == "raise"):
             at = int(np.argmax(infinite if infinite.any() else nan))
             raise ValueError(

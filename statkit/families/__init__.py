@@ -4,6 +4,7 @@ from importlib import import_module
 
 _WHERE = {
     "Binomial": "binomial",
+    "Cox": "cox",
     "Family": "base",
     "Gamma": "gamma",
     "Gaussian": "gaussian",

@@ -46,6 +46,17 @@ class Family:
         Whether the loss is quadratic in the linear predictor, so that one Newton step is exact.
     solver : {"newton", "least_squares", "linear_program"}
         What finds the exact fit: damped Newton rounds, or a method for losses of this kind.
+    analytic_bias : bool
+        Whether the bias of local fits has a formula here: `dmu_ratio` and `weight_derivative` exist.
+    likelihood : bool
+        Whether the loss is a log-likelihood, whose information is a covariance; otherwise errors are sandwiches.
+    centered : bool
+        Whether a constant added to every predictor changes nothing, so that columns may be centred without an
+        intercept.
+    shape_name : str
+        Name of the shape parameter that is estimated.
+    shape_guess : float
+        Its value before the first round.
     support : str
         Which responses are possible, for messages.
     """
@@ -60,6 +71,11 @@ class Family:
     quadratic = False
     context = None
     solver = "newton"
+    analytic_bias = True
+    likelihood = True
+    centered = False
+    shape_name = "alpha"
+    shape_guess = 0.5
     support = ""
     _parameters: tuple[str, ...] = ("link",)
 

@@ -116,6 +116,11 @@ class MachinePlan(Plan):
                 warnings.warn(f"{line['name']} = {line['value']:.3g}: {line['advice']}", kind, stacklevel=5)
         if covariance is not None:
             known["covariance"] = covariance
+        if problem.family.name == "cox":
+            from statkit.plans._cox import within_machines
+
+            known["kind"], extra, notes = within_machines(problem, combined, e, extra)
+            known["notes"] = [*known.pop("notes", problem.design.notes), *notes]
         return report(problem, self, result, diagnostics=lines, extra=extra, **known)
 
     def _certificate(self, problem, theta, information=True):
@@ -131,7 +136,8 @@ class MachinePlan(Plan):
 
     @staticmethod
     def _needs_null(problem):
-        return problem.family.name == "gaussian" or not problem.design.intercept
+        family = problem.family
+        return family.context is None and (family.name == "gaussian" or not problem.design.intercept)
 
 
 def combine(machines, index, problem) -> Combined:

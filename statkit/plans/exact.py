@@ -73,6 +73,10 @@ class Exact(Plan):
             from statkit.plans._quantile import exact_quantile
 
             return exact_quantile(self, problem)
+        if family.name == "cox":
+            from statkit.plans._cox import exact_cox
+
+            return exact_cox(self, problem)
         if family.n_shape and not len(problem.shape):
             from statkit.plans._shape import with_estimated_shape
 

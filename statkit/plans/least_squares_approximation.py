@@ -86,10 +86,11 @@ class LeastSquaresApproximation(MachinePlan):
         self._prepare(problem)
         if self.selection is not None and (problem.family.predictors > 1 or problem.cov_type != "nonrobust"):
             raise ValueError("selection is for one linear predictor and cov_type='nonrobust'")
-        analytic = problem.family.predictors == 1
+        analytic = problem.has_bias_formula
         if not analytic and (self.bias_correction == "analytic" or self.local == "firth"):
             raise ValueError(
-                f"{'local' if self.local == 'firth' else 'bias_correction'} is for one linear predictor"
+                f"{'local' if self.local == 'firth' else 'bias_correction'} has no formula for the "
+                f"{problem.family.name} family: choose another"
             )
         if problem.cov_type == "between":
             raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")

@@ -95,11 +95,13 @@ class OneShot(MachinePlan):
                 f"cov_type={problem.cov_type!r} needs scores at the estimate: use LeastSquaresApproximation(), "
                 "OneStep() or Exact()"
             )
-        analytic = problem.family.predictors == 1
+        analytic = problem.has_bias_formula
         if self.bias_correction == "cox_snell" and not analytic:
-            raise ValueError("bias_correction='cox_snell' is for one linear predictor; use 'jackknife'")
+            raise ValueError(
+                f"bias_correction='cox_snell' has no formula for the {problem.family.name} family; use 'jackknife'"
+            )
         if self.local == "firth" and not analytic:
-            raise ValueError("local='firth' is for one linear predictor")
+            raise ValueError(f"local='firth' has no formula for the {problem.family.name} family")
         c = self._local(
             problem, local=self.local, halves=self.bias_correction == "jackknife",
             subsample=self.subsample if self.bias_correction == "savgm" else None,

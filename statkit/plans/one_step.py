@@ -129,7 +129,7 @@ class OneStep(MachinePlan):
         if self.start == "average":
             share = np.array([m["n"] for m in c.machines], float)
             return share @ np.array([m["theta"] for m in c.machines]) / share.sum(), c
-        corrected = problem.family.predictors == 1
+        corrected = problem.has_bias_formula
         return (c.wlse - c.bias("wlse") if corrected else c.wlse), c
 
 

@@ -156,6 +156,10 @@ class Subsample(Plan):
             With ``sample_indices``, ``inclusion_prob``, ``sample_weights``, ``pilot_params``,
             ``covariance_full_data``, ``covariance_population``, ``design_effect()`` and ``subsample(X)``.
         """
+        if problem.family.name == "cox":
+            from statkit.plans._cox_subsample import subsample_cox
+
+            return subsample_cox(self, problem)
         self._check(problem)
         n, p = problem.session.n_rows, problem.size
         pilot_size = self.pilot_size

@@ -3,9 +3,11 @@
 from statkit._lazy import lazy_names
 
 _HOME = {
+    "CoxPHRegressor": "cox",
     "GLMClassifier": "generalized_linear",
     "GLMRegressor": "generalized_linear",
     "QuantileRegressor": "quantile",
+    "coxph": "cox",
     "glm": "generalized_linear",
     "quantreg": "quantile",
 }

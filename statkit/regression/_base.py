@@ -30,6 +30,13 @@ class RegressionBase(BaseEstimator):
         """(y as float64, classes or None) from an array of responses; ``labels`` are the classes, if known."""
         raise NotImplementedError
 
+    def _frozen_family(self, family, design):
+        """The family once the design knows the data's levels and times; here as it is."""
+        return family
+
+    def _keep(self, problem):
+        """Take further results of a fit from its problem."""
+
     _categorical_response = False
 
     # -- fit ------------------------------------------------------------------------------------------------
@@ -56,6 +63,7 @@ class RegressionBase(BaseEstimator):
             if family is None:
                 fitted["classes_"] = np.asarray(design.classes)
                 family = self._family(fitted["classes_"])
+            family = self._frozen_family(family, design)
             problem = open_problem(
                 reading, design, family, engine, alpha=float(self.alpha), cov_type=self.cov_type,
                 seed=self._seed(), progress=progress,
@@ -92,6 +100,7 @@ class RegressionBase(BaseEstimator):
         self._fitted_family = family
         self.estimate_ = estimate
         self._set_coefficients(estimate.values)
+        self._keep(problem)
         return self
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from statkit.rounds.tasks import Want, evaluate, linear_predictor
+from statkit.rounds.tasks import Want, context_sums, evaluate, linear_predictor, score_products
 from statkit.solvers.cholesky import Factor
 from statkit.solvers.newton import newton
 
@@ -57,7 +57,7 @@ def local_fit(block, problem, options: LocalOptions) -> dict:
         "n_rows": block.n_rows, "n_read": block.n_read, "n_missing": block.n_missing,
         "theta": np.zeros(q), "H": np.zeros((q, q)), "b": np.zeros(q), "c": np.zeros(q), "loss": 0.0,
         "weight": 0.0, "pearson": 0.0, "sums": None, "null": None, "null_score": 0.0, "y": 0.0, "rank": 0,
-        "rounds": 0, "converged": True, "separated": False, "firth": False, "events": np.nan, "reach": 0.0,
+        "rounds": 0, "converged": True, "separated": False, "firth": False, "events": np.nan, "null_loss": 0.0, "reach": 0.0,
         "halves": None, "part": None, "x": None, "condition": np.inf,
         "offset": block.offset is not None,
     }  # fmt: skip
@@ -75,13 +75,17 @@ def _fill(record, block, problem, options):
     scaled = block.scaled(problem.center, problem.scale)
     reach = float(np.abs(linear_predictor(scaled, theta, family.predictors)).max(initial=0.0))
     separated = bool(result.separated.any()) or (problem.may_separate and (reach > _FAR or not solved))
-    firth = options.local == "firth" or (options.local == "auto" and separated and family.predictors == 1)
+    firth = options.local == "firth" or (
+        options.local == "auto" and separated and family.predictors == 1 and family.analytic_bias
+    )
     converged, rounds = bool(result.converged), len(result.history)
     if firth:
         theta, converged, rounds = _firth(local, scaled, start)
     null = np.zeros(family.predictors) if family.name == "gaussian" or not block.intercept else None
-    out = evaluate(block, family, theta, problem.shape, problem.center, problem.scale, null, Want(sums=True))
-    e = local._penalised(theta, out)
+    if family.context is not None:
+        null = None
+        record["null_loss"] = local.evaluate(np.zeros_like(theta), Want(False, False)).loss
+    e = local.evaluate(theta, Want(sums=True), null)
     factor = Factor(e.information)
     record.update(
         theta=theta, H=e.information, loss=e.loss, weight=e.weight, sums=e.sums, null=e.null, y=e.y,
@@ -90,10 +94,12 @@ def _fill(record, block, problem, options):
     )  # fmt: skip
     if e.null_step is not None:
         record["null_score"] = float(e.null_step[0])
-    if family.predictors == 1:
+    if problem.has_bias_formula:
         record["b"], record["c"] = _bias_terms(scaled, family, theta, problem.shape, factor, firth)
     if family.name in ("binomial", "quasi_binomial"):
         record["events"] = float(min(e.y[0], e.weight - e.y[0]))
+    elif "n_events" in e.sums:
+        record["events"] = e.sums["n_events"]
     ones = np.ones(block.n_rows)
     record["x"] = (scaled.transpose_matvec(ones), np.diag(scaled.sandwich(ones)).copy(), block.n_rows)
     if options.halves or options.subsample is not None:
@@ -176,8 +182,20 @@ def _firth(local, scaled, theta):
 
 
 def machine_scores(block, family, theta, shape, center, scale, null, want) -> dict:
-    """The usual sums at θ, and every machine's score and information beside them."""
-    out = evaluate(block, family, theta, shape, center, scale, null, want)
+    """The usual sums at θ, and every machine's score and information beside them.
+
+    A family with context takes it from the machine's rows alone: risk sets are within machines.
+    """
+    if family.context is None:
+        out = evaluate(block, family, theta, shape, center, scale, null, want)
+    else:
+        context = family.prepare(context_sums(block, family, theta, center, scale)["context"])
+        out = evaluate(block, family, theta, shape, center, scale, None, want, context.rows)
+        family.close(out, context)
+        if want.meat is not None:
+            out["meat"] = score_products(
+                block, family, theta, center, scale, context.rows, context.tables(), want.meat
+            )["meat"]
     out["machines"] = Machines([(out["gradient"], out.get("information"), out["weight"], out["n"])])
     return out
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from statkit.engines import SerialEngine
-from statkit.rounds.tasks import Want, column_scaling, evaluate, response_sums, sample_rows
+from statkit.rounds.tasks import (
+    Want,
+    column_scaling,
+    context_sums,
+    evaluate,
+    response_sums,
+    sample_rows,
+)
 
 __all__ = ["Evaluation", "NoRowsLeft", "Problem"]
 
@@ -98,7 +105,7 @@ class Problem:
         self.stream = None  # state of a plan that can go on with more rows
         self.started = time.perf_counter()
         if scaling is None:
-            scaling = session.round(column_scaling, partitions=session.partitions[:1])
+            scaling = session.round(column_scaling, family.centered, partitions=session.partitions[:1])
             session.n_rounds -= 1  # a look at a few rows, not a round over the data
             session.rows_visited -= session.partitions[0].n_rows
         self.center, self.scale = scaling["center"], scaling["scale"]
@@ -128,7 +135,12 @@ class Problem:
     @property
     def may_separate(self) -> bool:
         """Whether the family's likelihood can lack a maximum at finite coefficients."""
-        return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax")
+        return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax", "cox")
+
+    @property
+    def has_bias_formula(self) -> bool:
+        """Whether the first-order bias of local fits can be computed from their rows."""
+        return self.family.predictors == 1 and self.family.analytic_bias
 
     @property
     def dispersion(self):
@@ -148,11 +160,22 @@ class Problem:
         return np.tile(diagonal, self.family.predictors)
 
     def evaluate(self, theta: np.ndarray, want: Want = Want(), null=None) -> Evaluation:  # noqa: B008 - frozen
-        """One round: the objective at θ over all rows."""
+        """One round, or two for a family with context: the objective at θ over all rows."""
+        family, context = self.family, None
+        if family.context is not None:
+            context = self.context(theta, want.information)
+        rows = None if context is None else context.rows
         out = self.session.round(
-            evaluate, self.family, theta, self.shape, self.center, self.scale, null, want
+            evaluate, family, theta, self.shape, self.center, self.scale, null, want, rows
         )
+        if context is not None:
+            family.close(out, context)
         return self._penalised(theta, out)
+
+    def context(self, theta: np.ndarray, moments: bool = True):
+        """One round: what the family must know of all rows at θ before it can evaluate any."""
+        out = self.session.round(context_sums, self.family, theta, self.center, self.scale, moments)
+        return self.family.prepare(out["context"])
 
     def _penalised(self, theta, out) -> Evaluation:
         _must_have_rows(out["n"], out["n_read"], out["n_missing"])

@@ -6,10 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["GroupSums", "Kept", "Want", "column_scaling", "evaluate", "response_sums", "sample_rows"]
+__all__ = [
+    "GroupSums",
+    "Kept",
+    "Want",
+    "column_scaling",
+    "context_sums",
+    "evaluate",
+    "response_sums",
+    "sample_rows",
+    "score_products",
+]
 
 #: Largest number of clusters whose score sums are held.
 MAX_GROUPS = 1_000_000
+
+# Rows whose scores are written out at a time.
+_SCORE_ROWS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +168,8 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
             out["null"] = _Sums(family.sums(eta0, y, a, shape))
     if null is not None and block.offset is not None and block.intercept:
         out["null_step"] = _null_step(block, family, shape, null, context)
+    if family.context is not None:
+        return out  # scores of rows need more of the context: see `score_products`
     if want.meat == "rows":
         out["meat"] = _row_meat(block, r, K)
     elif want.meat == "groups":
@@ -164,6 +179,35 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         score = [block.transpose_matvec(np.ascontiguousarray(column)) for column in columns.T]
         out["meat"] = PartitionScores([np.concatenate(score)])
     return out
+
+
+def context_sums(block, family, theta, center, scale, moments=True) -> dict:
+    """What a family with context must know of all rows before it can evaluate any."""
+    block = block.scaled(center, scale)
+    return {"context": family.context(block, linear_predictor(block, theta, family.predictors), moments)}
+
+
+def score_products(block, family, theta, center, scale, context, tables, meat: str) -> dict:
+    """Outer products of scores, by row, group or partition, for a family with context."""
+    block = block.scaled(center, scale)
+    eta = linear_predictor(block, theta, family.predictors)
+    n, q = block.n_rows, block.n_columns
+    total, groups, sums = np.zeros((q, q)), None, None
+    if meat == "groups":
+        groups, inverse = np.unique(block.group, return_inverse=True)
+        sums = np.zeros((len(groups), q))
+    score = np.zeros(q)
+    for start in range(0, n, _SCORE_ROWS):
+        rows = slice(start, min(start + _SCORE_ROWS, n))
+        U = family.row_scores(block.take(rows), eta[rows], context, tables)
+        if meat == "rows":
+            total += U.T @ U
+        elif sums is not None:
+            np.add.at(sums, inverse[rows], U)
+        score += U.sum(axis=0)
+    if sums is not None:
+        return {"meat": GroupSums(groups, sums), "score": score}
+    return {"meat": total if meat == "rows" else PartitionScores([score]), "score": score}
 
 
 def _null_step(block, family, shape, null, context):
@@ -228,22 +272,25 @@ def response_sums(block, n_classes: int = 0) -> dict:
     """Weighted sum of the response, by class where it is a class code, and the sum of the weights."""
     y, a = block.y, block.weight
     weight = float(len(y)) if a is None else float(a.sum())
-    if n_classes > 2:
+    if y.ndim == 2:
+        total = y.sum(axis=0) if a is None else y.T @ a
+    elif n_classes > 2:
         total = np.bincount(y.astype(np.intp), a, n_classes)
     else:
         total = np.array([y.sum() if a is None else y @ a])
     return {"weight": weight, "y": total, "n_read": block.n_read, "n_missing": block.n_missing}
 
 
-def column_scaling(block) -> dict:
+def column_scaling(block, centered: bool = False) -> dict:
     """Centre and scale of the dense columns, from a few thousand rows: any values near them serve.
 
+    Without an intercept columns are not centred, unless the model does not see constants (``centered``).
     Both are empty when the columns are well scaled as they are, which spares a copy of every tile.
     """
     X = block.dense
     sample = np.asarray(X[:: max(1, len(X) // 4096)], dtype=float)
     center = sample.mean(axis=0) if len(sample) else np.zeros(X.shape[1])
-    if not block.intercept:
+    if not (block.intercept or centered):
         center[:] = 0.0
     spread = np.sqrt(((sample - center) ** 2).mean(axis=0)) if len(sample) else np.ones(X.shape[1])
     spread = np.where(spread > 1e-8 * np.abs(center), spread, np.maximum(np.abs(center), 1.0))
