@@ -24,7 +24,7 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
         return hc0_covariance(bread, meat)
     if kind == "HC1":
         return hc1_covariance(bread, meat, nobs)
-    if kind == "partition":
+    if kind in ("partition", "bootstrap"):
         return hc0_covariance(bread, meat.meat())
     if kind == "between":
         raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")
@@ -62,6 +62,13 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     if problem.cov_type == "partition" and e.meat is not None:
         known.setdefault("df_resid_inference", len(e.meat.scores) - 1)
     left_out = np.isnan(result.theta)
+    if problem.cov_type == "bootstrap" and e.meat is not None:
+        from statkit.plans._bootstrap import bootstrap_results
+
+        draws = e.meat.sums @ np.nan_to_num(result.factor.inverse())
+        known["extra"] = {
+            **known.get("extra", {}), **bootstrap_results(problem, result.theta, covariance, draws)
+        }  # fmt: skip
     why = {}
     if left_out.any():
         names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(left_out)]

@@ -13,7 +13,7 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between", "bootstrap")
 
 
 class RegressionBase(BaseEstimator):
