@@ -9,8 +9,10 @@ _HOME = {
     "OneStep": "one_step",
     "Plan": "plan",
     "RareEvents": "rare_events",
+    "RegularizationPath": "regularization_path",
     "Renewable": "renewable",
     "Subsample": "subsample",
+    "SurrogateLikelihood": "surrogate_likelihood",
 }
 
 __all__ = sorted(_HOME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "distance_line", "score_tests"]
 
 # Bias in standard errors: coverage of a 95 % interval is .943 at the first and .921 at the second.
 _BIAS_WARN, _BIAS_FAIL = 0.25, 0.5
@@ -40,15 +40,20 @@ def diagnose(problem, combined, theta, bse, *, bias=None, removed=False, decreme
     """
     lines = [*_bias(combined, bias, bse, removed)]
     if decrement is not None:
-        far = decrement > _DECREMENT
-        advice = "this is not the maximum likelihood estimate: take another round (OneStep, or Exact)"
-        lines.append(_line("newton_decrement", decrement, "FAIL" if far else "OK", advice if far else ""))
+        lines.append(distance_line("newton_decrement", decrement))
     lines += _heterogeneity(problem, combined)
     lines += _scores(problem, combined, theta, scores)
     lines += _partition_ratio(combined, theta, scores)
     lines += _local(combined, removed)
     lines += _split(problem, combined)
     return lines
+
+
+def distance_line(name, distance):
+    """Distance to the maximum likelihood estimate in standard errors, graded."""
+    far = not distance <= _DECREMENT
+    advice = "this is not the maximum likelihood estimate: take another round (OneStep, or Exact)"
+    return _line(name, distance, "FAIL" if far else "OK", advice if far else "")
 
 
 def _bias(combined, bias, bse, removed):

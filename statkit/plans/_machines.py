@@ -119,16 +119,20 @@ class MachinePlan(Plan):
         result = NewtonResult(
             np.where(keep, theta, np.nan), e, factor, np.nan, converged, np.zeros(problem.size, bool), history
         )
-        for line in lines:
-            if line["verdict"] == "FAIL" and line["advice"]:
-                kind = HeterogeneityWarning if line["name"].startswith("heterogeneity") else BiasWarning
-                warnings.warn(f"{line['name']} = {line['value']:.3g}: {line['advice']}", kind, stacklevel=5)
+        self._warn(lines)
         if covariance is not None:
             known["covariance"] = covariance
         exact = problem.family.name == "gaussian" and problem.family.link_name == "identity"
         if at is None and not exact:
             known["notes"] = [*known.get("notes", ()), _SECOND_ORDER]
         return report(problem, self, result, diagnostics=lines, extra=extra, **known)
+
+    @staticmethod
+    def _warn(lines):
+        for line in lines:
+            if line["verdict"] == "FAIL" and line["advice"]:
+                kind = HeterogeneityWarning if line["name"].startswith("heterogeneity") else BiasWarning
+                warnings.warn(f"{line['name']} = {line['value']:.3g}: {line['advice']}", kind, stacklevel=6)
 
     def _certificate(self, problem, theta, information=True):
         """One round at θ: the evaluation, and every machine's (score, information, weight, n)."""

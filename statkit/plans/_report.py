@@ -83,6 +83,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     notes = [*design.notes, *notes]
     if result.separated.any():
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
+    why |= known.pop("why_nan", {})
     for name in design.limits:
         why[name] = "a limit, the response is constant at this level"
     arguments = dict(
@@ -123,6 +124,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
         notes=notes,
         why_nan=why,
         alpha=problem.alpha,
+        l1_ratio=problem.l1_ratio if problem.alpha else 0.0,
     )
     return kind(**{**arguments, **known})
 

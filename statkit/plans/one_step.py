@@ -110,6 +110,8 @@ class OneStep(MachinePlan):
             theta = theta + step
             if distance < self.tol:
                 break
+        if self.aggregate == "mean":
+            phi = _moved_sums(problem, e, float(e.gradient @ step), factor)
         if c is None:
             c = _from_scores(problem, theta - step, scales, e, factor, phi)
         else:
@@ -134,6 +136,8 @@ class OneStep(MachinePlan):
         notes = []
         if self.aggregate != "mean":
             notes.append("Log-likelihood and deviance are those of all machines, the rejected ones too.")
+        elif not problem.family.quadratic:
+            notes.append("Log-likelihood and deviance are second-order approximations after the last step.")
         return self._report(
             problem, c, theta, model if self.aggregate != "mean" else None, history=history, extra=extra,
             lines=lines, at=e, converged=bool(left <= _CLOSE), notes=notes,
@@ -198,6 +202,16 @@ class OneStep(MachinePlan):
             # What all local fits share is no contamination.
             estimates = estimates - c.phi * np.array([m["b"] for m in c.machines])
         return aggregated(self.aggregate, c, estimates, share / share.sum())[0], c
+
+
+def _moved_sums(problem, e, gain, factor):
+    """Sums of the evaluation carried over the step that follows it, to second order; the dispersion then."""
+    e.loss -= gain / 2
+    e.sums = {**e.sums, "loss": e.sums["loss"] - gain / 2, "deviance": e.sums["deviance"] - gain}
+    if problem.dispersion is None:
+        return 1.0
+    e.sums["pearson"] = e.pearson = e.sums["pearson"] - gain
+    return problem.dispersion(e, factor.rank)
 
 
 def _from_scores(problem, theta, answers, e, factor, phi):

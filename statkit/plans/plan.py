@@ -17,6 +17,9 @@ class Plan(BaseEstimator):
     ``ValueError`` that names the missing piece.
     """
 
+    #: Whether the plan fits penalties on absolute values.
+    fits_l1 = False
+
     def estimate(self, problem):
         raise NotImplementedError
 

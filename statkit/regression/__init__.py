@@ -8,6 +8,7 @@ _HOME = {
     "QuantileRegressor": "quantile",
     "glm": "generalized_linear",
     "quantreg": "quantile",
+    "regularization_path": "penalty_path",
 }
 
 __all__ = sorted(_HOME)

@@ -57,7 +57,7 @@ class RegressionBase(BaseEstimator):
                 family = self._family(fitted["classes_"])
             problem = open_problem(
                 reading, design, family, engine, alpha=float(self.alpha), cov_type=self.cov_type,
-                seed=self._seed(), progress=progress,
+                l1_ratio=float(self.l1_ratio), seed=self._seed(), progress=progress,
             )  # fmt: skip
             problem.started = started
             problem.classes = fitted.get("classes_")
@@ -131,9 +131,12 @@ class RegressionBase(BaseEstimator):
     def _check_parameters(self):
         if not (np.isscalar(self.alpha) and float(self.alpha) >= 0):
             raise ValueError(f"alpha must be a number >= 0, not {self.alpha!r}")
-        if self.l1_ratio != 0 and self.alpha:
+        if not (np.isscalar(self.l1_ratio) and 0 <= float(self.l1_ratio) <= 1):
+            raise ValueError(f"l1_ratio must be a number from 0 to 1, not {self.l1_ratio!r}")
+        if self.l1_ratio != 0 and self.alpha and not self._plan().fits_l1:
             raise ValueError(
-                f"l1_ratio = {self.l1_ratio!r}: this plan fits ridge penalties only; set l1_ratio=0"
+                f"l1_ratio = {self.l1_ratio!r}: {type(self.plan).__name__} fits ridge penalties only; set l1_ratio=0, "
+                "or use Exact()"
             )
         if self.cov_type not in COV_TYPES:
             raise ValueError(

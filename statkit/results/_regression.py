@@ -134,7 +134,7 @@ def _gap(e, term, left, block):
 
 def _notes(e):
     notes = [Note(text) for text in e.notes]
-    if e.alpha:
+    if e.alpha and not e.l1_ratio:
         notes.append(
             Note(
                 "Standard errors are conditional on the penalty, which shrinks the coefficients towards zero."

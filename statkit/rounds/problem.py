@@ -129,6 +129,11 @@ class Problem:
         }.get(self.cov_type, "rows")  # fmt: skip
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether absolute values of coefficients are penalised."""
+        return bool(self.alpha and self.l1_ratio)
+
+    @property
     def may_separate(self) -> bool:
         """Whether the family's likelihood can lack a maximum at finite coefficients."""
         return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax")
