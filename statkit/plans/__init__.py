@@ -3,6 +3,8 @@
 from statkit._lazy import lazy_names
 
 _HOME = {
+    "Automatic": "automatic",
+    "DebiasedAverage": "debiased_average",
     "Exact": "exact",
     "LeastSquaresApproximation": "least_squares_approximation",
     "OneShot": "one_shot",

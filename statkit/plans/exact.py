@@ -19,6 +19,8 @@ __all__ = ["Exact"]
 # levels start so far out that the full data's first steps overshoot: .25 diverges on sorted data, 1 costs a round.
 _PILOT_PRIOR = 4.0
 _PILOT_PARTITIONS = 4
+# Partitions from which the spread of their scores says something, and numbers that may be held for it.
+_FEWEST_PARTITIONS, _MOST_SCORES = 20, 10_000_000
 
 
 class Exact(Plan):
@@ -110,7 +112,8 @@ class Exact(Plan):
 
         def evaluate(theta, nearly_done):
             last = nearly_done or self.max_rounds == 1
-            want = Want(sums=last, meat=problem.meat if last else None)
+            meat = problem.meat if last else None
+            want = Want(sums=last, meat=meat, scores=last and _tells(problem), seed=problem.seed)
             e = problem.evaluate(theta, want, null)
             if e.null_step is None:
                 null[:] = problem.null_theta(e.y, e.weight)[:: problem.width]
@@ -131,7 +134,7 @@ class Exact(Plan):
         if result.at.sums is None or (problem.meat and result.at.meat is None):
             # It ended sooner than expected (small data, separation): one light round for what is missing.
             theta = np.where(np.isnan(result.theta), 0.0, result.theta)
-            last = problem.evaluate(theta, Want(False, False, True, problem.meat), null)
+            last = problem.evaluate(theta, Want(False, False, True, problem.meat, seed=problem.seed), null)
             result.at.sums, result.at.null, result.at.meat = last.sums, last.null, last.meat
         return result, null
 
@@ -153,6 +156,8 @@ class Exact(Plan):
 
             carry_sums(problem, result)
             known |= without_errors(problem)
+        else:
+            known.setdefault("diagnostics", _checked(problem, result))
         return report(problem, self, result, **known)
 
     def start(self, problem):
@@ -198,6 +203,29 @@ class Exact(Plan):
             SeparationWarning,
             stacklevel=6,
         )
+
+
+def _tells(problem) -> bool:
+    """Whether scores of partitions tell of correlation within them, and fit in memory."""
+    K = len(problem.session.partitions)
+    return _FEWEST_PARTITIONS <= K and K * problem.size <= _MOST_SCORES
+
+
+def _checked(problem, result):
+    """What the last round says of the answer: how far it was, and whether partitions differ by more than chance."""
+    from statkit.plans._machine_checks import distance_line, partition_line
+
+    e, lines = result.at, []
+    if not result.separated.any():
+        lines.append(distance_line("newton_decrement", min(result.decrement, result.decrement**2)))
+    if e.scores is not None and not problem.alpha:
+        keep = np.flatnonzero(np.array(e.scores.sizes) > 0)
+        sizes = np.array(e.scores.sizes, float)[keep]
+        phi = 1.0 if problem.dispersion is None else problem.dispersion(e, result.factor.rank)
+        inverse = np.nan_to_num(result.factor.inverse())
+        if len(keep) >= _FEWEST_PARTITIONS:
+            lines += partition_line(np.array(e.scores.scores)[keep], sizes, inverse, phi)
+    return lines
 
 
 def _column_names(problem, internal) -> str:
