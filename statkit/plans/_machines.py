@@ -65,6 +65,7 @@ class Combined:
 class MachinePlan(Plan):
     """Base of the plans that treat partitions as machines."""
 
+    bootstraps = True
     n_partitions = None
     partition_by = None
     shuffle = False

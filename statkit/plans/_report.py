@@ -61,6 +61,8 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     clusters = len(e.meat.labels) if problem.cov_type == "cluster" and e.meat is not None else None
     if problem.cov_type == "partition" and e.meat is not None:
         known.setdefault("df_resid_inference", len(e.meat.scores) - 1)
+    if problem.cov_type in ("partition", "between"):
+        known.setdefault("use_t", True)  # as few degrees of freedom as there are machines
     left_out = np.isnan(result.theta)
     if problem.cov_type == "bootstrap" and e.meat is not None:
         from statkit.plans._bootstrap import bootstrap_results

@@ -46,7 +46,7 @@ class Automatic(Plan):
     'LeastSquaresApproximation(n_partitions=8)'
     """
 
-    fits_l1 = True
+    fits_l1 = bootstraps = True
 
     def __init__(self, max_rounds=None, *, n_partitions=None, partition_by=None, shuffle=False):
         self.max_rounds = max_rounds

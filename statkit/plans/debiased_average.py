@@ -66,6 +66,8 @@ class DebiasedAverage(MachinePlan):
     high-dimensional models.
     """
 
+    bootstraps = False
+
     def __init__(self, n_partitions=None, *, partition_by=None, penalty=1.0, threshold="hard", shuffle=False):
         self.n_partitions = n_partitions
         self.partition_by = partition_by

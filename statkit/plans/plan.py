@@ -19,6 +19,8 @@ class Plan(BaseEstimator):
 
     #: Whether the plan fits penalties on absolute values.
     fits_l1 = False
+    #: Whether the plan has errors from random multipliers.
+    bootstraps = False
 
     def estimate(self, problem):
         raise NotImplementedError

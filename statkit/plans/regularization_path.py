@@ -188,7 +188,7 @@ class RegularizationPath(Plan):
             if not len(alphas) or not (np.isfinite(alphas) & (alphas > 0)).all():
                 raise ValueError("RegularizationPath(alphas=…) must hold positive numbers")
             return alphas
-        factor = problem._on_slopes(null.weight, 1)
+        factor = problem.on_slopes(null.weight, 1)
         slopes = factor > 0
         share = max(problem.l1_ratio, _RIDGE_SHARE)
         most = np.max(np.abs(null.gradient[slopes]) / factor[slopes], initial=0.0) / share

@@ -142,6 +142,10 @@ class RegressionBase(BaseEstimator):
             raise ValueError(
                 f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}"
             )
+        if self.cov_type == "bootstrap" and not self._plan().bootstraps:
+            raise ValueError(
+                f"cov_type='bootstrap' is not for {type(self.plan).__name__}: use 'HC0', or Exact()"
+            )
         if self.na_action not in ("drop", "raise"):
             raise ValueError(f"na_action must be 'drop' or 'raise', not {self.na_action!r}")
 

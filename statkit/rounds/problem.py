@@ -146,14 +146,15 @@ class Problem:
     def penalty(self, weight: float) -> np.ndarray | None:
         """Diagonal of the ridge penalty in internal coordinates, for data of total weight ``weight``."""
         ridge = self.alpha * (1 - self.l1_ratio)
-        return self._on_slopes(ridge * weight, 2) if ridge else None
+        return self.on_slopes(ridge * weight, 2) if ridge else None
 
     def l1_penalty(self, weight: float) -> np.ndarray | None:
         """Factors of the absolute values of the internal coefficients, as `penalty`."""
         lasso = self.alpha * self.l1_ratio
-        return self._on_slopes(lasso * weight, 1) if lasso else None
+        return self.on_slopes(lasso * weight, 1) if lasso else None
 
-    def _on_slopes(self, value, power):
+    def on_slopes(self, value: float, power: int) -> np.ndarray:
+        """``value`` for every slope, in the units of the internal coefficients to ``power``; zero for intercepts."""
         diagonal = np.full(self.width, value)
         i = int(self.design.intercept)
         if i:

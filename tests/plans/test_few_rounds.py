@@ -1,12 +1,24 @@
 """Choices and safeguards of plans of few rounds: automatic plan, robust rounds, rare classes, bootstrap errors."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from statkit import glm
 from statkit.datasets import make_glm
-from statkit.plans import Automatic, Exact, LeastSquaresApproximation, OneShot, OneStep
+from statkit.plans import (
+    Automatic,
+    DebiasedAverage,
+    Exact,
+    LeastSquaresApproximation,
+    OneShot,
+    OneStep,
+    SurrogateLikelihood,
+)
 from statkit.regression import GLMClassifier, GLMRegressor
 from statkit.sources import as_source
 
@@ -185,3 +197,63 @@ def test_tables_of_machines():
     assert {"bias_removed", "k_limit", "heterogeneity_Q", "score_tests_rejected", "partition_se_ratio", "split_test_F",
             "local_rows_per_parameter", "largest_share"} <= names  # fmt: skip
     assert any("second-order" in note for note in e.notes)
+
+
+def test_identical_machines_have_no_heterogeneity():
+    X, y, _ = make_glm(300, 2, family="poisson", random_state=13)
+    e = fit(LeastSquaresApproximation(6, bias_correction=None), np.vstack([X] * 6), np.tile(y, 6), "poisson")
+    table = e.diagnostics.set_index("name")
+    assert table.loc["heterogeneity_Q", "value"] == pytest.approx(0, abs=1e-8)
+    assert table.loc["score_tests_rejected", "value"] == 0
+    single = fit(Exact(), X, y, "poisson")
+    np.testing.assert_allclose(e.values, single.values, atol=1e-7)
+    np.testing.assert_allclose(e.bse, single.bse / np.sqrt(6), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "plan", [OneShot(4), LeastSquaresApproximation(4), OneStep("least_squares", n_partitions=4)]
+)
+def test_weights_units_and_origins(plan):
+    X, y, _ = make_glm(800, 3, family="binomial", random_state=14)
+    base = fit(plan, X, y)
+    double = GLMRegressor("binomial", plan=plan).fit(X, y, sample_weight=np.full(800, 2.0)).estimate_
+    twice = fit(plan, np.repeat(X, 2, axis=0), np.repeat(y, 2))
+    np.testing.assert_allclose(double.values, twice.values, atol=1e-7)
+    np.testing.assert_allclose(double.bse, twice.bse, rtol=1e-6)
+    moved = fit(plan, (X - 100.0) * [1e-4, 1.0, 1e5], y)
+    np.testing.assert_allclose(moved.values[1:] * [1e-4, 1.0, 1e5], base.values[1:], rtol=1e-5)
+    np.testing.assert_allclose(
+        moved.bse.to_numpy()[1:] * [1e-4, 1.0, 1e5], base.bse.to_numpy()[1:], rtol=1e-5
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(2, 60), st.integers(1, 12), st.sampled_from(["gaussian", "binomial", "poisson"]),
+    st.sampled_from([
+        OneShot(), OneShot(aggregate="screened"), OneShot(bias_correction="jackknife"), LeastSquaresApproximation(),
+        OneStep(), OneStep("average", aggregate="median"), SurrogateLikelihood(), SurrogateLikelihood(method="cease"),
+        Automatic(1), Automatic(2), DebiasedAverage(),
+    ]),
+)  # fmt: skip
+def test_small_and_degenerate_data(seed, n, machines, family, plan):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, 3))
+    X[:, 1] = rng.integers(0, 2, n)
+    if seed % 3 == 0:
+        X[:, 2] = X[:, 0] if seed % 2 else 1.0
+    y = {
+        "gaussian": rng.standard_normal(n),
+        "binomial": rng.integers(0, 2, n),
+        "poisson": rng.poisson(1.0, n),
+    }[family]
+    model = GLMRegressor(family, plan=plan.set_params(n_partitions=min(machines, n)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            e = model.fit(X, y.astype(float), sample_weight=rng.integers(0, 3, n) * 1.0).estimate_
+        except ValueError as error:
+            assert str(error) and not hasattr(model, "coef_")
+            return
+    assert np.isfinite(model.coef_).all() and np.isfinite(e.values[~np.isnan(e.values)]).all()
+    assert len(str(e.summary())) > 100 and (e.diagnostics is not None)
