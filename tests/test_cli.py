@@ -125,6 +125,10 @@ def test_options_reach_the_fit(run, rows, tmp_path):
 
     code, out, _ = run("fit", FORMULA, path, "--family", "poisson", "--alpha", "10", "--output", "json")
     assert code == 0 and abs(json.loads(out)["params"]["x0"]) < abs(oracle(frame).params["x0"]) / 3
+    code, out, _ = run(
+        "fit", FORMULA, path, "--family", "poisson", "--alpha", "10", "--l1-ratio", "1", "--output", "json"
+    )
+    assert code == 0 and json.loads(out)["params"]["x0"] == 0 and json.loads(out)["l1_ratio"] == 1
 
 
 def test_several_files(run, rows, tmp_path):

@@ -40,7 +40,10 @@ def fit(
     cov_type: Annotated[
         CovType | None, typer.Option(help="Standard errors; nonrobust, or cluster with --cluster.")
     ] = None,
-    alpha: Annotated[float, typer.Option(help="Ridge penalty, in units of the mean loss.")] = 0.0,
+    alpha: Annotated[float, typer.Option(help="Penalty, in units of the mean loss.")] = 0.0,
+    l1_ratio: Annotated[
+        float, typer.Option(help="Share of the penalty on absolute values: 0 is ridge, 1 the lasso.")
+    ] = 0.0,
     plan: Annotated[
         PlanName,
         typer.Option(
@@ -95,6 +98,7 @@ def fit(
         engine=engine,
         n_jobs=n_jobs,
         alpha=alpha,
+        l1_ratio=l1_ratio,
         cov_type=cov_type or ("nonrobust" if cluster is None else "cluster"),
         na_action=na_action,
         plan=plan_object,

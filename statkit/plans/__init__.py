@@ -4,14 +4,18 @@ from statkit._lazy import lazy_names
 
 _HOME = {
     "AveragedSGD": "averaged_sgd",
+    "Automatic": "automatic",
+    "DebiasedAverage": "debiased_average",
     "Exact": "exact",
     "LeastSquaresApproximation": "least_squares_approximation",
     "OneShot": "one_shot",
     "OneStep": "one_step",
     "Plan": "plan",
     "RareEvents": "rare_events",
+    "RegularizationPath": "regularization_path",
     "Renewable": "renewable",
     "Subsample": "subsample",
+    "SurrogateLikelihood": "surrogate_likelihood",
 }
 
 __all__ = sorted(_HOME)

@@ -10,6 +10,7 @@ __all__ = [
     "AGGREGATES",
     "geometric_median",
     "robust_mean",
+    "robust_total",
     "screened",
     "trimmed_mean",
     "variance_factor",
@@ -110,3 +111,26 @@ def screened(B: np.ndarray, H: np.ndarray, share: np.ndarray, size: np.ndarray):
             break
         kept = now
     return center, kept
+
+
+def robust_total(kind: str, scores: np.ndarray, sizes: np.ndarray, H: np.ndarray):
+    """Robust version of the sum of the machines' scores, and which machines it kept.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (K, q)
+    sizes : ndarray of shape (K,)
+    H : ndarray of shape (q, q)
+        Information of all rows over the dispersion: scores of a row have its share as covariance.
+    """
+    total = sizes.sum()
+    rows = scores / sizes[:, None]
+    finite = np.isfinite(rows).all(axis=1)
+    rows, size = rows[finite], sizes[finite]
+    metric = np.linalg.pinv(H / total, hermitian=True) * size.mean()
+    if kind != "screened":
+        return total * robust_mean(kind, rows, metric), finite
+    center, near = screened(rows, metric, size / size.sum(), size / size.mean())
+    kept = finite.copy()
+    kept[finite] = near
+    return total * center, kept

@@ -121,7 +121,9 @@ def least_squares(plan, problem):
         refinements = 3 if pivot < _FACTOR else 1
         for _ in range(refinements):
             theta = theta + step
-            last = problem.evaluate(theta, Want(information=False, sums=True, meat=problem.meat))
+            last = problem.evaluate(
+                theta, Want(information=False, sums=True, meat=problem.meat, seed=problem.seed)
+            )
             step = factor.solve(last.gradient)
             rounds += 1
             history.append(

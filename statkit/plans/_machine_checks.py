@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "distance_line", "partition_line", "score_tests"]
 
 # Bias in standard errors: coverage of a 95 % interval is .943 at the first and .921 at the second.
 _BIAS_WARN, _BIAS_FAIL = 0.25, 0.5
@@ -40,15 +40,21 @@ def diagnose(problem, combined, theta, bse, *, bias=None, removed=False, decreme
     """
     lines = [*_bias(combined, bias, bse, removed)]
     if decrement is not None:
-        far = decrement > _DECREMENT
-        advice = "this is not the maximum likelihood estimate: take another round (OneStep, or Exact)"
-        lines.append(_line("newton_decrement", decrement, "FAIL" if far else "OK", advice if far else ""))
+        lines.append(distance_line("newton_decrement", decrement))
     lines += _heterogeneity(problem, combined)
     lines += _scores(problem, combined, theta, scores)
     lines += _partition_ratio(combined, theta, scores)
     lines += _local(combined, removed)
+    lines += _contribution(combined)
     lines += _split(problem, combined)
     return lines
+
+
+def distance_line(name, distance):
+    """Distance to the maximum likelihood estimate in standard errors, graded."""
+    far = not distance <= _DECREMENT
+    advice = "this is not the maximum likelihood estimate: take another round (OneStep, or Exact)"
+    return _line(name, distance, "FAIL" if far else "OK", advice if far else "")
 
 
 def _bias(combined, bias, bse, removed):
@@ -140,17 +146,28 @@ def _scores(problem, combined, theta, scores):
 
 
 def _partition_ratio(combined, theta, scores):
-    K = len(combined.machines)
-    if K < 2:
+    if len(combined.machines) < 2:
         return []
     G = np.array(_approximate(combined, theta) if scores is None else scores)
-    inverse = np.nan_to_num(combined.factor.inverse())
+    sizes = np.array([m["n"] for m in combined.machines], float)
+    return partition_line(G, sizes, np.nan_to_num(combined.factor.inverse()), combined.phi)
+
+
+def partition_line(G, sizes, inverse, phi):
+    """Errors from the spread of the partitions' scores against those of the model, the largest ratio."""
+    K = len(G)
+    G = G - np.outer(sizes / sizes.sum(), G.sum(axis=0))
     between = np.diag(inverse @ (G.T @ G * (K / (K - 1))) @ inverse)
-    model = combined.phi * np.diag(inverse)
-    ratio = float(np.sqrt(np.max(between[model > 0] / model[model > 0], initial=0.0)))
-    sure = ratio > 1.5 and K >= 20
+    model = phi * np.diag(inverse)
+    seen = model > 0
+    squared = float(np.max(between[seen] / model[seen], initial=0.0))
+    # As many partitions as would vary so much if all were alike, and the best of many coefficients.
+    df = sizes.sum() ** 2 / (sizes**2).sum() - 1
+    likely = float(stats.chi2.sf(df * squared, df)) * max(int(seen.sum()), 1) if df > 0 else 1.0
+    sure = squared > 1.5**2 and K >= 20 and likely < 1e-3
     advice = "rows within a partition are correlated: use cov_type='partition' or 'cluster'" if sure else ""
-    return [_line("partition_se_ratio", ratio, "WARN" if sure else "info" if K < 20 else "OK", advice)]
+    verdict = "WARN" if sure else "info" if K < 20 else "OK"
+    return [_line("partition_se_ratio", np.sqrt(squared), verdict, advice)]
 
 
 def _local(combined, removed):
@@ -178,6 +195,17 @@ def _local(combined, removed):
     return lines
 
 
+def _contribution(combined):
+    """Whether one machine holds most of the information."""
+    machines = combined.machines
+    if len(machines) <= 5:
+        return []
+    total = sum(np.trace(m["H"]) for m in machines)
+    share = max(np.trace(m["H"]) for m in machines) / total if total > 0 else np.nan
+    advice = "one machine holds most of the information" if share > 0.5 else ""
+    return [_line("largest_share", share, "info", advice)]
+
+
 def _split(problem, combined):
     """One-way analysis of variance of every column over machines."""
     machines = [m for m in combined.machines if m["x"] is not None]
@@ -200,6 +228,15 @@ def _split(problem, combined):
     with np.errstate(divide="ignore", invalid="ignore"):
         F = (between / (K - 1)) / (within / (n - K))
     largest = float(np.max(F[varies]))
+    away = float(np.sqrt(((means - mean) ** 2)[:, varies] / (total[varies] / n)).max())
     p = float(stats.f.sf(largest, K - 1, n - K)) * int(varies.sum())
     advice = "columns differ between machines: rows were not split at random; equal weights would mislead"
-    return [_line("split_test_F", largest, "WARN" if p < 0.001 else "OK", advice if p < 0.001 else "")]
+    return [
+        _line("split_test_F", largest, "WARN" if p < 0.001 else "OK", advice if p < 0.001 else ""),
+        _line(
+            "split_test_smd",
+            away,
+            "info",
+            "largest distance of a machine's column mean, in standard deviations",
+        ),
+    ]

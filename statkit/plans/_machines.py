@@ -11,6 +11,7 @@ from operator import add
 import numpy as np
 
 from statkit.exceptions import BiasWarning, HeterogeneityWarning
+from statkit.plans._aggregate import robust_mean, screened
 from statkit.plans._report import covariance_of, report
 from statkit.plans.plan import Plan
 from statkit.rounds.machines import LocalOptions, local_fit, machine_scores, portable
@@ -20,6 +21,12 @@ from statkit.solvers.cholesky import Factor
 from statkit.solvers.newton import NewtonResult
 
 __all__ = ["Combined", "MachinePlan"]
+
+#: What the table says where log-likelihood and deviance come from the sums at the local estimates.
+_SECOND_ORDER = (
+    "Log-likelihood, deviance and dispersion are second-order approximations from the machines' own fits; "
+    "certify=True, OneStep() or Exact() measure them."
+)
 
 
 @dataclass
@@ -58,6 +65,7 @@ class Combined:
 class MachinePlan(Plan):
     """Base of the plans that treat partitions as machines."""
 
+    bootstraps = True
     n_partitions = None
     partition_by = None
     shuffle = False
@@ -83,6 +91,8 @@ class MachinePlan(Plan):
         if problem.session.n_rows == 0:
             raise ValueError("there are no rows to fit")
         family = problem.family
+        if not family.curved:
+            raise ValueError(f"{type(self).__name__} needs a smooth loss, the {family.name} family has none")
         if family.n_shape and not len(problem.shape):
             raise ValueError(
                 f"{type(self).__name__} needs the shape parameter of the {family.name} family, for instance "
@@ -110,18 +120,25 @@ class MachinePlan(Plan):
         result = NewtonResult(
             np.where(keep, theta, np.nan), e, factor, np.nan, converged, np.zeros(problem.size, bool), history
         )
-        for line in lines:
-            if line["verdict"] == "FAIL" and line["advice"]:
-                kind = HeterogeneityWarning if line["name"].startswith("heterogeneity") else BiasWarning
-                warnings.warn(f"{line['name']} = {line['value']:.3g}: {line['advice']}", kind, stacklevel=5)
+        self._warn(lines)
         if covariance is not None:
             known["covariance"] = covariance
+        exact = problem.family.name == "gaussian" and problem.family.link_name == "identity"
+        if at is None and not exact:
+            known["notes"] = [*known.get("notes", ()), _SECOND_ORDER]
         if problem.family.name == "cox":
             from statkit.plans._cox import within_machines
 
             known["kind"], extra, notes = within_machines(problem, combined, e, extra)
-            known["notes"] = [*known.pop("notes", problem.design.notes), *notes]
+            known["notes"] = [*known.get("notes", ()), *notes]
         return report(problem, self, result, diagnostics=lines, extra=extra, **known)
+
+    @staticmethod
+    def _warn(lines):
+        for line in lines:
+            if line["verdict"] == "FAIL" and line["advice"]:
+                kind = HeterogeneityWarning if line["name"].startswith("heterogeneity") else BiasWarning
+                warnings.warn(f"{line['name']} = {line['value']:.3g}: {line['advice']}", kind, stacklevel=6)
 
     def _certificate(self, problem, theta, information=True):
         """One round at θ: the evaluation, and every machine's (score, information, weight, n)."""
@@ -130,7 +147,7 @@ class MachinePlan(Plan):
         )
         out = problem.session.round(
             machine_scores, problem.family, theta, problem.shape, problem.center, problem.scale, null,
-            Want(information=information, sums=True, meat=problem.meat),
+            Want(True, information, True, problem.meat, seed=problem.seed),
         )  # fmt: skip
         return problem._penalised(theta, out), out["machines"]
 
@@ -157,7 +174,14 @@ def combine(machines, index, problem) -> Combined:
 def pooled_evaluation(problem, combined, theta) -> Evaluation:
     """Sums at θ, to second order, from the sums at the local estimates."""
     machines = combined.machines
-    moved = float(sum((m["theta"] - theta) @ m["H"] @ (m["theta"] - theta) for m in machines))
+    informations = [m.get("H_rows", m["H"]) for m in machines]
+    H = sum(informations)
+    moved = float(
+        sum(
+            (m["theta"] - theta) @ h @ (m["theta"] - theta)
+            for m, h in zip(machines, informations, strict=True)
+        )
+    )
     sums = {key: reduce(add, [m["sums"][key] for m in machines]) for key in machines[0]["sums"]}
     sums["loss"] += moved / 2
     sums["deviance"] += moved
@@ -176,8 +200,8 @@ def pooled_evaluation(problem, combined, theta) -> Evaluation:
         null = {"deviance": np.nan}  # with an offset the null model has no closed form
     read, missing = combined.read
     return Evaluation(
-        theta, sum(m["loss"] for m in machines) + moved / 2, None, combined.H, combined.n, read, missing, weight,
-        sums["pearson"], sums, null, None, None, y, sum(m["n_rows"] for m in machines),
+        theta, sum(m["loss"] for m in machines) + moved / 2, None, H, combined.n, read, missing, weight,
+        sums["pearson"], sums, null, y=y, n_rows=sum(m["n_rows"] for m in machines),
     )  # fmt: skip
 
 
@@ -208,17 +232,75 @@ def summary_covariance(problem, combined, e, theta):
     return covariance_of(problem, factor, e.information, e.meat, phi, e.n)
 
 
+def label(problem, k):
+    """What the machine at position ``k`` is called."""
+    labels = problem.machines
+    return int(k) if labels is None else labels[k]
+
+
+def identified(problem, c):
+    """Refuse machines whose local estimate does not exist."""
+    for k, m in zip(c.index, c.machines, strict=True):
+        if m["rank"] < c.factor.rank:
+            raise ValueError(
+                f"partition {label(problem, k)!r} identifies {m['rank']} of {c.factor.rank} coefficients, so that its "
+                "estimate cannot be averaged; use LeastSquaresApproximation(), which needs no local estimate, or Exact()"
+            )
+
+
+def aggregated(kind, c, estimates, share):
+    """Mean of the local ``estimates``, weighted or robust, and which machines it kept."""
+    kept = np.isfinite(estimates).all(axis=1)
+    if not kept.any():
+        raise ValueError("no machine has a finite estimate: every partition was rejected")
+    if kind == "mean":
+        return share[kept] @ estimates[kept] / share[kept].sum(), kept
+    metric = np.median([m["H"] for m in c.machines], axis=0) / _typical_dispersion(c)
+    used = np.ones(len(metric), bool) if c.factor.keep is None else c.factor.keep
+    B, metric = estimates[np.ix_(kept, used)], metric[np.ix_(used, used)]
+    theta = np.zeros(estimates.shape[1])
+    if kind != "screened":
+        theta[used] = robust_mean(kind, B, metric)
+        return theta, kept
+    size = np.array([m["n"] for m in c.machines], float)[kept]
+    theta[used], near = screened(B, metric, share[kept], size / size.mean())
+    kept[kept] = near
+    return theta, kept
+
+
+def _typical_dispersion(c):
+    """Dispersion that wrong machines cannot move: the median of the machines' own."""
+    own = [m["pearson"] / max(m["n"] - m["rank"], 1) for m in c.machines]
+    return 1.0 if c.phi == 1.0 else float(np.median(own))
+
+
+def keeping(c, kept, problem) -> Combined:
+    """The machines that were kept, combined."""
+    machines = [m for m, keep in zip(c.machines, kept, strict=True) if keep]
+    fewer = combine(machines, c.index[kept], problem)
+    fewer.read = c.read
+    return fewer
+
+
+def machine_results(problem, c, tests) -> dict:
+    """Further results of the plans over machines: a table of them, and how much each coefficient differs."""
+    return {
+        "partitions": partition_table(problem, c, tests),
+        "heterogeneity": heterogeneity_table(problem, c),
+    }
+
+
 def partition_table(problem, combined, scores=None):
     """One line a machine."""
     import pandas as pd
 
-    labels = getattr(problem, "machines", None)
     machines = combined.machines
     table = {
-        "partition": [labels[k] if labels is not None else int(k) for k in combined.index],
+        "partition": [label(problem, k) for k in combined.index],
         "rows": [m["n"] for m in machines],
         "events": [m["events"] for m in machines],
         "rank": [m["rank"] for m in machines],
+        "condition": [m["condition"] for m in machines],
         "iterations": [m["rounds"] for m in machines],
         "converged": [m["converged"] for m in machines],
         "separated": [m["separated"] for m in machines],
@@ -228,6 +310,38 @@ def partition_table(problem, combined, scores=None):
     if scores is not None:
         table["score_test"] = [float(s) for s in scores]
     return pd.DataFrame(table)
+
+
+def heterogeneity_table(problem, combined):
+    """Cochran's Q of every coefficient over the machines that identify it, its law, and I²."""
+    import pandas as pd
+    from scipy import stats
+
+    T, q = problem.unscale(), problem.size
+    T = np.kron(np.eye(problem.family.predictors), T) if problem.family.predictors > 1 else T
+    values = np.full((len(combined.machines), q), np.nan)
+    variances = np.full_like(values, np.nan)
+    for k, m in enumerate(combined.machines):
+        if m["rank"] < q:
+            continue
+        values[k] = T @ m["theta"]
+        variances[k] = combined.phi * np.diag(T @ Factor(m["H"]).inverse() @ T.T)
+    seen = np.isfinite(variances) & (variances > 0)
+    weight = np.where(seen, 1 / np.where(seen, variances, 1.0), 0.0)
+    filled = np.where(seen, values, 0.0)
+    total = weight.sum(axis=0)
+    mean = (weight * filled).sum(axis=0) / np.where(total > 0, total, 1.0)
+    Q = (weight * (filled - mean) ** 2).sum(axis=0)
+    df = seen.sum(axis=0) - 1
+    Q = np.where(df > 0, Q, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(Q > 0, np.maximum(0.0, 1 - df / Q), 0.0)
+        p = stats.chi2.sf(Q, df)
+    names = problem.design.names * problem.family.predictors
+    at = (np.arange(problem.family.predictors)[:, None] * len(problem.design.names)
+          + problem.design.position).ravel()  # fmt: skip
+    columns = {"Q": Q, "df": df, "p": p, "I2": np.where(df > 0, share, np.nan)}
+    return pd.DataFrame(columns, index=[names[j] for j in at])
 
 
 def line(number, started, name) -> dict:

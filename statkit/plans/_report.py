@@ -24,7 +24,7 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
         return hc0_covariance(bread, meat)
     if kind == "HC1":
         return hc1_covariance(bread, meat, nobs)
-    if kind == "partition":
+    if kind in ("partition", "bootstrap"):
         return hc0_covariance(bread, meat.meat())
     if kind == "between":
         raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")
@@ -65,7 +65,16 @@ def report(
     clusters = len(e.meat.labels) if problem.cov_type == "cluster" and e.meat is not None else None
     if problem.cov_type == "partition" and e.meat is not None:
         known.setdefault("df_resid_inference", len(e.meat.scores) - 1)
+    if problem.cov_type in ("partition", "between"):
+        known.setdefault("use_t", True)  # as few degrees of freedom as there are machines
     left_out = np.isnan(result.theta)
+    if problem.cov_type == "bootstrap" and e.meat is not None:
+        from statkit.plans._bootstrap import bootstrap_results
+
+        draws = e.meat.sums @ np.nan_to_num(result.factor.inverse())
+        known["extra"] = {
+            **known.get("extra", {}), **bootstrap_results(problem, result.theta, covariance, draws)
+        }  # fmt: skip
     why = {}
     if left_out.any():
         names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(left_out)]
@@ -80,6 +89,7 @@ def report(
     notes = [*design.notes, *notes]
     if result.separated.any():
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
+    why |= known.pop("why_nan", {})
     for name in design.limits:
         why[name] = "a limit, the response is constant at this level"
     arguments = dict(
@@ -122,6 +132,7 @@ def report(
         notes=notes,
         why_nan=why,
         alpha=problem.alpha,
+        l1_ratio=problem.l1_ratio if problem.alpha else 0.0,
     )
     return kind(**{**arguments, **known})
 

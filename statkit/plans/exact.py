@@ -11,6 +11,7 @@ from statkit.plans._report import report
 from statkit.plans.plan import Plan
 from statkit.rounds.tasks import Want
 from statkit.solvers.newton import newton
+from statkit.solvers.proximal_newton import proximal_newton
 
 __all__ = ["Exact"]
 
@@ -18,6 +19,8 @@ __all__ = ["Exact"]
 # levels start so far out that the full data's first steps overshoot: .25 diverges on sorted data, 1 costs a round.
 _PILOT_PRIOR = 4.0
 _PILOT_PARTITIONS = 4
+# Partitions from which the spread of their scores says something, and numbers that may be held for it.
+_FEWEST_PARTITIONS, _MOST_SCORES = 20, 10_000_000
 
 
 class Exact(Plan):
@@ -26,6 +29,9 @@ class Exact(Plan):
     A pilot fit on about one row in a hundred starts within a few standard errors of the answer, so that two or
     three rounds over the data suffice, where a cold start takes six to eight. The last round is the certificate:
     it measures the distance to the optimum, and one more step makes it far smaller.
+
+    With a lasso or elastic net penalty (``alpha``, ``l1_ratio`` of the estimator) every round is followed by
+    coordinate descent on its quadratic; linear models take one round in all. Such estimates have no standard errors.
 
     Parameters
     ----------
@@ -53,6 +59,8 @@ class Exact(Plan):
     P. McCullagh and J. A. Nelder (1989), Generalized Linear Models, 2nd edition, §2.5.
     """
 
+    fits_l1 = bootstraps = True
+
     def __init__(self, max_rounds=20, tol=1e-4, pilot_size="auto", certify=True):
         self.max_rounds = max_rounds
         self.tol = tol
@@ -65,6 +73,12 @@ class Exact(Plan):
         family = problem.family
         if problem.session.n_rows == 0:
             raise ValueError("there are no rows to fit")
+        if problem.is_sparse:
+            from statkit.plans._sparse import check_sparse, lasso_from_gram
+
+            check_sparse(problem)
+            if family.solver == "least_squares":
+                return lasso_from_gram(self, problem)
         if family.solver == "least_squares":
             from statkit.plans._linear import least_squares
 
@@ -102,7 +116,8 @@ class Exact(Plan):
 
         def evaluate(theta, nearly_done):
             last = nearly_done or self.max_rounds == 1
-            want = Want(sums=last, meat=problem.meat if last else None)
+            meat = problem.meat if last else None
+            want = Want(sums=last, meat=meat, scores=last and _tells(problem), seed=problem.seed)
             e = problem.evaluate(theta, want, null)
             if e.null_step is None:
                 null[:] = problem.null_theta(e.y, e.weight)[:: problem.width]
@@ -110,14 +125,20 @@ class Exact(Plan):
                 null[0] += e.null_step[0] / e.null_step[1]
             return e
 
-        result = newton(
-            evaluate, theta, tol=self.tol, max_rounds=self.max_rounds, dispersion=problem.dispersion,
-            may_separate=problem.may_separate, predict=not self.certify,
-        )  # fmt: skip
+        if problem.is_sparse:
+            result = proximal_newton(
+                evaluate, theta, problem.l1_penalty, tol=self.tol, max_rounds=self.max_rounds,
+                dispersion=problem.dispersion, newton=problem.family.canonical,
+            )  # fmt: skip
+        else:
+            result = newton(
+                evaluate, theta, tol=self.tol, max_rounds=self.max_rounds, dispersion=problem.dispersion,
+                may_separate=problem.may_separate, predict=not self.certify,
+            )  # fmt: skip
         if result.at.sums is None or (problem.meat and result.at.meat is None):
             # It ended sooner than expected (small data, separation): one light round for what is missing.
             theta = np.where(np.isnan(result.theta), 0.0, result.theta)
-            last = problem.evaluate(theta, Want(False, False, True, problem.meat), null)
+            last = problem.evaluate(theta, Want(False, False, True, problem.meat, seed=problem.seed), null)
             result.at.sums, result.at.null, result.at.meat = last.sums, last.null, last.meat
         return result, null
 
@@ -134,6 +155,13 @@ class Exact(Plan):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+        if problem.is_sparse:
+            from statkit.plans._sparse import carry_sums, without_errors
+
+            carry_sums(problem, result)
+            known |= without_errors(problem)
+        else:
+            known.setdefault("diagnostics", _checked(problem, result))
         return report(problem, self, result, **known)
 
     def start(self, problem):
@@ -153,6 +181,13 @@ class Exact(Plan):
             spread = np.linspace(0, len(chosen) - 1, _PILOT_PARTITIONS + 2)[1:-1]
             chosen = [chosen[round(i)] for i in spread]
         pilot = problem.sample(size, problem.seed, chosen)
+        if problem.is_sparse:
+            theta = problem.null_theta(*pilot.response())
+            fit = proximal_newton(
+                lambda theta, _: pilot.evaluate(theta), theta.copy(), pilot.l1_penalty, tol=0.01, max_rounds=25,
+                dispersion=problem.dispersion,
+            )  # fmt: skip
+            return fit.theta, theta[intercepts].copy()
         prior = np.full(problem.size, _PILOT_PRIOR)
         if problem.design.intercept:
             prior[intercepts] = 0.0
@@ -172,6 +207,29 @@ class Exact(Plan):
             SeparationWarning,
             stacklevel=6,
         )
+
+
+def _tells(problem) -> bool:
+    """Whether scores of partitions tell of correlation within them, and fit in memory."""
+    K = len(problem.session.partitions)
+    return _FEWEST_PARTITIONS <= K and K * problem.size <= _MOST_SCORES
+
+
+def _checked(problem, result):
+    """What the last round says of the answer: how far it was, and whether partitions differ by more than chance."""
+    from statkit.plans._machine_checks import distance_line, partition_line
+
+    e, lines = result.at, []
+    if not result.separated.any():
+        lines.append(distance_line("newton_decrement", min(result.decrement, result.decrement**2)))
+    if e.scores is not None and not problem.alpha:
+        keep = np.flatnonzero(np.array(e.scores.sizes) > 0)
+        sizes = np.array(e.scores.sizes, float)[keep]
+        phi = 1.0 if problem.dispersion is None else problem.dispersion(e, result.factor.rank)
+        inverse = np.nan_to_num(result.factor.inverse())
+        if len(keep) >= _FEWEST_PARTITIONS:
+            lines += partition_line(np.array(e.scores.scores)[keep], sizes, inverse, phi)
+    return lines
 
 
 def _column_names(problem, internal) -> str:

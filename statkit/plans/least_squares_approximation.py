@@ -6,8 +6,10 @@ import time
 
 import numpy as np
 
+from statkit.plans._bootstrap import GRADIENTS, gradient_bootstrap
 from statkit.plans._machine_checks import diagnose, score_tests
-from statkit.plans._machines import MachinePlan, line, partition_table, summary_covariance
+from statkit.plans._machines import MachinePlan, combine, line, machine_results, summary_covariance
+from statkit.rounds.machines import bias_is_known
 from statkit.solvers.cholesky import Factor
 
 __all__ = ["LeastSquaresApproximation"]
@@ -22,21 +24,25 @@ class LeastSquaresApproximation(MachinePlan):
 
     Parameters
     ----------
-    bias_correction : {"auto", "analytic", None}, default="auto"
-        "auto" subtracts the predicted bias where it is known (families with one linear predictor).
-    local : {"auto", "mle", "firth"}, default="auto"
-        Local estimate; "auto" is maximum likelihood, and Firth's where a machine's response is separated.
-    selection : {None, "adaptive_lasso"}, default=None
-        Choice of columns on the path of the adaptive lasso for the quadratic around the combined estimate.
-    criterion : {"bic", "aic"}, default="bic"
-        What the choice minimises: the quadratic plus log N, or 2, for every column.
-    certify : bool, default=False
-        Whether a second round measures the distance to the maximum likelihood estimate. Errors that need scores
-        (``cov_type`` "HC0", "HC1", "cluster") take that round anyway.
     n_partitions : int or None, default=None
         Number of machines to cut the rows into; None takes the partitions of the source.
     partition_by : str, array of shape (n,) or None, default=None
         Rows that share a value make one machine.
+    bias_correction : {"analytic", None}, default="analytic"
+        "analytic" subtracts the bias that the same round predicts; None leaves it and reports it.
+    selection : {None, "adaptive_lasso"}, default=None
+        Choice of columns on the path of the adaptive lasso for the quadratic around the combined estimate; the
+        knots are in ``estimate_.selection_path``.
+    criterion : {"bic", "aic"}, default="bic"
+        What the choice minimises: the quadratic plus log N, or 2, for every column.
+    local : {"auto", "mle", "firth"}, default="auto"
+        Local estimate; "auto" is maximum likelihood, and Firth's where a machine's response is separated.
+    local_dispersion : bool, default=False
+        Whether machines weigh with their own dispersion, for machines of unequal noise. With the common one, linear
+        models give least squares on all rows exactly.
+    certify : bool, default=False
+        Whether a second round measures the distance to the maximum likelihood estimate. Errors that need scores
+        (``cov_type`` "HC0", "HC1", "cluster") take that round anyway.
     shuffle : bool, default=False
         Whether ``n_partitions`` deals rows at random.
 
@@ -57,70 +63,79 @@ class LeastSquaresApproximation(MachinePlan):
 
     def __init__(
         self,
-        bias_correction="auto",
-        local="auto",
-        certify=False,
+        n_partitions=None,
         *,
+        partition_by=None,
+        bias_correction="analytic",
         selection=None,
         criterion="bic",
-        n_partitions=None,
-        partition_by=None,
+        local="auto",
+        local_dispersion=False,
+        certify=False,
         shuffle=False,
     ):
-        self.bias_correction = bias_correction
-        self.local = local
-        self.certify = certify
-        self.selection = selection
-        self.criterion = criterion
         self.n_partitions = n_partitions
         self.partition_by = partition_by
+        self.bias_correction = bias_correction
+        self.selection = selection
+        self.criterion = criterion
+        self.local = local
+        self.local_dispersion = local_dispersion
+        self.certify = certify
         self.shuffle = shuffle
 
     def estimate(self, problem):
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()
-        self._choice("bias_correction", ("auto", "analytic", None))
+        self._choice("bias_correction", ("analytic", None))
         self._choice("local", ("auto", "mle", "firth"))
         self._choice("selection", (None, "adaptive_lasso"))
         self._choice("criterion", ("bic", "aic"))
         self._prepare(problem)
         if self.selection is not None and (problem.family.predictors > 1 or problem.cov_type != "nonrobust"):
             raise ValueError("selection is for one linear predictor and cov_type='nonrobust'")
-        analytic = problem.has_bias_formula
-        if not analytic and (self.bias_correction == "analytic" or self.local == "firth"):
-            raise ValueError(
-                f"{'local' if self.local == 'firth' else 'bias_correction'} has no formula for the "
-                f"{problem.family.name} family: choose another"
-            )
+        analytic = bias_is_known(problem.family)
+        if not analytic and self.local == "firth":
+            raise ValueError(f"local='firth' needs a bias formula, the {problem.family.name} family has none")
         if problem.cov_type == "between":
             raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")
+        if self.local_dispersion and problem.cov_type not in ("nonrobust", "partition"):
+            raise ValueError("local_dispersion=True has errors of cov_type 'nonrobust' and 'partition' only")
         c = self._local(problem, local=self.local)
+        if self.local_dispersion:
+            c = _with_own_dispersion(c, problem)
         history = [line(1, started, "local fits")]
         bias = c.bias("wlse") if analytic else None
         removed = analytic and self.bias_correction is not None
         theta = c.wlse - bias if removed else c.wlse
         at = decrement = scores = None
         converged = all(m["converged"] for m in c.machines)
-        if self.certify or problem.meat in ("rows", "groups"):
+        if self.certify or problem.meat in ("rows", "groups") or _few(problem, c):
             started = time.perf_counter()
             at, answers = self._certificate(problem, theta)
             step = Factor(at.information).solve(at.gradient)
-            decrement = float(np.sqrt(max(at.gradient @ step, 0.0) / c.phi / max(c.factor.rank, 1)))
+            phi = 1.0 if problem.dispersion is None else problem.dispersion(at, c.factor.rank)
+            decrement = float(np.sqrt(max(at.gradient @ step, 0.0) / phi / max(c.factor.rank, 1)))
             scores = [answers[k][0] for k in c.index]
             history.append({**line(2, started, "certificate"), "loss": at.loss, "decrement": decrement})
-        covariance = summary_covariance(problem, c, at, theta)
+        extra = {}
+        if problem.cov_type == "bootstrap" and at is None:
+            covariance, extra = gradient_bootstrap(problem, c, theta)
+        else:
+            covariance = summary_covariance(problem, c, at, theta)
         bse = np.sqrt(c.phi * np.diag(c.factor.inverse()))
         lines = diagnose(
             problem, c, theta, bse, bias=bias, removed=removed, decrement=decrement, scores=scores
         )
         tests, _ = score_tests(problem, c, theta, scores)
-        extra = {"partitions": partition_table(problem, c, tests)}
+        extra |= machine_results(problem, c, tests)
         if bias is not None:
             extra["predicted_bias"] = problem.public_values(bias)
         known = {}
         if self.selection is not None:
             theta, covariance, known = self._select(problem, c, theta)
-            extra["selected"] = known.pop("selected")
+            for name in ("selected", "selection_path"):
+                extra[name] = known.pop(name)
         if problem.cov_type == "partition":
             known["df_resid_inference"] = len(c.machines) - 1
         return self._report(
@@ -130,6 +145,8 @@ class LeastSquaresApproximation(MachinePlan):
 
     def _select(self, problem, c, theta):
         """The chosen knot of the path, its covariance, and what the table says of it."""
+        import pandas as pd
+
         from statkit.solvers.adaptive_lasso import adaptive_lasso_path
 
         if c.factor.keep is not None:
@@ -144,12 +161,38 @@ class LeastSquaresApproximation(MachinePlan):
         covariance[np.ix_(kept, kept)] = c.phi * Factor(c.H[np.ix_(kept, kept)]).inverse()
         design = problem.design
         names = [design.names[design.position[j]] for j in range(problem.size)]
+        table = pd.DataFrame([problem.public_values(knot) for knot in path.coefs], columns=design.names)
+        table.insert(0, "bic", path.criterion(np.log(c.n)))
+        table.insert(0, "aic", path.criterion(2.0))
+        table.insert(0, "quadratic", path.loss)
+        table.insert(0, "df", path.df)
         known = {
+            "selection_path": table,
             "why_nan": {n: "not selected" for n, keep in zip(names, kept, strict=True) if not keep},
             "notes": [
-                *design.notes,
                 "Columns were selected on these rows: errors are those of the chosen model.",
             ],
             "selected": [n for n, keep in zip(names, kept, strict=True) if keep],
         }
         return chosen, covariance, known
+
+
+def _few(problem, c) -> bool:
+    """Whether a bootstrap needs the rows' scores, machines being too few to resample."""
+    return problem.cov_type == "bootstrap" and len(c.machines) < GRADIENTS
+
+
+def _with_own_dispersion(c, problem):
+    """Machines weighed by the inverse of their own variance; φ is 1 from then on."""
+    if problem.family.dispersion == "known":
+        return c
+    machines = []
+    for m in c.machines:
+        left = m["n"] - m["rank"]
+        phi = m["pearson"] / left if left > 0 else np.nan
+        if not phi > 0:
+            raise ValueError("local_dispersion=True needs machines with more rows than coefficients")
+        machines.append({**m, "H": m["H"] / phi, "b": m["b"] * phi, "H_rows": m["H"]})
+    own = combine(machines, c.index, problem)
+    own.phi, own.read = 1.0, c.read
+    return own

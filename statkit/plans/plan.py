@@ -17,6 +17,11 @@ class Plan(BaseEstimator):
     ``ValueError`` that names the missing piece.
     """
 
+    #: Whether the plan fits penalties on absolute values.
+    fits_l1 = False
+    #: Whether the plan has errors from random multipliers.
+    bootstraps = False
+
     def estimate(self, problem):
         raise NotImplementedError
 

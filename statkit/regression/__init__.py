@@ -10,6 +10,7 @@ _HOME = {
     "coxph": "cox",
     "glm": "generalized_linear",
     "quantreg": "quantile",
+    "regularization_path": "penalty_path",
 }
 
 __all__ = sorted(_HOME)

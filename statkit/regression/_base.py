@@ -14,7 +14,7 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between", "bootstrap")
 
 
 class RegressionBase(BaseEstimator):
@@ -66,7 +66,7 @@ class RegressionBase(BaseEstimator):
             family = self._frozen_family(family, design)
             problem = open_problem(
                 reading, design, family, engine, alpha=float(self.alpha), cov_type=self.cov_type,
-                seed=self._seed(), progress=progress,
+                l1_ratio=float(self.l1_ratio), seed=self._seed(), progress=progress,
             )  # fmt: skip
             problem.started = started
             problem.classes = fitted.get("classes_")
@@ -141,13 +141,20 @@ class RegressionBase(BaseEstimator):
     def _check_parameters(self):
         if not (np.isscalar(self.alpha) and float(self.alpha) >= 0):
             raise ValueError(f"alpha must be a number >= 0, not {self.alpha!r}")
-        if self.l1_ratio != 0 and self.alpha:
+        if not (np.isscalar(self.l1_ratio) and 0 <= float(self.l1_ratio) <= 1):
+            raise ValueError(f"l1_ratio must be a number from 0 to 1, not {self.l1_ratio!r}")
+        if self.l1_ratio != 0 and self.alpha and not self._plan().fits_l1:
             raise ValueError(
-                f"l1_ratio = {self.l1_ratio!r}: this plan fits ridge penalties only; set l1_ratio=0"
+                f"l1_ratio = {self.l1_ratio!r}: {type(self.plan).__name__} fits ridge penalties only; set l1_ratio=0, "
+                "or use Exact()"
             )
         if self.cov_type not in COV_TYPES:
             raise ValueError(
                 f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}"
+            )
+        if self.cov_type == "bootstrap" and not self._plan().bootstraps:
+            raise ValueError(
+                f"cov_type='bootstrap' is not for {type(self.plan).__name__}: use 'HC0', or Exact()"
             )
         if self.na_action not in ("drop", "raise"):
             raise ValueError(f"na_action must be 'drop' or 'raise', not {self.na_action!r}")

@@ -58,10 +58,12 @@ def columns_without_value(source, design) -> str:
     return ", ".join(map(repr, empty or ()))
 
 
-def open_problem(source, design, family, engine, *, alpha, cov_type, seed, progress=None):
+def open_problem(source, design, family, engine, *, alpha, cov_type, seed, l1_ratio=0.0, progress=None):
     """A problem on a session; the caller closes ``problem.session``."""
     session = engine.open(partial(load_block, source, design, family), source.partitions(), progress=progress)
-    problem = Problem(family, design, session, alpha=alpha, cov_type=cov_type, seed=seed)
+    problem = Problem(
+        family, design, session, alpha=alpha, l1_ratio=l1_ratio, cov_type=cov_type, seed=seed
+    )  # fmt: skip
     problem.engine_name = repr(engine)
     return problem
 

@@ -40,9 +40,13 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         Ignored with a formula, which says it itself (``- 1``).
     alpha : float, default=0.0
         Penalty in units of the mean loss: ``alpha · (l1_ratio · ‖β‖₁ + (1 − l1_ratio)/2 · ‖β‖²)``; the intercept
-        is free.
+        is free. See :class:`statkit.plans.RegularizationPath` for its choice.
     l1_ratio : float, default=0.0
-    cov_type : {"nonrobust", "HC0", "HC1", "cluster"}, default="nonrobust"
+        From 0, ridge, to 1, the lasso, whose estimates have exact zeros and no standard errors.
+    cov_type : {"nonrobust", "HC0", "HC1", "cluster", "partition", "between", "bootstrap"}, default="nonrobust"
+        The model's; robust to its variance; clustered by ``groups``; clustered by partition; from the spread of
+        machines' estimates (``plan=OneShot()``); or from random multipliers of rows, with bands for all coefficients
+        at once in ``estimate_.simultaneous_conf_int``.
     na_action : {"raise", "drop"}, default="raise"
         Rows with missing values are refused, as in scikit-learn, or left out with a count in the table, as in R.
     random_state : int, RandomState or None, default=None

@@ -86,7 +86,7 @@ def _figures(e):
         ("Null deviance", quantity(e.null_deviance)),
         ("AIC", quantity(e.aic)),
         ("BIC", quantity(e.bic)),
-        ("Dispersion", f"{plain(e.scale, 6)} ({'estimated' if e.use_t else 'fixed'})"),
+        ("Dispersion", f"{plain(e.scale, 6)} ({'estimated' if e.use_t and e.scale != 1.0 else 'fixed'})"),
         ("Residual df", f"{e.df_resid:,.10g}"),
     ]
     return tuple([pair for pair in column if pair[1] != "NaN"] for column in (left, right))
@@ -136,7 +136,7 @@ def _gap(e, term, left, block):
 
 def _notes(e):
     notes = [Note(text) for text in e.notes]
-    if e.alpha:
+    if e.alpha and not e.l1_ratio:
         notes.append(
             Note(
                 "Standard errors are conditional on the penalty, which shrinks the coefficients towards zero."

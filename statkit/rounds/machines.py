@@ -12,13 +12,15 @@ from statkit.rounds.tasks import Want, context_sums, evaluate, linear_predictor,
 from statkit.solvers.cholesky import Factor
 from statkit.solvers.newton import newton
 
-__all__ = ["LocalOptions", "Machines", "local_fit", "machine_scores"]
+__all__ = ["LocalOptions", "Machines", "bias_is_known", "local_fit", "machine_scores", "portable"]
 
 # A linear predictor this far out says that a binary response is (nearly) separated.
 _FAR = 15.0
 _FIRTH_STEPS = 60
 # Longest Firth step in the linear predictor, and the step in standard errors that ends the iteration.
 _FIRTH_REACH, _FIRTH_TOL = 5.0, 1e-7
+# Rows at a time where several predictors need a matrix a row.
+_TILE = 1024
 
 
 class Machines(list):
@@ -75,9 +77,7 @@ def _fill(record, block, problem, options):
     scaled = block.scaled(problem.center, problem.scale)
     reach = float(np.abs(linear_predictor(scaled, theta, family.predictors)).max(initial=0.0))
     separated = bool(result.separated.any()) or (problem.may_separate and (reach > _FAR or not solved))
-    firth = options.local == "firth" or (
-        options.local == "auto" and separated and family.predictors == 1 and family.analytic_bias
-    )
+    firth = options.local == "firth" or (options.local == "auto" and separated and bias_is_known(family))
     converged, rounds = bool(result.converged), len(result.history)
     if firth:
         theta, converged, rounds = _firth(local, scaled, start)
@@ -94,7 +94,7 @@ def _fill(record, block, problem, options):
     )  # fmt: skip
     if e.null_step is not None:
         record["null_score"] = float(e.null_step[0])
-    if problem.has_bias_formula:
+    if bias_is_known(family):
         record["b"], record["c"] = _bias_terms(scaled, family, theta, problem.shape, factor, firth)
     if family.name in ("binomial", "quasi_binomial"):
         record["events"] = float(min(e.y[0], e.weight - e.y[0]))
@@ -137,14 +137,50 @@ def _root(factor, q):
     return T
 
 
-def _curvature(scaled, family, theta, shape):
-    """Per row: score and Fisher weight, μ''/μ', and the derivative of the weight (prior weights inside)."""
+def bias_is_known(family) -> bool:
+    """Whether the first-order bias of a local estimate has a formula here."""
+    return family.curved and family.analytic_bias
+
+
+def _third_order(scaled, family, theta, shape, factor):
+    """Sums of z (μ''/μ') w x and of z w' x over the rows, z = x'H⁻¹x (prior weights inside).
+
+    With several predictors both are Σ x ⊗ v, v the third cumulants of the classes applied to the covariance Z of
+    the row's predictors: v_a = π_a (q_a − Σ_c π_c q_c), q_c = (e_c − π)'Z(e_c − π).
+    """
+    if family.predictors > 1:
+        total = _class_cumulants(scaled, family, theta, factor)
+        return total, total
     eta = linear_predictor(scaled, theta, 1)
     r, w = np.empty_like(eta), np.empty_like(eta)
     family.link(eta, scaled.y, scaled.weight, shape, None, r, w)
-    ratio = family.dmu_ratio(eta)
-    slope = family.weight_derivative(eta, shape)
-    return r, w, ratio, slope if scaled.weight is None else scaled.weight * slope
+    slope = family.weight_derivative(eta, shape) * np.ones_like(eta)
+    if scaled.weight is not None:
+        slope *= scaled.weight
+    z = scaled.row_norms(_root(factor, len(theta))) ** 2
+    own = scaled.transpose_matvec(np.ascontiguousarray(w * z * family.dmu_ratio(eta) * np.ones_like(z)))
+    return own, scaled.transpose_matvec(np.ascontiguousarray(slope * z))
+
+
+def _class_cumulants(scaled, family, theta, factor):
+    K, q = family.predictors, scaled.n_columns
+    root = _root(factor, len(theta)).reshape(-1, K, q)
+    eta = linear_predictor(scaled, theta, K)
+    out = np.zeros((K, q))
+    for start in range(0, scaled.n_rows, _TILE):
+        part = slice(start, min(start + _TILE, scaled.n_rows))
+        X = scaled.take(part).to_dense()
+        U = np.einsum("mkj,ij->ikm", root, X)
+        Z = np.einsum("ikm,ilm->ikl", U, U)
+        share = family.inverse_link(eta[part])
+        own = np.einsum("ikl,il->ik", Z, share[:, 1:])
+        both = np.einsum("ik,ik->i", own, share[:, 1:])
+        distance = np.column_stack([both, np.einsum("ikk->ik", Z) - 2 * own + both[:, None]])
+        v = share[:, 1:] * (distance[:, 1:] - np.einsum("ic,ic->i", share, distance)[:, None])
+        if scaled.weight is not None:
+            v *= scaled.weight[part, None]
+        out += v.T @ X
+    return out.ravel()
 
 
 def _bias_terms(scaled, family, theta, shape, factor, firth):
@@ -153,10 +189,7 @@ def _bias_terms(scaled, family, theta, shape, factor, firth):
     Cox and Snell's b = −½ H⁻¹ Σ w z (μ''/μ') x; because H depends on the local estimate, weighting by it adds
     Σ w' z x. Firth's estimate has no bias of that order.
     """
-    _, w, ratio, slope = _curvature(scaled, family, theta, shape)
-    z = scaled.row_norms(_root(factor, len(theta))) ** 2
-    own = scaled.transpose_matvec(np.ascontiguousarray(w * z * ratio * np.ones_like(z)))
-    weighting = scaled.transpose_matvec(np.ascontiguousarray(slope * z))
+    own, weighting = _third_order(scaled, family, theta, shape, factor)
     if firth:
         return np.zeros(len(theta)), weighting
     return -0.5 * factor.solve(own), weighting - 0.5 * own
@@ -165,18 +198,17 @@ def _bias_terms(scaled, family, theta, shape, factor, firth):
 def _firth(local, scaled, theta):
     """Firth's estimate: the score is moved by half the bias, which keeps binary responses finite."""
     family = local.family
+    bare = replace(scaled, offset=None)
     for number in range(1, _FIRTH_STEPS + 1):
         e = local.evaluate(theta)
         factor = Factor(e.information)
         phi = 1.0 if local.dispersion is None else local.dispersion(e, factor.rank)
-        _, w, ratio, _ = _curvature(scaled, family, theta, local.shape)
-        z = scaled.row_norms(_root(factor, len(theta))) ** 2
-        score = e.gradient + 0.5 * phi * scaled.transpose_matvec(np.ascontiguousarray(w * z * ratio))
+        own, _ = _third_order(scaled, family, theta, local.shape, factor)
+        score = e.gradient + 0.5 * phi * own
         step = factor.solve(score)
         if float(score @ step) < _FIRTH_TOL**2 * phi * len(theta):
             return theta + step, True, number
-        bare = replace(scaled, offset=None)
-        longest = float(np.abs(linear_predictor(bare, step, 1)).max(initial=0.0))
+        longest = float(np.abs(linear_predictor(bare, step, family.predictors)).max(initial=0.0))
         theta = theta + step * min(1.0, _FIRTH_REACH / max(longest, 1e-300))
     return theta, False, _FIRTH_STEPS
 
@@ -196,7 +228,9 @@ def machine_scores(block, family, theta, shape, center, scale, null, want) -> di
             out["meat"] = score_products(
                 block, family, theta, center, scale, context.rows, context.tables(), want.meat
             )["meat"]
-    out["machines"] = Machines([(out["gradient"], out.get("information"), out["weight"], out["n"])])
+    out["machines"] = Machines(
+        [(out["gradient"], out.get("information"), out["weight"], out["n"], out.get("pearson", np.nan))]
+    )
     return out
 
 

@@ -45,6 +45,7 @@ class Evaluation:
     null_step: np.ndarray | None = None
     y: np.ndarray | None = None
     n_rows: int = 0
+    scores: object = None
 
 
 class NoRowsLeft(ValueError):
@@ -70,8 +71,8 @@ class Problem:
     design : Design
         Frozen.
     session : Session
-    alpha : float
-        Ridge penalty in units of the mean loss; never on the intercept.
+    alpha, l1_ratio : float
+        Penalty in units of the mean loss, never on the intercept, and the share of it that is absolute values.
     shape : ndarray
         Shape parameters of the family (negative binomial α), current values.
     cov_type : str
@@ -87,6 +88,7 @@ class Problem:
         session,
         *,
         alpha=0.0,
+        l1_ratio=0.0,
         shape=_NOTHING,
         cov_type="nonrobust",
         seed=0,
@@ -96,6 +98,7 @@ class Problem:
         self.design = design
         self.session = session
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
         self.shape = shape
         self.cov_type = cov_type
         self.seed = seed
@@ -128,19 +131,19 @@ class Problem:
     @property
     def meat(self) -> str | None:
         """Which sums of score products the covariance needs."""
-        return {"nonrobust": None, "between": None, "cluster": "groups", "partition": "partitions"}.get(
-            self.cov_type, "rows"
-        )
+        return {
+            "nonrobust": None, "between": None, "cluster": "groups", "partition": "partitions", "bootstrap": "bootstrap",
+        }.get(self.cov_type, "rows")  # fmt: skip
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether absolute values of coefficients are penalised."""
+        return bool(self.alpha and self.l1_ratio)
 
     @property
     def may_separate(self) -> bool:
         """Whether the family's likelihood can lack a maximum at finite coefficients."""
         return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax", "cox")
-
-    @property
-    def has_bias_formula(self) -> bool:
-        """Whether the first-order bias of local fits can be computed from their rows."""
-        return self.family.predictors == 1 and self.family.analytic_bias
 
     @property
     def dispersion(self):
@@ -149,14 +152,22 @@ class Problem:
 
     def penalty(self, weight: float) -> np.ndarray | None:
         """Diagonal of the ridge penalty in internal coordinates, for data of total weight ``weight``."""
-        if not self.alpha:
-            return None
-        diagonal = np.full(self.width, self.alpha * weight)
+        ridge = self.alpha * (1 - self.l1_ratio)
+        return self.on_slopes(ridge * weight, 2) if ridge else None
+
+    def l1_penalty(self, weight: float) -> np.ndarray | None:
+        """Factors of the absolute values of the internal coefficients, as `penalty`."""
+        lasso = self.alpha * self.l1_ratio
+        return self.on_slopes(lasso * weight, 1) if lasso else None
+
+    def on_slopes(self, value: float, power: int) -> np.ndarray:
+        """``value`` for every slope, in the units of the internal coefficients to ``power``; zero for intercepts."""
+        diagonal = np.full(self.width, value)
         i = int(self.design.intercept)
         if i:
             diagonal[0] = 0.0
         if self.scale.size:
-            diagonal[i : i + len(self.scale)] *= self.scale**2
+            diagonal[i : i + len(self.scale)] *= self.scale**power
         return np.tile(diagonal, self.family.predictors)
 
     def evaluate(self, theta: np.ndarray, want: Want = Want(), null=None) -> Evaluation:  # noqa: B008 - frozen
@@ -182,7 +193,7 @@ class Problem:
         e = Evaluation(
             theta, out["loss"], out.get("gradient"), out.get("information"), out["n"], out["n_read"],
             out["n_missing"], out["weight"], out.get("pearson"), out.get("sums"), out.get("null"), out.get("meat"),
-            out.get("null_step"), out["y"], out["n_rows"],
+            out.get("null_step"), out["y"], out["n_rows"], out.get("scores"),
         )  # fmt: skip
         diagonal = self.penalty(e.weight)
         if diagonal is not None:
@@ -241,7 +252,7 @@ class Problem:
         partition = Partition(0, None, None, 0, block.n_rows, None)
         session = SerialEngine(0).open(_Held(block), [partition])
         return Problem(
-            self.family, self.design, session, alpha=self.alpha, shape=self.shape,
+            self.family, self.design, session, alpha=self.alpha, l1_ratio=self.l1_ratio, shape=self.shape,
             scaling={"center": self.center, "scale": self.scale},
         )  # fmt: skip
 

@@ -34,14 +34,20 @@ class Want:
     gradient, information : bool
     sums : bool
         Deviance, Pearson statistic and what the log-likelihood needs, at θ and at the null model.
-    meat : {None, "rows", "groups", "partitions"}
-        Sum of outer products of scores, by row, by group or by partition.
+    meat : {None, "rows", "groups", "partitions", "bootstrap"}
+        Sum of outer products of scores, by row, by group or by partition; or scores summed with random signs.
+    scores : bool
+        The score of every partition.
+    seed : int
+        Of the signs.
     """
 
     gradient: bool = True
     information: bool = True
     sums: bool = False
     meat: str | None = None
+    scores: bool = False
+    seed: int = 0
 
 
 class GroupSums:
@@ -76,11 +82,12 @@ class GroupSums:
 class PartitionScores:
     """Scores of the partitions, in order, mergeable: clusters are partitions."""
 
-    def __init__(self, scores: list):
+    def __init__(self, scores: list, sizes: list):
         self.scores = scores
+        self.sizes = sizes
 
     def merge(self, other: PartitionScores) -> PartitionScores:
-        return PartitionScores(self.scores + other.scores)
+        return PartitionScores(self.scores + other.scores, self.sizes + other.sizes)
 
     def meat(self) -> np.ndarray:
         """Sum of outer products, with the factor K/(K − 1)."""
@@ -174,10 +181,22 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         out["meat"] = _row_meat(block, r, K)
     elif want.meat == "groups":
         out["meat"] = _group_sums(block, r, K)
-    elif want.meat == "partitions":
+    elif want.meat == "bootstrap":
+        from statkit.rounds.multipliers import signed_sums
+
+        out["meat"] = signed_sums(block, r, K, want.seed)
+    if want.scores or want.meat == "partitions":
         columns = r[:, None] if K == 1 else r
-        score = [block.transpose_matvec(np.ascontiguousarray(column)) for column in columns.T]
-        out["meat"] = PartitionScores([np.concatenate(score)])
+        score = out.get("gradient")
+        if score is None:
+            score = np.concatenate(
+                [block.transpose_matvec(np.ascontiguousarray(column)) for column in columns.T]
+            )
+        scores = PartitionScores([score.copy()], [out["n"]])
+        if want.meat == "partitions":
+            out["meat"] = scores
+        if want.scores:
+            out["scores"] = scores
     return out
 
 

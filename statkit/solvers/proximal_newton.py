@@ -1,0 +1,118 @@
+"""Proximal Newton: rounds of summed gradient and information, each followed by a lasso on their quadratic.
+
+The iteration is a generator that asks for evaluations, so that many penalties can share the rounds over the data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+
+import numpy as np
+
+from statkit.solvers.cholesky import Factor
+from statkit.solvers.coordinate_descent import minimise
+from statkit.solvers.newton import NewtonResult
+
+__all__ = ["proximal_newton", "proximal_steps"]
+
+# Length of a step, in the metric of the mean loss, that may be left: the violation of optimality is of its order.
+_STILL = 1e-9
+# The step before a step that leaves so little.
+_NEAR = 3e-3
+_MOST_HALVINGS = 40
+
+
+def proximal_newton(
+    evaluate: Callable, theta: np.ndarray, l1: Callable, *, tol: float = 1e-4, max_rounds: int = 20,
+    dispersion: Callable | None = None, newton: bool = False,
+) -> NewtonResult:  # fmt: skip
+    """Minimise a smooth loss plus Σ l1_j |θ_j|.
+
+    Parameters
+    ----------
+    evaluate : callable
+        ``evaluate(theta, nearly_done) -> Evaluation``, without the absolute values.
+    theta : ndarray of shape (q,)
+        Start.
+    l1 : callable
+        ``l1(weight) -> ndarray of shape (q,)`` for the total weight of the rows.
+    tol, max_rounds, dispersion : as in :func:`statkit.solvers.newton.newton`
+    newton : bool
+        Whether the information is the loss's second derivative (canonical links), not its expectation.
+
+    Returns
+    -------
+    result : NewtonResult
+        ``factor`` is that of the nonzero coefficients.
+
+    References
+    ----------
+    J. D. Lee, Y. Sun and M. A. Saunders (2014), Proximal Newton-type methods for minimizing composite functions.
+    """
+    steps = proximal_steps(
+        theta, l1, tol=tol, max_rounds=max_rounds, dispersion=dispersion, newton=newton
+    )  # fmt: skip
+    question = next(steps)
+    while True:
+        try:
+            question = steps.send(evaluate(*question))
+        except StopIteration as end:
+            return end.value
+
+
+def proximal_steps(
+    theta: np.ndarray, l1: Callable, *, tol: float = 1e-4, max_rounds: int = 20,
+    dispersion: Callable | None = None, newton: bool = False,
+) -> Generator:  # fmt: skip
+    """The iteration of :func:`proximal_newton`: yields ``(theta, nearly_done)``, is sent the Evaluation there."""
+    previous = result = step = None
+    halvings, slack, nearly_done, length = 0, 0.0, False, np.inf
+    history: list[dict] = []
+    for number in range(1, max_rounds + 1):
+        started = time.perf_counter()
+        e = yield theta, nearly_done
+        price = l1(e.weight)
+        objective = e.loss + float(price @ np.abs(theta))
+        if previous is None and not np.isfinite(objective):
+            raise ValueError(
+                "the log-likelihood is not finite at the start: look for extreme values in the response, the "
+                "offset or the columns"
+            )
+        if previous is not None and not objective <= previous + slack:
+            halvings += 1
+            if halvings > _MOST_HALVINGS:
+                break
+            step = 0.5 * step
+            theta = result.at.theta + step
+            history.append(_line(number, objective, np.nan, halvings, started))
+            continue
+        goal = minimise(e.information, e.information @ theta + e.gradient, price, theta)
+        step = goal - theta
+        used = (goal != 0) | (price == 0)
+        factor = Factor(e.information, keep=used)
+        phi = 1.0 if dispersion is None else dispersion(e, factor.rank)
+        squared = max(float(step @ e.information @ step), 0.0)
+        last, length = length, float(np.sqrt(squared / e.weight))
+        # Newton steps square the distance; scoring steps, with expected information, shrink it by a factor.
+        left = length**2 if newton else max(length**2, length * min(length / last, 1.0) if last > 0 else 0.0)
+        decrement = float(np.sqrt(squared / (phi if phi > 0 else 1.0) / max(factor.rank, 1)))
+        history.append(_line(number, objective, decrement, halvings, started))
+        halvings = 0
+        done = left <= _STILL and decrement < np.sqrt(tol)
+        nearly_done = length < _NEAR
+        result = NewtonResult(
+            goal, e, factor, decrement, bool(done), np.zeros(len(theta), bool), history
+        )  # fmt: skip
+        if done:
+            break
+        previous, slack = objective, 1e-10 * abs(objective) + 1e-10
+        theta = goal
+    return result
+
+
+def _line(number, loss, decrement, halvings, started) -> dict:
+    return {
+        "round": number, "loss": loss, "decrement": decrement, "halvings": halvings,
+        "seconds": time.perf_counter() - started,
+    }  # fmt: skip
