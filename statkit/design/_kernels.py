@@ -357,9 +357,9 @@ def mirror(A):
             A[i, j] = A[j, i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def all_finite(X):
-    """Whether the sum of every row is finite: one read, no temporary."""
+    """Whether every value is finite: one read, no temporary, in any order of summation."""
     n, d = X.shape
     total = 0.0
     for i in range(n):
