@@ -14,7 +14,8 @@ from scipy.special import chdtrc
 
 from statkit.design.block import concatenate
 from statkit.plans._lags import LagSums, lag_sums
-from statkit.plans._stream_kernels import ROW_FAMILIES, absorb_rows, batch_step
+from statkit.families.numbered import LINK_NUMBERS
+from statkit.plans._stream_kernels import ROW_FAMILIES, absorb_rows, batch_step, dense_pass
 from statkit.plans._stream_start import fit_first_rows
 from statkit.rounds.tasks import GroupSums, Want, column_scaling, evaluate
 from statkit.solvers.cholesky import Factor
@@ -33,8 +34,11 @@ _THIN, _PRIOR = 25.0, 0.25
 _REVISIT = 1.5
 # Up to this many coefficients a step is computed by plain compiled loops.
 _SMALL = 64
+# Up to this many columns rows are swept once for everything; more are better served by wide products.
+_NARROW = 48
 # Batches whose line is kept, so that a stream without end has a bounded history.
 _MOST_LINES = 20_000
+_NONE = np.empty(0)
 _COLUMNS = ("batch", "n", "statistic", "df", "p", "loss", "steps")
 
 
@@ -166,7 +170,7 @@ def update_state(plan, problem, state: StreamState, block) -> StreamState:
     if block.n_rows == 0:
         return state
     if state.theta is None:
-        state.pending = [*state.pending, block]
+        state.pending = [*state.pending, _own(block)]
         if sum(b.n_rows for b in state.pending) < plan.first_rows(state.q):
             return state
         block = concatenate(state.pending)
@@ -183,14 +187,56 @@ def update_state(plan, problem, state: StreamState, block) -> StreamState:
     return state
 
 
+def _own(block):
+    """The same rows in memory of their own: the caller may fill its arrays with the next batch."""
+    return block.take(np.arange(block.n_rows))
+
+
 def _evaluate(problem, state, block, theta, meat=None):
-    want = Want(sums=True, meat=None if meat == "lags" else meat)
+    family = problem.family
+    number = LINK_NUMBERS.get((family.name, family.link_name))
+    X = block.dense
+    if (
+        number is not None
+        and block.codes is None
+        and block.csr is None
+        and X.shape[1] <= _NARROW
+        and X.dtype == np.float64
+        and X.flags.c_contiguous
+        and meat in (None, "rows")
+    ):
+        return _evaluate_dense(number, family, state, block, theta, meat)
+    lags = isinstance(meat, int)
+    want = Want(sums=True, meat=None if lags else meat)
     center, scale = state.center, state.scale
     out = evaluate(block, problem.family, theta, problem.shape, center, scale, None, want)
     if meat == "lags":
         out["meat"] = lag_sums(block, problem.family, theta, problem.shape, center, scale, problem.lags)[
             "meat"
         ]
+    return out
+
+
+def _evaluate_dense(number, family, state, block, theta, meat):
+    """The same for rows of numbers, with less overhead: small batches are mostly that."""
+    y, a, n = block.y, block.weight, len(block.y)
+    eta, r, w = np.empty((3, n))
+    loss, H, g = dense_pass(
+        block.dense, block.intercept, state.center, state.scale, y, _NONE if a is None else a,
+        _NONE if block.offset is None else block.offset, number, theta, eta, r, w,
+    )  # fmt: skip
+    out = {
+        "n": n if a is None else int(np.count_nonzero(a)),
+        "n_rows": n,
+        "weight": float(n) if a is None else float(a.sum()),
+        "loss": loss,
+        "y": np.array([y.sum() if a is None else y @ a]),
+        "information": H,
+        "gradient": g,
+        "sums": family.sums(eta, y, a, None, (loss, r, w)),
+    }
+    if meat is not None:
+        out["meat"] = block.scaled(state.center, state.scale).sandwich(r * r)
     return out
 
 
@@ -203,7 +249,7 @@ def _start(plan, problem, state, block):
     keep = min(block.n_rows, plan.retained())
     rest = block
     if keep:
-        state.buffer = block.take(slice(0, keep))
+        state.buffer = _own(block.take(slice(0, keep)))
         rest = block.take(slice(keep, block.n_rows)) if keep < block.n_rows else None
         out = _evaluate(problem, state, state.buffer, theta, meat)
         state.buffer_A, state.buffer_v = out["information"], out["gradient"] + out["information"] @ theta

@@ -7,7 +7,12 @@ than the bookkeeping of a call to LAPACK from Python.
 import numpy as np
 from numba import njit
 
-__all__ = ["absorb_rows", "batch_step"]
+from statkit._numba import add_cross, add_rows_dot
+from statkit.families.numbered import link_by_number
+
+__all__ = ["absorb_rows", "batch_step", "dense_pass"]
+
+_TILE = 256
 
 #: Families whose rows can be absorbed one at a time, by the number that ``absorb_rows`` knows them by.
 ROW_FAMILIES = {
@@ -16,6 +21,80 @@ ROW_FAMILIES = {
     ("poisson", "log"): 2,
     ("gamma", "log"): 3,
 }
+
+
+@njit(cache=True, nogil=True)
+def dense_pass(X, intercept, center, scale, y, weight, offset, number, theta, eta, r, w):
+    """Loss, score and information of rows of numbers in one sweep: a tile of rows is read while it is in cache.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray of shape (n, d)
+    center, scale, weight, offset : ndarray
+        Empty for none.
+    number : int
+        One of ``LINK_NUMBERS``.
+    eta, r, w : ndarray of shape (n,)
+        Receive the linear predictor, score and weight of every row.
+
+    Returns
+    -------
+    loss : float
+    H : ndarray of shape (q, q)
+    g : ndarray of shape (q,)
+    """
+    n, d = X.shape
+    i0 = int(intercept)
+    q = i0 + d
+    gram = np.zeros((d, d))
+    border = np.zeros(d)
+    moment = np.zeros(d)
+    weighted = np.empty((_TILE, d))
+    tile = np.empty((_TILE if center.size else 0, d))
+    beta = theta[i0:].copy()
+    loss = sum_r = sum_w = 0.0
+    for start in range(0, n, _TILE):
+        m = min(_TILE, n - start)
+        stop = start + m
+        e = eta[start:stop]
+        for i in range(m):
+            e[i] = theta[0] if intercept else 0.0
+        if offset.size:
+            for i in range(m):
+                e[i] += offset[start + i]
+        if center.size:
+            for i in range(m):
+                for j in range(d):
+                    tile[i, j] = (X[start + i, j] - center[j]) * scale[j]
+            rows = tile
+        else:
+            rows = X[start:stop]
+        add_rows_dot(rows, m, beta, e)
+        a = weight[start:stop] if weight.size else weight
+        loss += link_by_number(number, e, y[start:stop], a, r[start:stop], w[start:stop])
+        for i in range(m):
+            wi = w[start + i]
+            ri = r[start + i]
+            sum_w += wi
+            sum_r += ri
+            for j in range(d):
+                weighted[i, j] = rows[i, j] * wi
+                border[j] += weighted[i, j]
+            for j in range(d):
+                moment[j] += rows[i, j] * ri
+        add_cross(rows, weighted, m, gram)
+    H = np.empty((q, q))
+    g = np.empty(q)
+    if intercept:
+        g[0] = sum_r
+        H[0, 0] = sum_w
+    for j in range(d):
+        g[i0 + j] = moment[j]
+        if intercept:
+            H[0, 1 + j] = H[1 + j, 0] = border[j]
+        for k in range(j, d):
+            H[i0 + j, i0 + k] = H[i0 + k, i0 + j] = gram[j, k]
+    return loss, H, g
 
 
 @njit(cache=True, nogil=True)

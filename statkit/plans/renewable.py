@@ -126,6 +126,11 @@ class Renewable(Plan):
 
     takes_l1 = True
 
+    @property
+    def shows_bad_values(self) -> bool:
+        """Whether a value that is not finite makes the state's information so, without an error on the way."""
+        return self.method == "renewable" and self.newton != "rows" and self.on_drift != "skip"
+
     # -- one fit ---------------------------------------------------------------------------------------------
 
     def estimate(self, problem):

@@ -13,7 +13,7 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between")
 
 
 class RegressionBase(BaseEstimator):
@@ -46,6 +46,8 @@ class RegressionBase(BaseEstimator):
             source, design, family = self._tabular(X, roles, fitted)
         problem = None
         plan = self._plan()
+        if self.cov_type == "HAC" and not hasattr(plan, "lags"):
+            raise ValueError("cov_type='HAC' needs rows in order and a number of lags: plan=Renewable(lags=…)")
         rows = reading = source
         try:
             rows = plan.regrouped(source, self._seed())
@@ -60,6 +62,7 @@ class RegressionBase(BaseEstimator):
                 seed=self._seed(), progress=progress,
             )  # fmt: skip
             problem.started = started
+            problem.l1_ratio = float(self.l1_ratio)
             problem.classes = fitted.get("classes_")
             problem.session.n_rounds += n_profile
             problem.machines = getattr(rows, "machines", None)
@@ -131,7 +134,7 @@ class RegressionBase(BaseEstimator):
     def _check_parameters(self):
         if not (np.isscalar(self.alpha) and float(self.alpha) >= 0):
             raise ValueError(f"alpha must be a number >= 0, not {self.alpha!r}")
-        if self.l1_ratio != 0 and self.alpha:
+        if self.l1_ratio != 0 and self.alpha and not getattr(self.plan, "takes_l1", False):
             raise ValueError(
                 f"l1_ratio = {self.l1_ratio!r}: this plan fits ridge penalties only; set l1_ratio=0"
             )
