@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import chdtrc
 
 from statkit.design.block import concatenate
-from statkit.plans._lags import LagSums, lag_sums
 from statkit.families.numbered import LINK_NUMBERS
+from statkit.plans._lags import LagSums, lag_sums
 from statkit.plans._stream_kernels import ROW_FAMILIES, absorb_rows, batch_step, dense_pass
 from statkit.plans._stream_start import fit_first_rows
 from statkit.rounds.tasks import GroupSums, Want, column_scaling, evaluate
@@ -108,6 +108,8 @@ class StreamState:
         Inverse information, while rows are absorbed one at a time.
     local : ndarray or None
         CUEE's sum of information times intermediate estimates.
+    thick : bool
+        Whether every column has enough information to stand without a weak prior.
     """
 
     center: np.ndarray
@@ -139,6 +141,7 @@ class StreamState:
     squares: Any = None
     inverse: Any = None
     local: Any = None
+    thick: bool = False
 
     def total(self) -> tuple[np.ndarray, np.ndarray]:
         """(A, v) of all absorbed rows."""
@@ -436,10 +439,12 @@ def _absorb_local_fit(plan, problem, state, block):
     else:
         at = own
         out["gradient"] = np.zeros_like(at)
+    before, earlier = state.theta, state.A
     state.A = state.A + H
     state.v = state.v + out["gradient"] + H @ at
     state.theta = Factor(state.A + np.diag(penalty), tolerance=1e-13).solve(state.v)
-    _account(state, out)
+    moves = ((state.theta - at, H), (state.theta - before, earlier))  # what one estimate for both costs each
+    _account(state, out, drop=-sum(float(d @ M @ d) for d, M in moves))
     state.history = state.history.add(block.n_rows, np.nan, 0, np.nan, _mean_loss(out), len(fit.history))
 
 
@@ -460,13 +465,15 @@ def _penalty(plan, problem, state, A, batch) -> np.ndarray:
     penalty = np.zeros(q)
     if problem.alpha:
         penalty += problem.penalty(state.weight + (0.0 if batch is None else batch["weight"]))
-    if not problem.family.quadratic and plan.newton != "full":
+    if not state.thick and not problem.family.quadratic and plan.newton != "full":
         diagonal = np.diagonal(A) if batch is None else np.diagonal(A) + np.diagonal(batch["information"])
         thin = diagonal < _THIN
         if thin.any():
             if problem.design.intercept:
                 thin[:: problem.width] = False
             penalty[thin] += _PRIOR
+        else:  # from now on too: information only grows, but for forgetting
+            state.thick = plan.forgetting == 1.0
     return penalty
 
 

@@ -200,8 +200,10 @@ class Renewable(Plan):
             return self.finish(problem, problem.stream, passes=1.0 + rounds)
         covariance = self._covariance(problem, result.factor, A, e.meat, None)
         if covariance is not None:
-            e.null = {"deviance": np.nan}
             known = {"covariance": covariance}
+        if self.needs_spread(problem.family):
+            e.null = {"deviance": np.nan}
+            known["cov_type"] = _robust(problem)
             notes.append(_SANDWICH)
         return report(problem, self, result, notes=notes, **known)
 
@@ -267,6 +269,18 @@ class Renewable(Plan):
         """The state of both streams' rows."""
         return merge_states(self, problem, a, b)
 
+    def state_to_dict(self, state: StreamState) -> dict:
+        """The state in plain values, for a file that holds numbers and text alone."""
+        from statkit.plans._stream_document import state_to_dict
+
+        return state_to_dict(state)
+
+    def state_from_dict(self, kept: dict) -> StreamState:
+        """The state that ``state_to_dict`` described; ``ValueError`` if it is of another version or damaged."""
+        from statkit.plans._stream_document import state_from_dict
+
+        return state_from_dict(kept)
+
     def alarmed(self, state: StreamState, statistic: float, df: int, p: float) -> bool:
         """Compare the next batch's p-value with its share of the level; warn at the first alarm."""
         number = len(state.history) + 1
@@ -318,6 +332,7 @@ class Renewable(Plan):
         null = None
         if self.needs_spread(family):
             null = {"deviance": np.nan}
+            known["cov_type"] = _robust(problem)
             notes.append(_SANDWICH)
         if not waiting and self.selection is not None:
             from statkit.plans._stream_select import selected
@@ -427,6 +442,11 @@ class Renewable(Plan):
             raise ValueError(
                 f"Renewable(n_passes=…) must be 'auto' or an integer >= 1, not {self.n_passes!r}"
             )
+
+
+def _robust(problem) -> str:
+    """The name of the errors of a loss that is no likelihood."""
+    return "robust" if problem.cov_type == "nonrobust" else problem.cov_type
 
 
 class _WithPrior:

@@ -259,7 +259,9 @@ def merge(model, other):
     """Absorb another model's stream, of independent rows under the same parameters."""
     mine, theirs = vars(model).get("_stream"), vars(other).get("_stream")
     if mine is None or theirs is None:
-        raise ValueError("merge needs two models that were fitted by partial_fit, or with a plan that can update")
+        raise ValueError(
+            "merge needs two models that were fitted by partial_fit, or with a plan that can update"
+        )
     a, b = mine.problem, theirs.problem
     if type(model.plan) is not type(other.plan):
         raise ValueError(f"{model.plan!r} cannot merge a stream of {other.plan!r}")
