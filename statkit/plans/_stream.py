@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from statkit.design.block import concatenate
+from statkit.design.grow import moved_block
 from statkit.families.numbered import LINK_NUMBERS
 from statkit.plans._lags import LagSums, lag_sums
 from statkit.plans._stream_kernels import ROW_FAMILIES, absorb_rows, batch_step, dense_pass
@@ -20,7 +21,7 @@ from statkit.plans._stream_start import fit_first_rows
 from statkit.rounds.tasks import GroupSums, Want, column_scaling, evaluate
 from statkit.solvers.cholesky import Factor
 
-__all__ = ["History", "StreamState", "merge_states", "update_state"]
+__all__ = ["History", "StreamState", "grown_state", "merge_states", "update_state"]
 
 # A step this long (root mean square, in standard errors) is followed by another evaluation of the batch; after a
 # shorter one the batch's score is its linearisation, whose error is of the square of the step times its share.
@@ -573,6 +574,39 @@ def rescaled(problem, state, center, scale) -> StreamState:
         squares=None if state.squares is None else M.T @ state.squares @ M,
         local=None if state.local is None else M.T @ state.local,
     )  # fmt: skip
+
+
+def grown_state(state: StreamState, to: np.ndarray, width: int, predictors: int) -> StreamState:
+    """The state with columns that no row had so far; old column k of every predictor is ``to[k]`` of ``width``."""
+    at = (np.arange(predictors)[:, None] * width + to).ravel()
+    q = predictors * width
+
+    def matrix(M):
+        out = np.zeros((q, q))
+        out[np.ix_(at, at)] = M
+        return out
+
+    def rows(M):
+        out = np.zeros((len(M), q))
+        out[:, at] = M
+        return out
+
+    meat = state.meat
+    if isinstance(meat, GroupSums):
+        meat = GroupSums(meat.labels, rows(meat.sums))
+    elif isinstance(meat, LagSums):
+        meat = LagSums(meat.lags, matrix(meat.total), rows(meat.head), rows(meat.tail))
+    elif meat is not None:
+        meat = matrix(meat)
+    moved = {"meat": meat, "q": q, "thick": False, "inverse": None}
+    for name in ("A", "buffer_A", "squares"):
+        value = getattr(state, name)
+        moved[name] = None if value is None else matrix(value)
+    for name in ("theta", "v", "buffer_v", "local"):
+        value = getattr(state, name)
+        moved[name] = None if value is None else rows(value[None])[0]
+    buffer = state.buffer if state.buffer is None else moved_block(state.buffer, to, width)
+    return state.copy(**moved, buffer=buffer, pending=[moved_block(b, to, width) for b in state.pending])
 
 
 def _added(a, b):

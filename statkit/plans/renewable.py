@@ -10,7 +10,7 @@ import numpy as np
 from statkit.exceptions import DriftWarning
 from statkit.plans._lags import LagSums, lag_sums
 from statkit.plans._report import report
-from statkit.plans._stream import StreamState, first_state, merge_states, update_state
+from statkit.plans._stream import StreamState, first_state, grown_state, merge_states, update_state
 from statkit.plans._stream_losses import SmoothedQuantile, StreamHuber
 from statkit.plans.plan import Plan
 from statkit.results.covariance import hc0_covariance
@@ -67,9 +67,9 @@ class Renewable(Plan):
     levels : dict of column to list, or None, default=None
         Levels of categorical columns, declared: those that the first batch lacks have their columns from the
         start. A categorical dtype declares its categories by itself.
-    unknown_level : {"error", "other"}, default="error"
-        What to do with a level that was not declared or seen in the first batch: refuse the batch, or count it under
-        a level ``"__other__"`` that every categorical text column then has.
+    unknown_level : {"error", "other", "grow"}, default="error"
+        What to do with a level that was not declared or seen before: refuse the batch; count it under a level
+        ``"__other__"`` that every categorical text column then has; or give it a column of its own from then on.
 
     Examples
     --------
@@ -269,6 +269,10 @@ class Renewable(Plan):
         """The state of both streams' rows."""
         return merge_states(self, problem, a, b)
 
+    def grown(self, state: StreamState, to: np.ndarray, width: int, predictors: int) -> StreamState:
+        """The state with more columns: column k of a predictor becomes ``to[k]`` of ``width``."""
+        return grown_state(state, to, width, predictors)
+
     def state_to_dict(self, state: StreamState) -> dict:
         """The state in plain values, for a file that holds numbers and text alone."""
         from statkit.plans._stream_document import state_to_dict
@@ -420,7 +424,7 @@ class Renewable(Plan):
             "newton": ("auto", "full", "rows"),
             "method": ("renewable", "cee", "cuee"),
             "selection": (None, "lasso", "adaptive_lasso"),
-            "unknown_level": ("error", "other"),
+            "unknown_level": ("error", "other", "grow"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

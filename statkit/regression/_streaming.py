@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from statkit.design import MatrixDesign
+from statkit.design.declare import with_declared_levels
+from statkit.design.grow import UnknownLevel, column_map, with_more_levels
 from statkit.engines.engine import one_blas_thread
 from statkit.regression._data import Roles, as_vector, is_frame, is_matrix
 from statkit.rounds import Problem
@@ -45,7 +49,9 @@ def partial_fit(model, X, y, sample_weight, offset, groups, classes=None):
                 quick = _quickly(model, stream, X, roles)
                 blocks = _later(model, stream, X, roles) if quick is None else ()
                 state = state if quick is None else quick
-            for block in blocks:
+            for design, block in blocks:
+                if design is not problem.design:
+                    problem, state = _grown(model, problem, state, design)
                 state = model.plan.update(problem, state, block)
         except ValueError as error:
             if stream is None or "as it was" in str(error):
@@ -63,6 +69,7 @@ def partial_fit(model, X, y, sample_weight, offset, groups, classes=None):
 def _settle(model, problem, state):
     """Take a new state; the estimate is made when someone looks at it."""
     model._stream = Stream(problem, state)
+    model._design = problem.design  # it may have grown
     model._estimate = None
     shown = getattr(model.plan, "shown", None)
     if shown is not None:
@@ -108,13 +115,11 @@ def _first(model, X, roles, classes):
     problem.l1_ratio = float(model.l1_ratio)
     problem.classes = fitted.get("classes_")
     model_design = {"_design": design, "_fitted_family": family}
-    return {**fitted, **model_design}, problem, _blocks(problem, source, 0, _whole(X))
+    return {**fitted, **model_design}, problem, _blocks(model, problem, source, 0, _whole(X))
 
 
 def declared(model, design):
     """The design of a stream: with the plan's declared levels, and no level set aside for what few rows say."""
-    from statkit.design.declare import with_declared_levels
-
     plan = model.plan
     design = with_declared_levels(
         design, getattr(plan, "levels", None), getattr(plan, "unknown_level", "error") == "other"
@@ -199,7 +204,7 @@ def _later(model, stream, X, roles):
         if is_frame(X) and model.formula is None:
             _same_columns(model, X, roles)
         source = batch_source(model, X, roles)
-    return _blocks(problem, source, _rows_before(stream.state), _whole(X))
+    return _blocks(model, problem, source, _rows_before(stream.state), _whole(X))
 
 
 def _same_columns(model, X, roles):
@@ -221,38 +226,96 @@ def _whole(X) -> bool:
     return is_matrix(X) or is_frame(X)
 
 
-def _blocks(problem, source, first_row, whole):
-    from statkit.design.block import concatenate
-
-    blocks = (_encoded(problem, source, partition, first_row) for partition in source.partitions())
+def _blocks(model, problem, source, first_row, whole):
+    """Pairs of (design, block): the design is another one from where it grew by new levels."""
+    encoder = _Encoder(model, problem, source, first_row)
     if not whole:
-        return _counted(blocks)
-    blocks = list(blocks)
-    if not blocks:
-        raise ValueError("the batch has no rows")
-    return (blocks[0] if len(blocks) == 1 else concatenate(blocks),)
+        return encoder.in_turn()
+    return encoder.at_once()
 
 
-def _counted(blocks):
-    empty = True
-    for block in blocks:
-        empty = False
-        yield block
-    if empty:
-        raise ValueError("the batch has no rows")
+class _Encoder:
+    """Encodes the partitions of a source; meets levels that nobody has seen before as the plan says."""
+
+    def __init__(self, model, problem, source, first_row):
+        self.grows = getattr(model.plan, "unknown_level", "error") == "grow"
+        self.family = problem.family
+        self.design = problem.design
+        self.source = source
+        self.first_row = first_row
+
+    def in_turn(self):
+        """One after the other, as a file is read."""
+        empty = True
+        for partition in self.source.partitions():
+            empty = False
+            block = self.encoded(partition)
+            yield self.design, block
+        if empty:
+            raise ValueError("the batch has no rows")
+
+    def at_once(self):
+        """All in one block."""
+        from statkit.design.block import concatenate
+
+        partitions = self.source.partitions()
+        if not partitions:
+            raise ValueError("the batch has no rows")
+        while True:
+            design = self.design
+            blocks = [self.encoded(partition) for partition in partitions]
+            if design is self.design or len(blocks) == 1:
+                break  # else the first ones were encoded before it grew
+        return ((self.design, blocks[0] if len(blocks) == 1 else concatenate(blocks)),)
+
+    def encoded(self, partition):
+        rows = self.source.read(partition, self.design.columns)
+        rows.first_row += self.first_row
+        while True:
+            try:
+                block = self.design.encode(rows)
+                break
+            except UnknownLevel as unknown:
+                more = with_more_levels(self.design, unknown.text, unknown.levels) if self.grows else None
+                if more is None:
+                    raise ValueError(f"{unknown}; {_LEVELS}") from None
+                self.design = more
+        bad = self.family.check_response(block.y)
+        if bad is not None:
+            index, reason = bad
+            raise ValueError(
+                f"response {self.design.response_name!r}: {reason} in row {block.row_numbers()[index]}"
+            )
+        return block
 
 
-def _encoded(problem, source, partition, first_row):
-    rows = source.read(partition, problem.design.columns)
-    rows.first_row += first_row
-    block = problem.design.encode(rows)
-    bad = problem.family.check_response(block.y)
-    if bad is not None:
-        index, reason = bad
-        raise ValueError(
-            f"response {problem.design.response_name!r}: {reason} in row {block.row_numbers()[index]}"
-        )
-    return block
+_LEVELS = "declare levels beforehand, Renewable(levels={column: [...]}), or see unknown_level='other' and 'grow'"
+
+
+def _grown(model, problem, state, design):
+    """Problem and state with the columns of a design that has more levels."""
+    old, problem = problem.design, copy.copy(problem)
+    problem.design = design
+    if state is not None:
+        to = column_map(old, design)
+        state = model.plan.grown(state, to, problem.width, problem.family.predictors)
+    return problem, state
+
+
+def _alike(model, mine, theirs):
+    """Problems and states of two streams on the columns of both, where their designs may grow."""
+    a, b = (mine.problem, mine.state), (theirs.problem, theirs.state)
+    if mine.problem.design.names == theirs.problem.design.names or getattr(model.plan, "unknown_level", "") != "grow":
+        return a, b
+    design = mine.problem.design
+    for text, factor in getattr(theirs.problem.design, "_factors", {}).items():
+        if text in design._factors and hasattr(factor, "levels"):
+            more = with_more_levels(design, text, list(factor.levels.keys))
+            design = design if more is None else more
+    try:
+        return tuple(_grown(model, problem, state, design) for problem, state in (a, b))
+    except KeyError:  # other columns altogether
+        return a, b
 
 
 def merge(model, other):
@@ -262,9 +325,9 @@ def merge(model, other):
         raise ValueError(
             "merge needs two models that were fitted by partial_fit, or with a plan that can update"
         )
-    a, b = mine.problem, theirs.problem
     if type(model.plan) is not type(other.plan):
         raise ValueError(f"{model.plan!r} cannot merge a stream of {other.plan!r}")
+    (a, first), (b, second) = _alike(model, mine, theirs)
     if a.design.names != b.design.names or a.family != b.family:
         alien = sorted(set(a.design.names) ^ set(b.design.names))
         what = f": {', '.join(map(repr, alien[:4]))} is in one of them only" if alien else ""
@@ -277,6 +340,6 @@ def merge(model, other):
     if not np.array_equal(vars(model).get("classes_", ()), vars(other).get("classes_", ())):
         raise ValueError(f"the two streams have other classes: {model.classes_} and {other.classes_}")
     with one_blas_thread():
-        state = model.plan.merge(a, mine.state, theirs.state)
+        state = model.plan.merge(a, first, second)
     _settle(model, a, state)
     return model
