@@ -60,13 +60,8 @@ def write_model(path: str | os.PathLike[str], document: dict[str, Any], format: 
         raise TypeError(f"a model document must be a dict; got {type(document).__name__}")
     arrays: list[np.ndarray] = []
     head = {"format": format, "version": VERSION, "document": _encode(document, "document", arrays)}
-    with _replaced(path) as unfinished:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as file:
-            _add(file, _DOCUMENT, json.dumps(head, allow_nan=False, ensure_ascii=False).encode())
-            for i, array in enumerate(arrays):
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, allow_pickle=False)
-                _add(file, f"{i}.npy", buffer.getvalue())
+    with _replaced(path) as unfinished, open(unfinished, "wb") as content:
+        _write(content, head, arrays)
 
 
 @contextmanager
@@ -79,6 +74,34 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def model_to_bytes(document: dict[str, Any]) -> bytes:
+    """What `write_model` would write to a file."""
+    arrays: list[np.ndarray] = []
+    head = {"format": FORMAT, "version": VERSION, "document": _encode(document, "document", arrays)}
+    content = io.BytesIO()
+    _write(content, head, arrays)
+    return content.getvalue()
+
+
+def model_from_bytes(content: bytes, what: str = "the state") -> dict[str, Any]:
+    """What `model_to_bytes` was given; a ``ValueError`` says why the bytes are not a model."""
+    try:
+        return _read(io.BytesIO(content), FORMAT)
+    except RecursionError:
+        raise ValueError(f"{what} is not a statkit model: it is nested too deeply") from None
+    except _DAMAGE as error:
+        raise ValueError(f"{what} cannot be read as a statkit model: {error}") from None
+
+
+def _write(content: BinaryIO, head: dict[str, Any], arrays: list[np.ndarray]) -> None:
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
+        _add(file, _DOCUMENT, json.dumps(head, allow_nan=False, ensure_ascii=False).encode())
+        for i, array in enumerate(arrays):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, allow_pickle=False)
+            _add(file, f"{i}.npy", buffer.getvalue())
 
 
 def read_model(path: str | os.PathLike[str], format: str = FORMAT) -> dict[str, Any]:

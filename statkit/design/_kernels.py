@@ -409,7 +409,7 @@ def mirror(A):
 
 @njit(**_ROW_LOOP)
 def all_finite(X):
-    """Whether every value is finite: one read, no temporary."""
+    """Whether every value is finite: one read, no temporary, in any order of summation."""
     n, d = X.shape
     total = 0.0
     for i in range(n):

@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 UNKNOWN = -2
+# A level of this name stands for all that are unknown.
+OTHER = "__other__"
 # The information matrix of more levels than this fits no memory; it is an identifier taken for a factor.
 MAX_LEVELS = 50_000
 
@@ -213,13 +215,17 @@ class Levels:
         return None
 
     def table_codes(self, table: np.ndarray) -> np.ndarray:
-        """Position of each table value among the levels, −2 for a value that is none."""
+        """Position of each table value among the levels, −2 for a value that is none.
+
+        Where ``"__other__"`` is a level, it is the position of every value that is none.
+        """
         if self.kind.startswith(("timestamp", "date")) and table.dtype.kind == "M":
             table = table.astype(f"datetime64[{_unit(self.kind)}]")
         if table.dtype.kind in "biuf" and self.kind in ("boolean", "integer", "float"):
             return _sorted_codes(np.asarray(self.keys), table)
         position = {key: i for i, key in enumerate(self.keys)}
-        return np.array([position.get(key, UNKNOWN) for key in level_keys(table)], dtype=np.int64)
+        unknown = position.get(OTHER, UNKNOWN)
+        return np.array([position.get(key, unknown) for key in level_keys(table)], dtype=np.int64)
 
     def to_dict(self) -> dict:
         return {"kind": self.kind, "keys": list(self.keys), "n": list(self.n)}

@@ -77,6 +77,15 @@ class MatrixDesign(Design):
             rows.first_row + kept, rows.n_rows, int(missing.sum()),
         )  # fmt: skip
 
+    def encode_array(self, X, y, weight, offset, first_row, *, checked):
+        """The block of a float64 array, or None where a value is not finite; ``checked=False`` does not look at X."""
+        if checked and not all_finite(X):
+            return None
+        for values in (y, weight, offset):
+            if values is not None and not np.isfinite(values.sum()):
+                return None
+        return self._block(X, y, weight, offset, None, first_row, len(X), 0)
+
     def encode_predictors(self, rows):
         missing = self._missing(rows.X, rows)
         X = rows.X

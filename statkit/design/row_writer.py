@@ -13,7 +13,8 @@ from statkit.design.block import CodePart
 from statkit.design.coding import Categorical, CodedGroup, Contrast, DenseGroup, Numeric
 from statkit.design.columns import Coded, Instants, as_rows
 from statkit.design.expressions import column_names
-from statkit.design.levels import UNKNOWN
+from statkit.design.grow import UnknownLevel
+from statkit.design.levels import UNKNOWN, level_keys
 
 __all__ = ["RowWriter"]
 
@@ -109,7 +110,11 @@ class RowWriter:
         level = str(value.values[value.codes[at]])
         names = ", ".join(repr(c) for c in column_names(factor.text))
         why = "is not in the formula" if factor.given else "did not occur in the data of the fit"
-        raise ValueError(f"level {level!r} of {factor.shown} (column {names}), {self._where(at)}, {why}")
+        occurring = np.unique(value.codes[unknown])
+        raise UnknownLevel(
+            f"level {level!r} of {factor.shown} (column {names}), {self._where(at)}, {why}",
+            factor.text, level_keys(value.values[occurring]),
+        )  # fmt: skip
 
     def _numeric(self, text: str, reduced: bool):
         """Columns of a factor that is not written as codes: rows, or Coded with a table of columns."""

@@ -17,6 +17,7 @@ import numpy as np
 from statkit.design.block import Block, CodePart, make_block
 from statkit.design.coding import Categorical, Numeric, compile_terms, freeze_categorical
 from statkit.design.columns import Columns, bad_rows, missing_rows
+from statkit.design.declare import DeclaredLevels
 from statkit.design.design import Design
 from statkit.design.expressions import Evaluator, StatefulCall, column_names, stateful_calls
 from statkit.design.formula_parse import FactorSpec, Scoped
@@ -34,6 +35,8 @@ __all__ = ["TermsDesign"]
 
 class TermsDesign(Design):
     """A design over named columns; ``FormulaDesign`` and ``FrameDesign`` say how its terms arise."""
+
+    declared: DeclaredLevels | None = None  # levels known before the rows (with_declared_levels)
 
     def __init__(
         self,
@@ -222,7 +225,7 @@ class TermsDesign(Design):
             if not spec.categorical:
                 factors[text] = Numeric(text, shown(text), self._fields(text, frozen._states))
                 continue
-            levels = _freeze(summary["levels", text], spec, shown(text))
+            levels = _freeze(summary["levels", text], spec, shown(text), self.declared)
             factor = freeze_categorical(spec, shown(text), levels)
             if self._limit_rule is not None and text in alone:
                 factor, more = set_aside_levels(
@@ -446,8 +449,11 @@ def _given_levels(classes) -> Levels:
     return Levels(kind, tuple(labels), (0,) * len(labels))
 
 
-def _freeze(counts: LevelCounts, spec: FactorSpec, name: str) -> Levels:
-    levels = freeze_levels(counts, None if spec.given is None else list(spec.given))
+def _freeze(counts: LevelCounts, spec: FactorSpec, name: str, declared: DeclaredLevels | None) -> Levels:
+    given = None if spec.given is None else list(spec.given)
+    if declared is not None:
+        given = declared.of(spec.text, counts, given)
+    levels = freeze_levels(counts, given)
     if not levels.keys:
         raise ValueError(f"{name} has no level: no row is complete")
     return levels

@@ -35,22 +35,25 @@ class one_blas_thread:
 
     _lock = threading.Lock()
     _inside = 0
-    _limit = None
+    _before: list = []
 
     def __enter__(self):
         cls = one_blas_thread
         with cls._lock:
             if cls._inside == 0:
-                controller = _blas_controller()
-                cls._limit = controller.limit(limits=1) if len(controller) else None
+                libraries = _blas_controller().lib_controllers
+                cls._before = [(lib, n) for lib in libraries if (n := lib.get_num_threads()) != 1]
+                for library, _ in cls._before:
+                    library.set_num_threads(1)
             cls._inside += 1
 
     def __exit__(self, *exc):
         cls = one_blas_thread
         with cls._lock:
             cls._inside -= 1
-            if cls._inside == 0 and cls._limit is not None:
-                cls._limit.restore_original_limits()
+            if cls._inside == 0:
+                for library, n in cls._before:
+                    library.set_num_threads(n)
 
 
 class BlockCache:

@@ -24,7 +24,7 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
         return hc0_covariance(bread, meat)
     if kind == "HC1":
         return hc1_covariance(bread, meat, nobs)
-    if kind in ("partition", "bootstrap"):
+    if kind in ("partition", "bootstrap", "HAC"):
         return hc0_covariance(bread, meat.meat())
     if kind == "between":
         raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")

@@ -6,27 +6,81 @@ v = S + Aθ with their score S there, so that the estimate solves Aθ = v. Summa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import chdtrc
 
 from statkit.design.block import concatenate
-from statkit.rounds.tasks import GroupSums, Want, column_scaling, evaluate, response_sums
+from statkit.design.grow import moved_block
+from statkit.families.numbered import LINK_NUMBERS
+from statkit.plans._lags import LagSums, lag_sums
+from statkit.plans._stream_kernels import ROW_FAMILIES, absorb_rows, batch_step, dense_pass
+from statkit.plans._stream_start import fit_first_rows
+from statkit.rounds.tasks import GroupSums, Want, column_scaling, evaluate
 from statkit.solvers.cholesky import Factor
-from statkit.solvers.newton import newton
 
-__all__ = ["StreamState", "merge_states", "update_state"]
+__all__ = ["History", "StreamState", "grown_state", "merge_states", "update_state"]
 
 # A step this long (root mean square, in standard errors) is followed by another evaluation of the batch; after a
 # shorter one the batch's score is its linearisation, whose error is of the square of the step times its share.
 _LONG_STEP = 0.3
 _MOST_STEPS = 25
+_MOST_HALVINGS = 30
 # Columns with less information than this (of scaled columns) are held by a prior while a batch is solved, so that
 # the first few rows of a rare level cannot carry it away. The prior does not enter the summary.
 _THIN, _PRIOR = 25.0, 0.25
 # The retained rows are visited again whenever the stream has grown by this factor.
-_REVISIT = 1.25
+_REVISIT = 1.5
+# Up to this many coefficients a step is computed by plain compiled loops.
+_SMALL = 64
+# Up to this many columns rows are swept once for everything; more are better served by wide products.
+_NARROW = 48
+# Batches whose line is kept, so that a stream without end has a bounded history.
+_MOST_LINES = 20_000
+_NONE = np.empty(0)
+_COLUMNS = ("batch", "n", "statistic", "df", "p", "loss", "steps")
+
+
+class History:
+    """A line for every batch; adding one gives a new history that shares the old lines.
+
+    Only the last lines of a very long stream are kept.
+    """
+
+    __slots__ = ("_lines", "_stop", "total")
+
+    def __init__(self, lines=(), total: int | None = None):
+        self._lines = list(lines)
+        self._stop = len(self._lines)
+        self.total = self._stop if total is None else total
+
+    def add(self, *values) -> History:
+        """With a line of n, statistic, df, p, loss and steps."""
+        new = object.__new__(History)
+        lines = self._lines
+        if len(lines) != self._stop:  # another stream went on from here
+            lines = lines[: self._stop]
+        if len(lines) >= 2 * _MOST_LINES:
+            lines = lines[-_MOST_LINES:]
+        new.total = self.total + 1
+        lines.append((new.total, *values))
+        new._lines, new._stop = lines, len(lines)
+        return new
+
+    def merge(self, other: History) -> History:
+        """The lines of both streams."""
+        return History(self.lines() + other.lines(), self.total + other.total)
+
+    def lines(self) -> list[tuple]:
+        return self._lines[: self._stop]
+
+    def to_dicts(self) -> list[dict]:
+        return [dict(zip(_COLUMNS, line, strict=True)) for line in self.lines()]
+
+    def __len__(self):
+        return self.total
 
 
 @dataclass
@@ -45,8 +99,18 @@ class StreamState:
         Rows that wait for enough others to start.
     n : int
         Rows of positive weight absorbed.
-    history : list of dict
-        A line for every absorbed batch.
+    spread : float
+        Scale of the residuals of the first rows, for losses that need one.
+    meat : ndarray, GroupSums, LagSums or None
+        Sums of score products, as the covariance wants them.
+    squares : ndarray or None
+        With forgetting: information with squared factors, for errors that trust the model.
+    inverse : ndarray or None
+        Inverse information, while rows are absorbed one at a time.
+    local : ndarray or None
+        CUEE's sum of information times intermediate estimates.
+    thick : bool
+        Whether every column has enough information to stand without a weak prior.
     """
 
     center: np.ndarray
@@ -55,9 +119,9 @@ class StreamState:
     theta: Any = None
     A: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     v: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    buffer: object = None
-    buffer_A: np.ndarray | None = None
-    buffer_v: np.ndarray | None = None
+    buffer: Any = None
+    buffer_A: Any = None
+    buffer_v: Any = None
     visited: int = 0
     pending: list = field(default_factory=list)
     n: int = 0
@@ -70,10 +134,15 @@ class StreamState:
     loss: float = 0.0
     pearson: float = 0.0
     sums: dict = field(default_factory=dict)
-    meat: object = None
+    meat: Any = None
     n_batches: int = 0
-    history: list = field(default_factory=list)
+    history: History = field(default_factory=History)
     drifted: int = 0
+    spread: float = 1.0
+    squares: Any = None
+    inverse: Any = None
+    local: Any = None
+    thick: bool = False
 
     def total(self) -> tuple[np.ndarray, np.ndarray]:
         """(A, v) of all absorbed rows."""
@@ -81,184 +150,346 @@ class StreamState:
             return self.A, self.v
         return self.A + self.buffer_A, self.v + self.buffer_v
 
+    def copy(self, **changes) -> StreamState:
+        """The same with some values changed; arrays are shared, and nobody changes them in place."""
+        new = object.__new__(StreamState)
+        new.__dict__.update(self.__dict__)
+        new.__dict__.update(changes)
+        return new
 
-def first_state(problem, block) -> StreamState:
-    """An empty stream whose columns are scaled as the first rows suggest."""
+
+def first_state(plan, problem, block) -> StreamState:
+    """An empty stream whose columns are scaled as the first rows suggest, with the plan's prior."""
     scaling = column_scaling(block) if len(block.dense) else {"center": np.empty(0), "scale": np.empty(0)}
     q = problem.size
-    return StreamState(scaling["center"], scaling["scale"], q, A=np.zeros((q, q)), v=np.zeros(q))
+    state = StreamState(scaling["center"], scaling["scale"], q, A=np.zeros((q, q)), v=np.zeros(q))
+    if plan.prior is not None:
+        state.A, state.v = plan.prior_summary(problem.with_scaling(state.center, state.scale))
+    return state
 
 
 def update_state(plan, problem, state: StreamState, block) -> StreamState:
     """The state after one more batch; ``state`` itself stays as it is."""
-    state = replace(
-        state, pending=list(state.pending), sums=dict(state.sums), history=list(state.history),
-        n_read=state.n_read + block.n_read, n_missing=state.n_missing + block.n_missing,
-    )  # fmt: skip
+    state = state.copy(n_read=state.n_read + block.n_read, n_missing=state.n_missing + block.n_missing)
     if block.n_rows == 0:
         return state
     if state.theta is None:
-        state.pending.append(block)
+        state.pending = [*state.pending, _own(block)]
         if sum(b.n_rows for b in state.pending) < plan.first_rows(state.q):
             return state
         block = concatenate(state.pending)
         state.pending = []
         _start(plan, problem, state, block)
+        return state
+    problem = plan.working(problem, state)
+    if plan.method != "renewable":
+        _absorb_local_fit(plan, problem, state, block)
+    elif plan.newton == "rows":
+        _absorb_rows(plan, problem, state, block)
     else:
         _absorb(plan, problem, state, block)
     return state
 
 
+def _own(block):
+    """The same rows in memory of their own: the caller may fill its arrays with the next batch."""
+    return block.take(np.arange(block.n_rows))
+
+
 def _evaluate(problem, state, block, theta, meat=None):
-    want = Want(sums=True, meat=meat)
-    return evaluate(block, problem.family, theta, problem.shape, state.center, state.scale, None, want)
+    family = problem.family
+    number = LINK_NUMBERS.get((family.name, family.link_name))
+    X = block.dense
+    if (
+        number is not None
+        and block.codes is None
+        and block.csr is None
+        and X.shape[1] <= _NARROW
+        and X.dtype == np.float64
+        and X.flags.c_contiguous
+        and meat in (None, "rows")
+    ):
+        return _evaluate_dense(number, family, state, block, theta, meat)
+    lags = isinstance(meat, int)
+    want = Want(sums=True, meat=None if lags else meat)
+    center, scale = state.center, state.scale
+    out = evaluate(block, problem.family, theta, problem.shape, center, scale, None, want)
+    if meat == "lags":
+        out["meat"] = lag_sums(block, problem.family, theta, problem.shape, center, scale, problem.lags)[
+            "meat"
+        ]
+    return out
+
+
+def _evaluate_dense(number, family, state, block, theta, meat):
+    """The same for rows of numbers, with less overhead: small batches are mostly that."""
+    y, a, n = block.y, block.weight, len(block.y)
+    eta, r, w = np.empty((3, n))
+    loss, H, g = dense_pass(
+        block.dense, block.intercept, state.center, state.scale, y, _NONE if a is None else a,
+        _NONE if block.offset is None else block.offset, number, theta, eta, r, w,
+    )  # fmt: skip
+    out = {
+        "n": n if a is None else int(np.count_nonzero(a)),
+        "n_rows": n,
+        "weight": float(n) if a is None else float(a.sum()),
+        "loss": loss,
+        "y": np.array([y.sum() if a is None else y @ a]),
+        "information": H,
+        "gradient": g,
+        "sums": family.sums(eta, y, a, None, (loss, r, w)),
+    }
+    if meat is not None:
+        out["meat"] = block.scaled(state.center, state.scale).sandwich(r * r)
+    return out
 
 
 def _start(plan, problem, state, block):
     """Fit the first rows properly: everything later leans on them."""
-    family = problem.family
-    local = problem.local_with(block, state.center, state.scale)
-    sums = response_sums(block, family.predictors + 1)
-    start = local.null_theta(sums["y"], sums["weight"])
-    prior = np.full(state.q, 0.0 if plan.newton == "full" or family.quadratic else 1e-6)
-    fit = newton(
-        lambda theta, _: local.evaluate(theta), start, tol=1e-12, max_rounds=50, prior=prior,
-        dispersion=local.dispersion, may_separate=local.may_separate,
-    )  # fmt: skip
-    theta = np.where(np.isnan(fit.theta), 0.0, fit.theta)
-    if fit.separated.any():
-        _warn_separated()
-        prior = np.where(fit.separated, _PRIOR, prior)
-        fit = newton(lambda theta, _: local.evaluate(theta), start, tol=1e-12, max_rounds=50, prior=prior)
-        theta = np.where(np.isnan(fit.theta), 0.0, fit.theta)
-    state.theta = theta
-    keep = min(block.n_rows, plan.buffer_rows if plan.forgetting == 1.0 else 0)
+    state.theta, state.spread = fit_first_rows(plan, problem, state, block, _PRIOR)
+    problem = plan.working(problem, state, n=block.n_rows)
+    meat = plan.meat(problem)
+    theta = state.theta
+    keep = min(block.n_rows, plan.retained())
     rest = block
     if keep:
-        state.buffer = block.take(slice(0, keep))
+        state.buffer = _own(block.take(slice(0, keep)))
         rest = block.take(slice(keep, block.n_rows)) if keep < block.n_rows else None
-        out = _evaluate(problem, state, state.buffer, theta, problem.meat)
+        out = _evaluate(problem, state, state.buffer, theta, meat)
         state.buffer_A, state.buffer_v = out["information"], out["gradient"] + out["information"] @ theta
         _account(state, out)
     if rest is not None:
-        out = _evaluate(problem, state, rest, theta, problem.meat)
-        state.A = out["information"]
-        state.v = out["gradient"] + out["information"] @ theta
+        out = _evaluate(problem, state, rest, theta, meat)
+        state.A = state.A + out["information"]
+        state.v = state.v + out["gradient"] + out["information"] @ theta
         _account(state, out)
+    total = state.total()[0]
+    if plan.forgetting < 1.0:
+        state.squares = total
+    if plan.method == "cuee":
+        state.local = total @ theta
     state.visited = state.n
-    _line(state, block.n_rows, np.nan, 0, np.nan, state.loss / max(state.weight, 1e-300), 1)
+    state.history = state.history.add(
+        block.n_rows, np.nan, 0, np.nan, state.loss / max(state.weight, 1e-300), 1
+    )
+
+
+def _forget(plan, state):
+    f = plan.forgetting
+    state.A, state.v = f * state.A, f * state.v
+    state.n_effective *= f
+    state.squares = f * f * state.squares
+    if isinstance(state.meat, GroupSums):
+        state.meat = GroupSums(state.meat.labels, f * state.meat.sums)
+    elif isinstance(state.meat, LagSums):
+        state.meat = state.meat.scaled(f)
+    elif state.meat is not None:
+        state.meat = f * f * state.meat
 
 
 def _absorb(plan, problem, state, block):
+    """Solve v − Aθ + S(θ) = 0 for the batch's score S, and add the batch to (A, v)."""
     if plan.forgetting < 1.0:
-        f = plan.forgetting
-        state.A, state.v = f * state.A, f * state.v
-        state.n_effective *= f
-        if state.meat is not None and isinstance(state.meat, np.ndarray):
-            state.meat = f * f * state.meat
+        _forget(plan, state)
+    full = plan.newton == "full"
+    meat = plan.meat(problem)
     A, v = state.total()
     b0 = state.theta
-    first = out = _evaluate(problem, state, block, b0)
+    first = out = _evaluate(problem, state, block, b0, meat)
     phi = _dispersion(problem, state)
-    penalty = _thin(plan, problem, A + first["information"]) + _ridge(problem, state, first["weight"])
-    factor = Factor(A + first["information"] + np.diag(penalty), tolerance=1e-13)
-    statistic, df, p = _drift(factor, first, phi, block.n_rows)
-    if plan.alarmed(state, statistic, df, p) and plan.on_drift == "skip":
-        _line(state, block.n_rows, statistic, df, p, first["loss"] / max(first["weight"], 1e-300), 0)
+    penalty = _penalty(plan, problem, state, A, first)
+    step, squared, test = _step(plan, state, block, A, v, first, b0, penalty, phi)
+    if plan.alarmed(state, *test) and plan.on_drift == "skip":
+        state.history = state.history.add(block.n_rows, *test, _mean_loss(first), 0)
         return
-    theta, steps = b0, 0
-    while True:
-        if steps:
-            factor = Factor(A + out["information"] + np.diag(penalty), tolerance=1e-13)
-        gradient = out["gradient"] + v - A @ theta - penalty * theta
-        step = factor.solve(gradient)
+    theta, steps = b0 + step, 1
+    while steps < _MOST_STEPS and not _short(squared, phi, len(b0), full):
+        before = _objective(A, penalty, out["loss"], theta - step, v)
+        new = _evaluate(problem, state, block, theta, meat)
+        slack = 1e-9 * (1.0 + abs(before))
+        for _ in range(_MOST_HALVINGS):
+            if _objective(A, penalty, new["loss"], theta, v) <= before + slack:
+                break
+            step = step / 2
+            theta = theta - step
+            new = _evaluate(problem, state, block, theta, meat)
+        out = new
+        step, squared, _ = _step(plan, state, None, A, v, out, theta, penalty, phi)
         theta = theta + step
         steps += 1
-        length = np.sqrt(max(float(gradient @ step), 0.0) / phi / max(factor.rank, 1))
-        if plan.newton == "full":
-            if length < 1e-7 or steps >= _MOST_STEPS:
-                break
-        elif length < _LONG_STEP or steps >= _MOST_STEPS:
-            break
-        new = _evaluate(problem, state, block, theta)
-        halvings = 0
-        while not _objective(A, b0, new["loss"], theta, v) <= _objective(
-            A, b0, out["loss"], theta - step, v
-        ) + 1e-9 * (1 + abs(out["loss"])):
-            step, halvings = step / 2, halvings + 1
-            theta = theta - step
-            new = _evaluate(problem, state, block, theta)
-            if halvings > 30:
-                break
-        out = {**out, **{k: new[k] for k in ("loss", "gradient", "information")}}
     at = theta - step  # where `out` was evaluated
-    if plan.newton == "full" or problem.meat:
-        out = _evaluate(problem, state, block, theta, problem.meat)
-        first = {**first, "meat": out.get("meat")}
+    if full:
+        out = _evaluate(problem, state, block, theta, meat)
         at = theta
     state.A = state.A + out["information"]
     state.v = state.v + out["gradient"] + out["information"] @ at
     state.theta = theta
-    _account(state, first, drop=float(first["gradient"] @ (theta - b0)))
+    if state.squares is not None:
+        state.squares = state.squares + out["information"]
+    _account(state, first, drop=float(first["gradient"] @ (theta - b0)), meat=out.get("meat"))
+    state.history = state.history.add(block.n_rows, *test, _mean_loss(first), steps)
     if state.buffer is not None and state.n > _REVISIT * state.visited:
         _visit(plan, problem, state)
-    _line(state, block.n_rows, statistic, df, p, first["loss"] / max(first["weight"], 1e-300), steps)
 
 
-def _objective(A, b0, loss, theta, v):
-    return loss + 0.5 * float(theta @ (A @ theta)) - float(v @ theta)
+def _short(squared, phi, q, full):
+    length = np.sqrt(max(squared, 0.0) / phi / max(q, 1))
+    return length < (1e-9 if full else _LONG_STEP)
+
+
+def _step(plan, state, block, A, v, out, theta, penalty, phi):
+    """A Newton step, g'step, and (where ``block`` is given) the drift test (statistic, df, p) of the batch."""
+    s, H = out["gradient"], out["information"]
+    q = len(theta)
+    tested = block is not None and plan.on_drift != "off" and block.n_rows >= 2 * q
+    meat = out.get("meat") if tested else None
+    if q <= _SMALL:
+        step, squared, statistic, fine = batch_step(A, v, H, s, theta, penalty, tested and meat is None)
+        if fine and meat is None:
+            if not tested:
+                return step, squared, (np.nan, 0, np.nan)
+            statistic = max(statistic / phi, 0.0)
+            return step, squared, (statistic, q, float(chdtrc(q, statistic)))
+    factor = Factor(A + H + np.diag(penalty), tolerance=1e-13)
+    gradient = s + v - A @ theta - penalty * theta
+    step = factor.solve(gradient)
+    test = (np.nan, 0, np.nan)
+    if tested and meat is not None:
+        test = _robust_drift(A, state.meat, s, H, meat, block.n_rows)
+    elif tested:
+        own = Factor(H)
+        statistic = max(float(s @ own.solve(s) - s @ factor.solve(s)) / phi, 0.0)
+        test = (statistic, own.rank, float(chdtrc(own.rank, statistic)))
+    return step, float(gradient @ step), test
+
+
+def _robust_drift(A, past, s, H, now, n_rows):
+    """The same test with the variance of scores that was seen: G + H A⁻¹ G_past A⁻¹ H."""
+    G, P = _matrix(now), _matrix(past)
+    pieces = len(now.labels) if isinstance(now, GroupSums) else n_rows
+    if pieces < 10 * len(s) or P is None:
+        return np.nan, 0, np.nan
+    pull = Factor(A, tolerance=1e-13)
+    HA = np.column_stack([pull.solve(column) for column in H]).T
+    own = Factor(G + HA @ P @ HA.T)
+    statistic = max(float(s @ own.solve(s)), 0.0)
+    return statistic, own.rank, float(chdtrc(own.rank, statistic))
+
+
+def _matrix(meat):
+    return meat.meat() if hasattr(meat, "meat") else meat
+
+
+def _mean_loss(out):
+    return out["loss"] / max(out["weight"], 1e-300)
+
+
+def _objective(A, penalty, loss, theta, v):
+    return loss + 0.5 * float(theta @ (A @ theta) + penalty @ (theta * theta)) - float(v @ theta)
+
+
+def _absorb_rows(plan, problem, state, block):
+    """Stochastic Newton: every row by itself."""
+    family = problem.family
+    code = ROW_FAMILIES.get((family.name, family.link_name))
+    if code is None or block.codes is not None or block.csr is not None:
+        raise ValueError(
+            "Renewable(newton='rows') is for numeric columns and gaussian, binomial (logit), poisson (log) or gamma "
+            "(log) responses; use newton='auto', which takes batches of one row too"
+        )
+    if plan.meat(problem) is not None or plan.forgetting < 1.0:
+        raise ValueError("Renewable(newton='rows') has cov_type='nonrobust' and no forgetting")
+    A, v = state.total()
+    before = state.theta
+    P = np.diag(_penalty(plan, problem, state, A, None))
+    A, v, theta = A.copy(), v.copy(), before.copy()
+    # Rank-one updates drift from the inverse by rounding: each call starts from a fresh one.
+    B = np.linalg.pinv(A + P) if block.n_rows > len(theta) or state.inverse is None else state.inverse.copy()
+    none = np.empty(0)
+    loss, pearson = absorb_rows(
+        np.ascontiguousarray(block.dense, dtype=float), block.intercept, state.center, state.scale, block.y,
+        none if block.weight is None else block.weight, none if block.offset is None else block.offset,
+        code, B, A, v, theta, state.n,
+    )  # fmt: skip
+    out = _evaluate(problem, state, block, before)
+    out["loss"] = loss
+    if state.buffer is not None:
+        A, v = A - state.buffer_A, v - state.buffer_v
+    state.A, state.v, state.theta, state.inverse = A, v, theta, B
+    _account(state, out, drop=out["sums"]["pearson"] - pearson)
+    state.history = state.history.add(block.n_rows, np.nan, 0, np.nan, _mean_loss(out), block.n_rows)
+
+
+def _absorb_local_fit(plan, problem, state, block):
+    """CEE and CUEE: every batch by its own estimate, for comparison with the renewable one."""
+    from statkit.solvers.newton import newton
+
+    local = problem.local_with(block, state.center, state.scale)
+    fit = newton(lambda theta, _: local.evaluate(theta), state.theta, tol=1e-12, max_rounds=50)
+    own = np.where(np.isnan(fit.theta), 0.0, fit.theta)
+    meat = plan.meat(problem)
+    out = _evaluate(problem, state, block, own, meat)
+    H = out["information"]
+    penalty = _penalty(plan, problem, state, state.A, out)
+    if plan.method == "cuee":
+        # The batch is linearised at the estimate that its own one makes together with the earlier ones.
+        at = Factor(state.A + H, tolerance=1e-13).solve(state.local + H @ own)
+        out = _evaluate(problem, state, block, at, meat)
+        H = out["information"]
+        state.local = state.local + H @ at
+    else:
+        at = own
+        out["gradient"] = np.zeros_like(at)
+    before, earlier = state.theta, state.A
+    state.A = state.A + H
+    state.v = state.v + out["gradient"] + H @ at
+    state.theta = Factor(state.A + np.diag(penalty), tolerance=1e-13).solve(state.v)
+    moves = ((state.theta - at, H), (state.theta - before, earlier))  # what one estimate for both costs each
+    _account(state, out, drop=-sum(float(d @ M @ d) for d, M in moves))
+    state.history = state.history.add(block.n_rows, np.nan, 0, np.nan, _mean_loss(out), len(fit.history))
 
 
 def _visit(plan, problem, state):
     """Take the exact score of the retained rows at today's estimate, and solve again."""
-    for _ in range(2):
-        out = _evaluate(problem, state, state.buffer, state.theta)
-        state.buffer_A = out["information"]
-        state.buffer_v = out["gradient"] + out["information"] @ state.theta
-        A, v = state.total()
-        P = _thin(plan, problem, A) + _ridge(problem, state, 0.0)
-        before = state.theta
-        state.theta = Factor(A + np.diag(P), tolerance=1e-13).solve(v)
-        if np.abs(state.theta - before).max(initial=0.0) < 1e-8:
-            break
+    out = _evaluate(problem, state, state.buffer, state.theta)
+    state.buffer_A = out["information"]
+    state.buffer_v = out["gradient"] + out["information"] @ state.theta
+    A, v = state.total()
+    P = _penalty(plan, problem, state, A, None)
+    state.theta = Factor(A + np.diag(P), tolerance=1e-13).solve(v)
     state.visited = state.n
 
 
-def _thin(plan, problem, H):
-    if problem.family.quadratic or plan.newton == "full":
-        return np.zeros(len(H))
-    thin = np.diag(H) < _THIN
-    if problem.design.intercept:
-        thin[:: problem.width] = False
-    return _PRIOR * thin
-
-
-def _ridge(problem, state, weight):
-    diagonal = problem.penalty(state.weight + weight) if problem.alpha else None
-    return 0.0 if diagonal is None else diagonal
-
-
-def _drift(both, out, phi, n_rows):
-    """Score test of the batch against everything before: s ~ N(0, H + H A⁻¹ H) if nothing changed."""
-    s, H = out["gradient"], out["information"]
-    if n_rows < 2 * len(s):
-        return np.nan, 0, np.nan
-    own = Factor(H)
-    statistic = float(s @ own.solve(s) - s @ both.solve(s)) / phi
-    from scipy.special import chdtrc
-
-    statistic = max(statistic, 0.0)
-    return statistic, own.rank, float(chdtrc(own.rank, statistic))
+def _penalty(plan, problem, state, A, batch) -> np.ndarray:
+    """Ridge penalty of the rows so far and those of ``batch``, and a weak prior where there is little information."""
+    q = len(A)
+    penalty = np.zeros(q)
+    ridge = problem.penalty(state.weight + (0.0 if batch is None else batch["weight"]))
+    if ridge is not None:
+        penalty += ridge
+    if not state.thick and not problem.family.quadratic and plan.newton != "full":
+        diagonal = np.diagonal(A) if batch is None else np.diagonal(A) + np.diagonal(batch["information"])
+        thin = diagonal < _THIN
+        if thin.any():
+            if problem.design.intercept:
+                thin[:: problem.width] = False
+            penalty[thin] += _PRIOR
+        else:  # from now on too: information only grows, but for forgetting
+            state.thick = plan.forgetting == 1.0
+    return penalty
 
 
 def _dispersion(problem, state):
-    if problem.family.dispersion == "known":
+    family = problem.family
+    if hasattr(family, "unit"):
+        return family.unit(state.spread)
+    if family.dispersion == "known":
         return 1.0
     left = state.n - np.count_nonzero(state.theta)
     return state.pearson / left if left > 0 and state.pearson > 0 else 1.0
 
 
-def _account(state, out, drop=0.0):
+def _account(state, out, drop=0.0, meat=None):
     """Add a batch's counts and sums; ``drop`` corrects Pearson's statistic for the step that followed."""
     state.n += out["n"]
     state.n_rows += out["n_rows"]
@@ -267,60 +498,58 @@ def _account(state, out, drop=0.0):
     state.loss += out["loss"]
     state.pearson += out["sums"]["pearson"] - drop
     state.y = out["y"] if state.y is None else state.y + out["y"]
-    for name, value in out["sums"].items():
-        if name in state.sums:
-            old = state.sums[name]
-            value = old.merge(value) if hasattr(old, "merge") else old + value
-        state.sums[name] = value
-    if out.get("meat") is not None:
-        meat = out["meat"]
-        if state.meat is None:
-            state.meat = meat
-        else:
-            state.meat = state.meat.merge(meat) if isinstance(meat, GroupSums) else state.meat + meat
+    sums = state.sums
+    state.sums = {name: sums[name] + value if name in sums else value for name, value in out["sums"].items()}
+    state.meat = _plus(state.meat, out.get("meat") if meat is None else meat)
     state.n_batches += 1
 
 
-def _line(state, n, statistic, df, p, loss, steps):
-    line = {"batch": len(state.history) + 1, "n": n, "statistic": statistic, "df": df, "p": p}
-    state.history.append({**line, "loss": loss, "steps": steps})
-
-
-def _warn_separated():
-    import warnings
-
-    from statkit.exceptions import SeparationWarning
-
-    warnings.warn(
-        "the first rows of the stream are separated by some columns: these are held by a weak prior until later rows "
-        "tell more",
-        SeparationWarning,
-        stacklevel=6,
-    )
+def _plus(a, b):
+    if a is None or b is None:
+        return b if a is None else a
+    return a.merge(b) if hasattr(a, "merge") else a + b
 
 
 def merge_states(plan, problem, a: StreamState, b: StreamState) -> StreamState:
-    """The state of two independent streams with the same scaling; retained rows of ``b`` become part of its summary."""
+    """The state of two independent streams; retained rows of ``b`` become part of its summary.
+
+    Rows of ``b`` that still wait for a start are absorbed last.
+    """
     if not (np.array_equal(a.center, b.center) and np.array_equal(a.scale, b.scale)):
         b = rescaled(problem, b, a.center, a.scale)
     A, v = b.total()
-    merged = replace(
-        a, A=a.A + A, v=a.v + v, pending=a.pending + b.pending, n=a.n + b.n,
-        n_effective=a.n_effective + b.n_effective, n_rows=a.n_rows + b.n_rows, weight=a.weight + b.weight,
-        n_read=a.n_read + b.n_read,
-        n_missing=a.n_missing + b.n_missing, y=_plus(a.y, b.y), loss=a.loss + b.loss, pearson=a.pearson + b.pearson,
-        sums=_added(a.sums, b.sums), meat=_plus(a.meat, b.meat), n_batches=a.n_batches + b.n_batches,
-        history=a.history + b.history, drifted=a.drifted + b.drifted,
+    if plan.prior is not None and b.theta is not None:  # counted once
+        prior_A, prior_v = plan.prior_summary(problem.with_scaling(a.center, a.scale))
+        A, v = A - prior_A, v - prior_v
+    merged = a.copy(
+        A=a.A + A, v=a.v + v, pending=[] if b.theta is not None else [*a.pending, *b.pending],
+        n=a.n + b.n, n_effective=a.n_effective + b.n_effective, n_rows=a.n_rows + b.n_rows,
+        weight=a.weight + b.weight, n_read=a.n_read + b.n_read, n_missing=a.n_missing + b.n_missing,
+        y=_plus(a.y, b.y), loss=a.loss + b.loss, pearson=a.pearson + b.pearson, sums=_added(a.sums, b.sums),
+        meat=_plus(a.meat, b.meat), n_batches=a.n_batches + b.n_batches, history=a.history.merge(b.history),
+        drifted=a.drifted + b.drifted, squares=_plus(a.squares, b.squares), local=_plus(a.local, b.local),
+        inverse=None, spread=a.spread if a.theta is not None else b.spread,
     )  # fmt: skip
     if a.theta is None and b.theta is None:
+        if sum(block.n_rows for block in merged.pending) < plan.first_rows(merged.q):
+            return merged
+        block, merged.pending = concatenate(merged.pending), []
+        _start(plan, problem, merged, block)
         return merged
+    waiting = a.pending if a.theta is None else b.pending if b.theta is None else []
+    merged.pending = []
     total, information = merged.total()
-    P = _thin(plan, problem, total) + _ridge(problem, merged, 0.0)
+    P = _penalty(plan, problem, merged, total, None)
     merged.theta = Factor(total + np.diag(P), tolerance=1e-13).solve(information)
     for part in (a, b):  # what fitting both together costs each
         if part.theta is not None:
-            move = merged.theta - part.theta
+            move = merged.theta - (part.theta if part is a else b.theta)
             merged.pearson += float(move @ part.total()[0] @ move)
+    for block in waiting:  # they were counted as read already
+        merged = update_state(
+            plan, problem, merged.copy(n_read=merged.n_read - block.n_read, n_missing=merged.n_missing - block.n_missing),
+            block,
+        )  # fmt: skip
     return merged
 
 
@@ -335,19 +564,50 @@ def rescaled(problem, state, center, scale) -> StreamState:
     meat = state.meat
     if isinstance(meat, GroupSums):
         meat = GroupSums(meat.labels, meat.sums @ M)
+    elif isinstance(meat, LagSums):
+        meat = meat.mapped(M)
     elif meat is not None:
         meat = M.T @ meat @ M
     theta = None if state.theta is None else np.linalg.solve(M, state.theta)
-    return replace(
-        state, center=center, scale=scale, A=M.T @ A @ M, v=M.T @ v, theta=theta, meat=meat, buffer=None,
-        buffer_A=None, buffer_v=None,
+    return state.copy(
+        center=center, scale=scale, A=M.T @ A @ M, v=M.T @ v, theta=theta, meat=meat, buffer=None,
+        buffer_A=None, buffer_v=None, inverse=None,
+        squares=None if state.squares is None else M.T @ state.squares @ M,
+        local=None if state.local is None else M.T @ state.local,
     )  # fmt: skip
 
 
-def _plus(a, b):
-    if a is None or b is None:
-        return b if a is None else a
-    return a.merge(b) if hasattr(a, "merge") else a + b
+def grown_state(state: StreamState, to: np.ndarray, width: int, predictors: int) -> StreamState:
+    """The state with columns that no row had so far; old column k of every predictor is ``to[k]`` of ``width``."""
+    at = (np.arange(predictors)[:, None] * width + to).ravel()
+    q = predictors * width
+
+    def matrix(M):
+        out = np.zeros((q, q))
+        out[np.ix_(at, at)] = M
+        return out
+
+    def rows(M):
+        out = np.zeros((len(M), q))
+        out[:, at] = M
+        return out
+
+    meat = state.meat
+    if isinstance(meat, GroupSums):
+        meat = GroupSums(meat.labels, rows(meat.sums))
+    elif isinstance(meat, LagSums):
+        meat = LagSums(meat.lags, matrix(meat.total), rows(meat.head), rows(meat.tail))
+    elif meat is not None:
+        meat = matrix(meat)
+    moved = {"meat": meat, "q": q, "thick": False, "inverse": None}
+    for name in ("A", "buffer_A", "squares"):
+        value = getattr(state, name)
+        moved[name] = None if value is None else matrix(value)
+    for name in ("theta", "v", "buffer_v", "local"):
+        value = getattr(state, name)
+        moved[name] = None if value is None else rows(value[None])[0]
+    buffer = state.buffer if state.buffer is None else moved_block(state.buffer, to, width)
+    return state.copy(**moved, buffer=buffer, pending=[moved_block(b, to, width) for b in state.pending])
 
 
 def _added(a, b):

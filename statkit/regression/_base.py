@@ -14,7 +14,7 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "cluster", "partition", "between", "bootstrap")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap")
 
 
 class RegressionBase(BaseEstimator):
@@ -54,6 +54,10 @@ class RegressionBase(BaseEstimator):
             source, design, family = self._tabular(X, roles, fitted)
         problem = None
         plan = self._plan()
+        if self.cov_type == "HAC" and not hasattr(plan, "lags"):
+            raise ValueError(
+                "cov_type='HAC' needs rows in order and a number of lags: plan=Renewable(lags=…)"
+            )
         rows = reading = source
         try:
             rows = plan.regrouped(source, self._seed())
@@ -267,6 +271,46 @@ class RegressionBase(BaseEstimator):
         first = int(self._design.intercept)
         self.intercept_ = float(values[0]) if first else 0.0
         self.coef_ = np.where(np.isnan(values[first:]), 0.0, values[first:])
+
+    def get_state(self) -> bytes:
+        """The fitted model, with the state of its stream, as bytes that hold numbers and text alone.
+
+        Unlike a pickle it runs no code when it is read. With ``plan=Renewable()`` a stream goes on from it as if it
+        had not been interrupted. The first rows of a stream may be in it as they are (``buffer_rows``).
+
+        Returns
+        -------
+        state : bytes
+            For :meth:`from_state`, of this or a later version.
+        """
+        from statkit.regression.model_document import model_state
+
+        check_is_fitted(self, "estimate_")
+        return model_state(self)
+
+    @classmethod
+    def from_state(cls, state: bytes):
+        """The model that :meth:`get_state` described.
+
+        Parameters
+        ----------
+        state : bytes
+
+        Returns
+        -------
+        model : estimator of this class
+
+        Raises
+        ------
+        ValueError
+            If the bytes are cut off or damaged, of a newer version, or of another kind of model.
+        """
+        from statkit.regression.model_document import model_from_state
+
+        model = model_from_state(state)
+        if type(model) is not cls:
+            raise ValueError(f"the state is of a {type(model).__name__}, not of a {cls.__name__}")
+        return model
 
     def summary(self, **options):
         """The table of the fit, as text, HTML (in notebooks) or LaTeX.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
 
 from statkit.regression._base import RegressionBase
+from statkit.regression._streaming import can_stream, merge, partial_fit
 from statkit.regression.generalized_linear import GLMRegressor
 
 __all__ = ["QuantileRegressor", "quantreg"]
@@ -87,6 +89,33 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self : QuantileRegressor
         """
         return self._fit(X, y, sample_weight, offset, None)
+
+    @available_if(can_stream)
+    def partial_fit(self, X, y=None, sample_weight=None, offset=None):
+        """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
+
+        The stream minimises a check loss that is smoothed with a bandwidth which shrinks as rows arrive; errors are
+        those of the sandwich. A batch that is refused leaves the estimate as it was.
+
+        Returns
+        -------
+        self : QuantileRegressor
+
+        References
+        ----------
+        X. He, X. Pan, K. M. Tan and W.-X. Zhou (2023), Smoothed quantile regression with large-scale inference.
+        """
+        return partial_fit(self, X, y, sample_weight, offset, None)
+
+    @available_if(can_stream)
+    def merge(self, other):
+        """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
+
+        Returns
+        -------
+        self : QuantileRegressor
+        """
+        return merge(self, other)
 
     def _check_parameters(self):
         if self.cov_type not in ("robust", "nonrobust"):
