@@ -11,15 +11,22 @@ inverse of the information by which gradients are multiplied: 0 none, 1 its diag
 (mode, matrix, vector, running sum, numbers, counters, bounds), see `_remember`.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 from statkit.families.row_link import CHECK, fill
 from statkit.families.softmax import _softmax
 
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc"},
+}
 # What runs once a minibatch: a call would count references of a dozen arrays.
-INLINE = {**OPTIONS, "forceinline": True}
+INLINE: dict[str, Any] = {**OPTIONS, "forceinline": True}
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, AMSGRAD, IMPLICIT = range(8)
 NOTHING, SCALING, SCALING_DIAGONAL, OVERLAPPING, INCREASING, EQUAL = range(6)
