@@ -1,0 +1,117 @@
+"""Pages that are made from the repository: gallery, API reference, and the tables of measured figures.
+
+Nothing on them is written by hand: a figure that is not in ``benchmarks/results`` cannot appear.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from pathlib import Path
+
+ROOMS = {
+    "statkit": "Top level",
+    "statkit.regression": "Regression",
+    "statkit.plans": "Plans",
+    "statkit.families": "Families",
+    "statkit.sources": "Sources",
+    "statkit.engines": "Engines",
+    "statkit.results": "Results",
+    "statkit.inference": "Inference",
+    "statkit.sampling": "Sampling",
+    "statkit.naive_bayes": "Naive Bayes",
+    "statkit.cluster": "Clustering",
+    "statkit.decomposition": "Decomposition",
+    "statkit.causal": "Causal graphs",
+    "statkit.plotting": "Plots",
+    "statkit.datasets": "Data",
+    "statkit.exceptions": "Warnings",
+}
+
+
+def make(docs: Path) -> None:
+    """Write the made pages into ``docs``."""
+    root = docs.parent
+    _gallery(root / "vignettes", docs / "gallery")
+    _reference(docs / "api")
+    _write(docs / "measured.md", _measured(root / "benchmarks" / "results"))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write only what is new, so that a second build starts from the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def _gallery(vignettes: Path, gallery: Path) -> None:
+    found = sorted(vignettes.glob("*.md"))
+    for path in found:
+        _write(gallery / path.name, path.read_text())
+    for old in set(gallery.glob("*.md")) - {gallery / path.name for path in found} - {gallery / "index.md"}:
+        old.unlink()
+    names = "\n".join(path.stem for path in found)
+    _write(
+        gallery / "index.md",
+        "# Gallery\n\nNotebooks on real data, run when this site was built. Each also shows when its method "
+        f"fails.\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n",
+    )
+
+
+def _reference(folder: Path) -> None:
+    """One page a room with its public names, by kind."""
+    for module, title in ROOMS.items():
+        room = importlib.import_module(module)
+        names = [name for name in room.__all__ if not name.startswith("__")]
+        classes = [name for name in names if inspect.isclass(getattr(room, name))]
+        functions = [name for name in names if inspect.isroutine(getattr(room, name))]
+        text = f"# {title}\n\n`{module}`: {_first_line(room)}\n"
+        for heading, some in (("Classes", classes), ("Functions", functions)):
+            if some:
+                listed = "\n".join(f"   {name}" for name in sorted(some))
+                text += (
+                    f"\n## {heading}\n\n```{{eval-rst}}\n.. currentmodule:: {module}\n\n.. autosummary::\n"
+                    f"   :toctree: generated\n   :nosignatures:\n\n{listed}\n```\n"
+                )
+        _write(folder / f"{module.rpartition('.')[2]}.md", text)
+    pages = "\n".join(module.rpartition(".")[2] for module in ROOMS)
+    _write(
+        folder / "index.md",
+        f"# API reference\n\nEvery public name, with its source.\n\n```{{toctree}}\n:maxdepth: 1\n\n{pages}\n```\n",
+    )
+
+
+def _first_line(room) -> str:
+    return (inspect.getdoc(room) or "").partition("\n")[0]
+
+
+def _measured(results: Path) -> str:
+    """The benchmark tables, as their scripts wrote them."""
+    text = (
+        "# Measured\n\nWhat the scripts of `benchmarks/` measured, targets that were missed included. "
+        "statkit and its peers alternate in one run, with one BLAS thread each unless said; a ratio is statkit to its "
+        "peer; SE are standard errors. `make bench` makes these tables.\n"
+    )
+    for path in sorted(results.glob("*.json")):
+        found = json.loads(path.read_text())
+        lines = found.get("lines")
+        if not isinstance(lines, dict) or found.get("size") != "full":
+            continue
+        text += f"\n## {path.stem.replace('_', ' ')}\n\n`python benchmarks/{path.stem}.py`, {_machine(found)}.\n\n"
+        text += "| work | target | measured | met |\n|---|---|---|---|\n"
+        for line in lines.values():
+            cells = [line["work"], line["target"], line["measured"], "yes" if line["met"] else "no"]
+            text += "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in cells) + " |\n"
+        notes = [f"{line['work']}: {line['note']}" for line in lines.values() if line.get("note")]
+        text += "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
+    return text
+
+
+def _machine(found: dict) -> str:
+    machine = found.get("machine", {})
+    if isinstance(machine, str):
+        return machine
+    parts = [machine.get("cpu") or machine.get("processor"), machine.get("cores"), machine.get("memory_gb")]
+    cpu, cores, memory = parts
+    return f"{cores} cores of {cpu}, {memory} GB" if cores and memory else str(cpu)
