@@ -18,7 +18,7 @@ __all__ = ["additive_splines"]
 
 _DEGREE = 3
 #: Share of the mean diagonal that is added to the products of a regression: spline functions may be almost collinear.
-_RIDGE = 1e-4
+_RIDGE = 1e-5
 #: Changes of the graph, a column, after which the search stops.
 _MOVES = 20
 
@@ -30,12 +30,14 @@ class SplineBasis:
     ----------
     X : ndarray of shape (n, d)
         NaN where missing; knots are quantiles of what is observed.
+    w : ndarray of shape (n,)
+        Row weights.
     n_knots : int
         Knots of a column, its extremes included.
     """
 
-    def __init__(self, X, n_knots: int):
-        self.knots = [_knots(column[~np.isnan(column)], n_knots) for column in np.asarray(X, dtype=float).T]
+    def __init__(self, X, w, n_knots: int):
+        self.knots = [_knots(column, w, n_knots) for column in np.asarray(X, dtype=float).T]
         sizes = [
             len(knots) - 2 - _DEGREE for knots in self.knots
         ]  # one function is left out: it is the constant
@@ -69,9 +71,13 @@ class SplineBasis:
         return np.hstack([self.evaluate(j, X[:, j]) for j in range(X.shape[1])])
 
 
-def _knots(x, n_knots: int) -> np.ndarray:
-    """Quantiles of a column, the extremes repeated as B-splines want it."""
-    inner = np.unique(np.quantile(x, np.linspace(0.0, 1.0, n_knots)))
+def _knots(x, w, n_knots: int) -> np.ndarray:
+    """Weighted quantiles of a column, the extremes repeated as B-splines want it."""
+    used = np.flatnonzero((w > 0) & ~np.isnan(x))
+    order = used[np.argsort(x[used])]
+    share = np.cumsum(w[order]) / w[order].sum()
+    at = np.searchsorted(share, np.linspace(0.0, 1.0, n_knots) - 1e-9)
+    inner = np.unique(x[order[np.minimum(at, len(order) - 1)]])
     return np.concatenate([[inner[0]] * _DEGREE, inner, [inner[-1]] * _DEGREE])
 
 
@@ -191,7 +197,7 @@ def additive_splines(
     if X.ndim != 2 or not np.isfinite(X).all():
         raise ValueError("X must be a table without missing or infinite values")
     w = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    basis = SplineBasis(X, n_knots)
+    basis = SplineBasis(X, w, n_knots)
     price = float(np.log(max(w.sum(), 2.0))) if penalty is None else penalty
     score = AdditiveScore(basis, Products.of(basis, X, w), w.sum(), price)
     return search(score, Knowledge.none(X.shape[1]) if knowledge is None else knowledge)
