@@ -26,6 +26,7 @@ LEARNERS = {
     "gaussian": ("boss", "exact", "hc", "order", "notears", "golem", "dagma", "fixed"),
     "equal_var": ("order", "hc", "notears", "golem", "dagma", "fixed"),
     "nongaussian": ("lingam", "ica", "order", "fixed"),
+    "nonlinear": ("splines", "fixed"),
 }
 GRADIENT = ("notears", "golem", "dagma", "ica")
 _LAMBDA = {"notears": 0.02, "dagma": 0.03, "ica": 0.1}
@@ -100,6 +101,10 @@ def fit_table(X, weight, options: Options, random, *, start=None, with_se: bool 
         from statkit.causal.mcem import fit_noise_model
 
         return fit_noise_model(data, options, random, start=start)
+    if options.model == "nonlinear":
+        from statkit.causal.nonlinear import fit_additive_model
+
+        return fit_additive_model(data, options, random, start=start)
     return fit_gaussian(data, options, random, start=start, with_se=with_se)
 
 

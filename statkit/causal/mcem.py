@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,13 +19,13 @@ _BURN_IN = 30
 _DRAWS = 100
 
 
-class LinearNoiseModel(NamedTuple):
-    """A linear graph with noise families, in the units of the data."""
+class NoiseModel:
+    """What draws missing entries; `chains` and `sweep` are the model's own.
 
-    W: np.ndarray
-    intercept: np.ndarray
+    Gaussian approximations ``mean``, ``precision`` and ``covariance`` give the first draw.
+    """
+
     family: np.ndarray
-    scale: np.ndarray
     mean: np.ndarray
     precision: np.ndarray
     covariance: np.ndarray
@@ -41,7 +41,7 @@ class LinearNoiseModel(NamedTuple):
 
     def sweep(self, chains: Chains, random) -> float:
         """Move every missing entry once; returns the share of accepted moves."""
-        return chains.sweep(self.W, self.intercept, self.family, self.scale, np.diag(self.precision), random)
+        raise NotImplementedError
 
     def draw(self, X, seed: int, n_draws: int = _DRAWS) -> np.ndarray:
         """Return completed copies of ``X``, shape (n_draws, n, d)."""
@@ -60,6 +60,23 @@ class LinearNoiseModel(NamedTuple):
         return out
 
 
+@dataclass(frozen=True)
+class LinearNoiseModel(NoiseModel):
+    """A linear graph with noise families, in the units of the data."""
+
+    W: np.ndarray
+    intercept: np.ndarray
+    family: np.ndarray
+    scale: np.ndarray
+    mean: np.ndarray
+    precision: np.ndarray
+    covariance: np.ndarray
+
+    def sweep(self, chains: Chains, random) -> float:
+        """Move every missing entry once; returns the share of accepted moves."""
+        return chains.sweep(self.W, self.intercept, self.family, self.scale, np.diag(self.precision), random)
+
+
 class Chains:
     """Completed rows of a Metropolis-within-Gibbs sampler over their missing entries."""
 
@@ -71,15 +88,21 @@ class Chains:
         """Move every missing entry once; ``curvature`` is the diagonal of the precision."""
         E = self.X - intercept - self.X @ W
         accepted = total = 0
-        for j, rows in enumerate(self.rows):
-            if not len(rows):
-                continue
-            step = random.normal(size=len(rows)) * 2.4 / np.sqrt(curvature[j])
-            log_uniform = np.log(random.uniform(size=len(rows)))
+        for j, rows, step, log_uniform in self.proposals(curvature, random):
             children = np.flatnonzero(W[j])
             accepted += gibbs_column(self.X, E, rows, j, children, W, scale, family, step, log_uniform)
             total += len(rows)
         return accepted / total if total else 1.0
+
+    def proposals(self, curvature, random):
+        """Yield each column with holes, their rows, proposed changes and logarithms of uniform numbers.
+
+        ``curvature`` (d,) is that of the log density of an entry: changes are 2.4 of its standard deviations.
+        """
+        for j, rows in enumerate(self.rows):
+            if len(rows):
+                step = random.normal(size=len(rows)) * 2.4 / np.sqrt(curvature[j])
+                yield j, rows, step, np.log(random.uniform(size=len(rows)))
 
 
 class Pool:

@@ -38,15 +38,17 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
 
     Parameters
     ----------
-    model : {"gaussian", "equal_var", "nongaussian"}, default="gaussian"
+    model : {"gaussian", "equal_var", "nongaussian", "nonlinear"}, default="gaussian"
         ``gaussian``: linear, each noise with its own variance. Units do not matter; what is identified is the
         Markov equivalence class (`cpdag_`). ``equal_var``: linear, all noises of one variance: the graph is
         identified, and the answer depends on the units. ``nongaussian``: linear, noises not Gaussian
-        (LiNGAM): the graph is identified; the E-step draws instead of averaging.
+        (LiNGAM): the graph is identified; the E-step draws instead of averaging. ``nonlinear``: the sum of a
+        smooth function of each parent: the graph is identified where functions are not straight lines.
     learner : str, default="auto"
         The search: "boss" (default of gaussian), "exact" (up to 16 columns), "hc" for hill-climbing, "order"
         (default of equal_var: by conditional variances, then polished by hill-climbing), "lingam" (default of
-        nongaussian), "ica", "notears", "golem", "dagma", or "fixed" for a given ``graph`` or ``order``.
+        nongaussian), "ica", "notears", "golem", "dagma", "splines" (default of nonlinear), or "fixed" for a
+        given ``graph`` or ``order``.
     penalty_discount : float, default=2.0
         An edge must bring this many times ½ log n of log-likelihood; 1 is the BIC.
     lambda1 : float, default=None
@@ -73,9 +75,9 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     refit : bool, default=True
         Fit weights anew on the edges. False leaves the gradient learners' shrunken weights in the E-step.
     noise : {"auto", "gaussian", "logistic", "laplace", "student", "subgaussian", "gumbel"}, default="auto"
-        Noise of the model ``nongaussian``; "auto" chooses for each column by likelihood.
+        Noise of the models ``nongaussian`` and ``nonlinear``; "auto" chooses for each column by likelihood.
     n_chains, n_sweeps : int, default=5, 3
-        Completed tables of the Monte Carlo E-step, and its sweeps an iteration (nongaussian).
+        Completed tables of the Monte Carlo E-step, and its sweeps an iteration (nongaussian, nonlinear).
     graph : array-like of shape (d, d), default=None
         The graph of learner "fixed": only weights and variances are estimated.
     order : array-like of int or names, shape (d,), default=None
@@ -99,7 +101,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
     ----------
     weights_ : ndarray of shape (d, d)
         ``weights_[i, j]`` is the effect of column i on column j, in units of j per unit of i. (The package
-        lingam uses the transpose.)
+        lingam uses the transpose.) nonlinear: the mean slope, which may be 0 where there is an edge; see
+        `direct_effect`.
     weights_se_ : ndarray of shape (d, d)
         Standard errors of the weights given the graph, from the observed information; NaN for models and
         learners without a likelihood theory here.
@@ -113,11 +116,12 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         without direction in a resample counts half), adjacency (share with an edge in either direction).
     intercept_, noise_var_, mean_ : ndarray of shape (d,)
     covariance_, precision_ : ndarray of shape (d, d)
-        Of all columns, as the graph implies.
+        Of all columns, as the graph implies (nonlinear: of the completed table).
     expected_covariance_ : ndarray of shape (d, d)
         Expected covariance of the completed table; the graph does not restrict it.
     loglik_ : float
-        Log-likelihood of the observed entries (nongaussian: of the Gaussian with the same moments).
+        Log-likelihood of the observed entries (nongaussian: of the Gaussian with the same moments; nonlinear: of
+        the completed table).
     score_ : float
         ``loglik_`` less the penalty of the edges.
     loglik_path_, score_path_ : ndarray

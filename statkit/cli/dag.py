@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-Model = Literal["gaussian", "equal_var", "nongaussian"]
+Model = Literal["gaussian", "equal_var", "nongaussian", "nonlinear"]
 
 
 def dag(

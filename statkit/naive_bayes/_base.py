@@ -305,7 +305,7 @@ class TransitionNB(JointPrediction, BaseEstimator):
         self.label_switched_ = solution.switched
         if errors is not None:
             self._set_errors(errors)
-        warn_about(solution, classes, self._distribution, self.power)
+        warn_about(solution, classes, self._distribution, self.power, self.alpha)
 
     def _forget(self):
         """Drop what an earlier fit of another kind has set."""

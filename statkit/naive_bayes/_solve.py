@@ -207,13 +207,25 @@ def _aligned(corpus: Corpus, fit: Fit, transition: Transition) -> tuple[Fit, boo
     )
 
 
-def warn_about(solution: Solution, classes: np.ndarray, distribution: str, power) -> None:
+def warn_about(solution: Solution, classes: np.ndarray, distribution: str, power, alpha: float) -> None:
     """Say what the reader of the answer should know before trusting it."""
     from sklearn.exceptions import ConvergenceWarning
 
     from statkit.exceptions import BiasWarning
 
     fit = solution.fit
+    if len(classes) == 1:
+        warnings.warn(
+            f"there is one class, {classes[0].item()!r}: no label can be wrong, and this is plain naive Bayes",
+            UserWarning,
+            stacklevel=4,
+        )
+    if alpha == 0 and (fit.words.counts <= 0).any():
+        warnings.warn(
+            "alpha=0: words that a class never has got the probability 1e-10 there",
+            UserWarning,
+            stacklevel=4,
+        )
     if not fit.converged:
         warnings.warn(
             f"EM did not converge in {fit.n_iter} iterations: raise max_iter or tol",

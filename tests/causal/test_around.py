@@ -24,6 +24,7 @@ from statkit.causal import (
     simulate_sem,
 )
 from statkit.cli import main
+from statkit.datasets import load_sachs
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -163,6 +164,19 @@ class TestCommand:
         filled, given = pd.read_csv(folder / "filled.csv"), pd.read_csv(table)[["a", "b", "c"]]
         assert not filled.isna().any(axis=None)
         np.testing.assert_allclose(filled.to_numpy()[given.notna()], given.to_numpy()[given.notna()])
+
+    def test_sachs_with_holes(self, tmp_path, capsys):
+        data = load_sachs(as_frame=True)
+        path, out = tmp_path / "cells.csv", tmp_path / "graph.json"
+        ampute(data.frame, 0.3, random_state=0).to_csv(path, index=False)
+        with pytest.raises(SystemExit, match="0"):
+            main(["dag", str(path), "--log", "--bootstrap", "20", "-o", str(out)])
+        assert "30.6% of the cells missing" in capsys.readouterr().out
+        graph = json.loads(out.read_text())
+        sure = {(e["from"], e["to"]) for e in graph["edges"] if e["adjacency"] > 0.9}
+        names = list(data.frame.columns)
+        known = {(names[i], names[j]) for i, j in np.argwhere(data.graph | data.graph.T)}
+        assert len(sure) >= 4 and sure <= known
 
     def test_pictures(self, table, capsys):
         for name, start in (("g.dot", b"digraph"), ("g.png", b"\x89PNG")):

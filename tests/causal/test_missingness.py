@@ -170,3 +170,13 @@ def test_data_sets_are_what_they_say():
     assert air.shape == (153, 6) and air.isna().sum().tolist() == [37, 7, 0, 0, 0, 0]
     np.testing.assert_allclose(air.mean()[:4], [42.1293, 185.9315, 9.9575, 77.8824], atol=1e-4)
     assert "Chambers" in load_airquality().DESCR and "Science 308" in sachs.DESCR
+
+
+def test_airquality_is_the_published_table():
+    air = load_airquality(as_frame=True).frame
+    assert air.shape == (153, 6) and air.isna().sum().tolist() == [37, 7, 0, 0, 0, 0]
+    np.testing.assert_allclose(
+        air.mean().to_numpy()[:4], [42.12931, 185.93151, 9.957516, 77.88235], rtol=1e-6
+    )
+    np.testing.assert_allclose(air.std().to_numpy()[:4], [32.98788, 90.05842, 3.523001, 9.46527], rtol=1e-6)
+    assert air["Month"].value_counts().sort_index().tolist() == [31, 30, 31, 31, 30]

@@ -126,6 +126,13 @@ def test_odd_but_allowed(kind, power):
     assert clone(nb).fit(X, Z, groups=list("aabbab")).group_transition_.shape == (2, 2, 2)
 
 
+def test_what_is_odd_is_said():
+    with pytest.warns(UserWarning, match="one class, 'only'"):
+        MislabeledMultinomialNB().fit(X, ["only"] * 6)
+    with pytest.warns(UserWarning, match="probability 1e-10"):
+        MislabeledMultinomialNB(alpha=0.0, power=1.0, transition=np.eye(2)).fit(np.eye(2), [0, 1])
+
+
 def test_minus_one_is_a_class_beside_one_only():
     nb = MislabeledMultinomialNB().fit(X, np.where(Z == 0, -1, 1))
     assert nb.classes_.tolist() == [-1, 1]

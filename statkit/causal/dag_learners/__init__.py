@@ -6,6 +6,7 @@ Each returns a boolean adjacency matrix (edge from row to column) or, the gradie
 from statkit._lazy import lazy_names
 
 __all__ = [
+    "additive_splines",
     "boss",
     "dagma",
     "direct_lingam",
@@ -23,6 +24,7 @@ _score = "statkit.causal.dag_learners.score"
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "additive_splines": "statkit.causal.dag_learners.splines",
         "boss": _score,
         "dagma": "statkit.causal.dag_learners._dagma",
         "direct_lingam": "statkit.causal.dag_learners.lingam",
