@@ -5,6 +5,8 @@ from statkit._lazy import lazy_names
 _HOME = {
     "AveragedSGD": "averaged_sgd",
     "Exact": "exact",
+    "FederatedSGD": "federated_sgd",
+    "FixedMinibatch": "fixed_minibatch",
     "LeastSquaresApproximation": "least_squares_approximation",
     "OneShot": "one_shot",
     "OneStep": "one_step",
