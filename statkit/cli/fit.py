@@ -11,7 +11,7 @@ import typer
 Output = Literal["table", "json", "csv", "latex"]
 CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
 NaAction = Literal["drop", "raise"]
-PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step"]
+PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step", "sgd"]
 Refine = Literal["calibrated", "one_step", "newton", "none"]
 
 
@@ -47,7 +47,8 @@ def fit(
     plan: Annotated[
         PlanName,
         typer.Option(
-            help="How: exact, a sample in one pass, or one round over the files' partitions, with its bias predicted."
+            help="How: exact, a sample in one pass, or one round over the files' partitions, with its bias predicted; "
+            "sgd is averaged stochastic gradients with their errors."
         ),
     ] = "exact",
     engine: Annotated[
@@ -125,6 +126,8 @@ def _plan(name: str, **options):
         if given.get("refine") == "none":
             given["refine"] = None
         return plans.Subsample(**given)
+    if name == "sgd":
+        return plans.AveragedSGD()
     kinds = {"one-shot": "OneShot", "lsa": "LeastSquaresApproximation", "one-step": "OneStep"}
     return getattr(plans, kinds[name])()
 

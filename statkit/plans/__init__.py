@@ -7,6 +7,8 @@ _HOME = {
     "Automatic": "automatic",
     "DebiasedAverage": "debiased_average",
     "Exact": "exact",
+    "FederatedSGD": "federated_sgd",
+    "FixedMinibatch": "fixed_minibatch",
     "LeastSquaresApproximation": "least_squares_approximation",
     "OneShot": "one_shot",
     "OneStep": "one_step",

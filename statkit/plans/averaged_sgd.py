@@ -229,7 +229,7 @@ class AveragedSGD(Plan):
         """``state`` with the estimate from every row so far, those that wait included."""
         if state.chains is None and not state.pending:
             return state
-        return replace(state, theta=flushed(self, problem, state).theta_now(self))
+        return replace(state, theta=flushed(self, problem, state, sums=False).theta_now(self))
 
     def merge(self, problem, a, b):
         """The state of both streams' rows: means weighted by rows, and sums added."""
