@@ -14,19 +14,10 @@ __all__ = ["diagnose", "scores_at", "site_table"]
 _BIAS, _REMOVED, _STEP = (0.25, 0.5), (2.0, 4.0), 0.25
 
 
-def diagnose(sites, c, theta, *, bias, removed, decrement, random) -> list[dict]:
-    """Lines of ``Estimate.diagnostics``.
-
-    Parameters
-    ----------
-    bias : ndarray or None
-        Predicted bias in common coordinates, whether or not it was ``removed``.
-    decrement : float or None
-        Distance to the maximum likelihood estimate in standard errors that a Newton step may have left.
-    random : bool
-        Whether differences between sites are part of the model.
-    """
+def diagnose(sites, c, answer, *, random) -> list[dict]:
+    """Lines of ``Estimate.diagnostics``; ``random`` says that differences between sites are part of the model."""
     lines: list[dict] = []
+    theta, bias, removed, decrement = answer.theta, answer.bias, answer.removed, answer.decrement
 
     def add(name, value, verdict="info", advice=""):
         lines.append({"name": name, "value": float(value), "verdict": verdict, "advice": advice})
