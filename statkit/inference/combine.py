@@ -15,7 +15,7 @@ import numpy as np
 from statkit.exceptions import BiasWarning, HeterogeneityWarning
 from statkit.inference.agreement import align
 from statkit.inference.meta import moment_tau2
-from statkit.inference.site_checks import diagnose, scores_at, site_table
+from statkit.inference.site_checks import by_parameter, diagnose, scores_at, site_table
 from statkit.inference.site_summary import LocalSummary
 from statkit.results import Estimate
 from statkit.solvers.cholesky import Factor
@@ -59,7 +59,8 @@ def combine_summaries(
     -------
     estimate : statkit.results.Estimate
         With ``partitions`` (one line a site), ``diagnostics``, the sites' own estimates ``site_params`` and
-        ``site_bse``, and for "random" ``tau2``, ``prediction`` and ``site_effects``.
+        ``site_bse``, their differences parameter by parameter in ``heterogeneity``, and for "random" ``tau2``,
+        ``prediction`` and ``site_effects``.
 
     Raises
     ------
@@ -114,6 +115,7 @@ def combine_summaries(
     extra["partitions"] = site_table(sites, c, answer.theta)
     if not scores:
         extra["site_params"], extra["site_bse"] = _site_frames(sites, c.own)
+        extra["heterogeneity"] = by_parameter(extra["site_params"], extra["site_bse"])
     lines = diagnose(sites, c, answer, random=method == "random")
     for line in lines:
         if line["verdict"] == "FAIL":
