@@ -119,9 +119,11 @@ def combine(
     )
     typer.echo(print_estimate(estimate, output))
     if diagnostics and output == "table":
-        table = estimate.diagnostics
-        typer.echo("\n" + table.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
-        typer.echo("\n" + estimate.partitions.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
+        tables = [estimate.diagnostics.set_index("name"), estimate.partitions.set_index("partition")]
+        if "heterogeneity" in estimate.extra:
+            tables.append(estimate.heterogeneity)
+        for table in tables:
+            typer.echo("\n" + table.to_string(float_format=lambda v: f"{v:.4g}"))
 
 
 def _levels(given: list[str]) -> dict:

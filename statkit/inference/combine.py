@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import numpy as np
 from statkit.exceptions import BiasWarning, HeterogeneityWarning
 from statkit.inference.agreement import align
 from statkit.inference.meta import moment_tau2
-from statkit.inference.site_checks import diagnose, scores_at, site_table
+from statkit.inference.site_checks import by_parameter, diagnose, scores_at, site_table
 from statkit.inference.site_summary import LocalSummary
 from statkit.results import Estimate
 from statkit.solvers.cholesky import Factor
@@ -22,7 +23,12 @@ from statkit.solvers.cholesky import Factor
 __all__ = ["combine_summaries"]
 
 _METHODS = ("auto", "weighted", "average", "random", "one_step")
-_COV_TYPES = ("nonrobust", "HC0", "HC1", "partition", "between")
+_COV_TYPES = {
+    "weighted": ("nonrobust", "HC0", "HC1", "partition"),
+    "one_step": ("nonrobust", "HC0", "HC1", "partition"),
+    "average": ("nonrobust", "between"),
+    "random": ("nonrobust",),
+}
 
 
 def combine_summaries(
@@ -53,7 +59,8 @@ def combine_summaries(
     -------
     estimate : statkit.results.Estimate
         With ``partitions`` (one line a site), ``diagnostics``, the sites' own estimates ``site_params`` and
-        ``site_bse``, and for "random" ``tau2``, ``prediction`` and ``site_effects``.
+        ``site_bse``, their differences parameter by parameter in ``heterogeneity``, and for "random" ``tau2``,
+        ``prediction`` and ``site_effects``.
 
     Raises
     ------
@@ -84,72 +91,81 @@ def combine_summaries(
         ("method", method, _METHODS),
         ("bias_correction", bias_correction, ("auto", "analytic", None)),
         ("dispersion", dispersion, ("pooled", "own")),
-        ("cov_type", cov_type, _COV_TYPES),
+        ("cov_type", cov_type, {kind for kinds in _COV_TYPES.values() for kind in kinds}),
     ):
         if value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(repr, sorted(allowed, key=str)))}, not {value!r}"
+            )
     sites = _loaded(summaries)
     scores = sites[0].kind == "score"
     if method == "auto":
         method = "one_step" if scores else "weighted"
     own = (own,) if isinstance(own, str) else tuple(own)
     model = align(sites, own)
-    if scores != (method == "one_step"):
-        need = (
-            "at a common parameter (local_summary(…, at=…))" if method == "one_step" else "of the first round"
-        )
-        raise ValueError(f"method={method!r} needs summaries {need}")
-    if method in ("average", "random"):
-        if own:
-            raise ValueError(
-                f"method={method!r} combines whole estimates: own is for 'weighted' and 'one_step'"
-            )
-        _identified(sites, model, method)
-    if (cov_type == "between") != (method == "average" and cov_type == "between"):
-        raise ValueError("cov_type='between' is for method='average'")
-    if method == "random" and cov_type != "nonrobust":
-        raise ValueError("method='random' has its own errors: cov_type must be 'nonrobust'")
+    _check(sites, model, method, own, cov_type)
     family = _family(sites[0])
     c = _sums(sites, model, family, dispersion)
-    extra: dict = {}
-    bias, removed = None, False
-    if method == "one_step":
-        theta, covariance, decrement = _step(c)
-    else:
-        decrement = None
-        if method == "random":
-            removed = bias_correction is not None
-            theta, covariance, extra = _random(c, model, sites, removed)
-        elif method == "average":
-            share = np.array([s.nobs for s in sites]) / sum(s.nobs for s in sites)
-            theta = share @ np.array(c.estimates)
-            bias = c.phi * sum(w * b for w, b in zip(share, c.biases, strict=True))
-            removed = bias_correction is not None
-            theta = theta - bias if removed else theta
-            covariance = _average_covariance(c, share, theta, cov_type)
-        else:
-            theta = c.wlse
-            bias = c.factor.solve(c.weighting)
-            removed = bias_correction is not None
-            theta = theta - bias if removed else theta
-            covariance = c.scale * c.factor.inverse()
+    answer = _HOW[method](c, model, bias_correction is not None, cov_type)
     if cov_type in ("HC0", "HC1", "partition"):
-        covariance = _sandwich(c, theta, cov_type)
-    if bias is not None:
-        extra["predicted_bias"] = model.to_raw @ bias
-    lines = diagnose(
-        sites, c, theta, bias=bias, removed=removed, decrement=decrement, random=method == "random"
-    )
-    extra["partitions"] = site_table(sites, c, theta)
+        answer.covariance = _sandwich(c, answer.theta, cov_type)
+    extra = answer.extra
+    if answer.bias is not None:
+        extra["predicted_bias"] = model.to_raw @ answer.bias
+    extra["partitions"] = site_table(sites, c, answer.theta)
     if not scores:
         extra["site_params"], extra["site_bse"] = _site_frames(sites, c.own)
+        extra["heterogeneity"] = by_parameter(extra["site_params"], extra["site_bse"])
+    lines = diagnose(sites, c, answer, random=method == "random")
     for line in lines:
         if line["verdict"] == "FAIL":
             kind = HeterogeneityWarning if line["name"].startswith("heterogeneity") else BiasWarning
             warnings.warn(f"{line['name']} = {line['value']:.3g}: {line['advice']}", kind, stacklevel=2)
-    return _estimate(
-        sites, model, family, c, theta, covariance, lines, extra, started, method, own, cov_type, removed
-    )
+    what = {"method": method, "own": own, "cov_type": cov_type, "seconds": time.perf_counter() - started}
+    return _estimate(sites, model, family, c, answer, lines, **what)
+
+
+@dataclass
+class Answer:
+    """An estimate in common coordinates, and what is known of it.
+
+    Attributes
+    ----------
+    bias : ndarray or None
+        Predicted bias, whether or not it was ``removed``.
+    decrement : float or None
+        Distance to the maximum likelihood estimate, in standard errors, that a Newton step may have left.
+    """
+
+    theta: np.ndarray
+    covariance: np.ndarray
+    bias: np.ndarray | None = None
+    removed: bool = False
+    decrement: float | None = None
+    extra: dict = field(default_factory=dict)
+
+
+def _check(sites, model, method, own, cov_type):
+    if (sites[0].kind == "score") != (method == "one_step"):
+        need = "of the first round"
+        if method == "one_step":
+            need = "at a common parameter (local_summary(…, at=…))"
+        raise ValueError(f"method={method!r} needs summaries {need}")
+    if cov_type not in _COV_TYPES[method]:
+        raise ValueError(
+            f"cov_type={cov_type!r} is not for method={method!r}, which has {', '.join(map(repr, _COV_TYPES[method]))}"
+        )
+    if method not in ("average", "random"):
+        return
+    if own:
+        raise ValueError(f"method={method!r} combines whole estimates: own is for 'weighted' and 'one_step'")
+    Q = len(model.names)
+    for s, B in zip(sites, model.maps, strict=True):
+        if s.rank < Q or len(B) < Q:
+            raise ValueError(
+                f"site {s.site!r} identifies {s.rank} of {Q} parameters, so that its estimate cannot enter "
+                f"method={method!r}; use 'weighted'"
+            )
 
 
 def _site_frames(sites, dispersions):
@@ -184,16 +200,6 @@ def _family(site: LocalSummary):
     if name not in FAMILIES:
         raise ValueError(f"site {site.site!r} has an unknown family {name!r}")
     return getattr(families, FAMILIES[name])(**site.family["parameters"])
-
-
-def _identified(sites, model, method):
-    Q = len(model.names)
-    for s, B in zip(sites, model.maps, strict=True):
-        if s.rank < Q or len(B) < Q:
-            raise ValueError(
-                f"site {s.site!r} identifies {s.rank} of {Q} parameters, so that its estimate cannot enter "
-                f"method={method!r}; use 'weighted'"
-            )
 
 
 def _sums(sites, model, family, dispersion) -> SimpleNamespace:
@@ -238,34 +244,45 @@ def distance(c, theta, weighted=True) -> float:
     return total
 
 
-def _step(c):
+def _weighted(c, model, removed, cov_type) -> Answer:
+    bias = c.factor.solve(c.weighting)
+    theta = c.wlse - bias if removed else c.wlse
+    return Answer(theta, c.scale * c.factor.inverse(), bias, removed)
+
+
+def _average(c, model, removed, cov_type) -> Answer:
+    share = np.array([s.nobs for s in c.sites]) / c.n
+    estimates = np.array(c.estimates)
+    bias = c.phi * share @ np.array(c.biases)
+    theta = share @ estimates - (bias if removed else 0.0)
+    K = len(share)
+    if cov_type == "nonrobust":
+        covariance = c.phi * sum(
+            w**2 * Factor(H).inverse() for w, H in zip(share, c.informations, strict=True)
+        )
+    elif K < 2:
+        raise ValueError("cov_type='between' needs at least 2 sites: there is nothing to compare")
+    else:
+        deviation = (estimates - share @ estimates) * (share * K)[:, None]
+        covariance = deviation.T @ deviation / (K - 1) / K
+    return Answer(theta, covariance, bias, removed)
+
+
+def _one_step(c, model, removed, cov_type) -> Answer:
     """Newton step from the parameter that all sites were given."""
     B = np.vstack(c.maps)
     points = np.concatenate([s.point for s in c.sites])
     start, *_ = np.linalg.lstsq(B, points, rcond=None)
-    off = np.abs(B @ start - points)
-    if (off > 1e-8 * (1 + np.abs(points))).any():
-        at, k = 0, int(np.argmax(off))
-        for s in c.sites:
-            at += len(s.point)
-            if k < at:
-                raise ValueError(f"the sites' scores are at different parameters: {s.site!r} has another one")
+    if (np.abs(B @ start - points) > 1e-8 * (1 + np.abs(points))).any():
+        raise ValueError(
+            "the sites' scores are at different parameters: all take the same file or estimate as at"
+        )
     g = sum(w * v for w, v in zip(c.weights, c.scores, strict=True))
     step = c.factor.solve(g)
-    c.start, c.gain = start, float(g @ step)
-    distance_moved = float(np.sqrt(max(c.gain, 0.0) / c.scale / max(c.factor.rank, 1)))
+    c.gain = float(g @ step)
+    moved = float(np.sqrt(max(c.gain, 0.0) / c.scale / max(c.factor.rank, 1)))
     # A step from the distance d leaves about d².
-    return start + step, c.scale * c.factor.inverse(), min(distance_moved, distance_moved**2)
-
-
-def _average_covariance(c, share, theta, cov_type):
-    if cov_type == "between":
-        K = len(share)
-        if K < 2:
-            raise ValueError("cov_type='between' needs at least 2 sites: there is nothing to compare")
-        deviation = (np.array(c.estimates) - theta) * (share * K)[:, None]
-        return deviation.T @ deviation / (K - 1) / K
-    return c.phi * sum(w**2 * Factor(H).inverse() for w, H in zip(share, c.informations, strict=True))
+    return Answer(start + step, c.scale * c.factor.inverse(), decrement=min(moved, moved**2))
 
 
 def _sandwich(c, theta, cov_type):
@@ -285,39 +302,40 @@ def _sandwich(c, theta, cov_type):
     return np.where(np.isnan(inverse), np.nan, covariance)
 
 
-def _random(c, model, sites, removed):
+def _random(c, model, removed, cov_type) -> Answer:
     """Mean of parameters that differ between sites, with their covariance between sites by moments."""
-    K = len(sites)
+    import pandas as pd
+    from scipy import stats
+
+    K = len(c.sites)
     if K < 2:
         raise ValueError("method='random' needs at least 2 sites")
     b = np.array(c.estimates)
     if removed:
         b = b - np.array([f * bias for f, bias in zip(c.own, c.biases, strict=True)])
-    V = [f * Factor(H).inverse() for f, H in zip(c.own, c.informations, strict=True)]
-    T = moment_tau2(b, np.array(V))
-    W = [np.linalg.inv(v + T) for v in V]
-    covariance = np.linalg.inv(sum(W))
-    theta = covariance @ sum(w @ one for w, one in zip(W, b, strict=True))
-    import pandas as pd
-    from scipy import stats
-
+    V = np.array([f * Factor(H).inverse() for f, H in zip(c.own, c.informations, strict=True)])
+    T = moment_tau2(b, V)
+    W = np.linalg.inv(V + T)
+    covariance = np.linalg.inv(W.sum(axis=0))
+    theta = covariance @ np.einsum("kij,kj->i", W, b)
     R = model.to_raw
-    raw_T, raw = R @ T @ R.T, R @ theta
-    spread = np.sqrt(np.diag(raw_T) + np.diag(R @ covariance @ R.T))
-    far = stats.t.ppf(0.975, K - 2) * spread if K > 2 else np.full(len(raw), np.nan)
-    effects = [R @ (theta + T @ np.linalg.solve(v + T, one - theta)) for v, one in zip(V, b, strict=True)]
+    between, raw = R @ T @ R.T, R @ theta
+    reach = stats.t.ppf(0.975, K - 2) if K > 2 else np.nan
+    far = reach * np.sqrt(np.diag(between) + np.diag(R @ covariance @ R.T))
+    effects = [R @ (theta + T @ w @ (one - theta)) for w, one in zip(W, b, strict=True)]
     extra = {
-        "tau2": np.diag(raw_T),
+        "tau2": np.diag(between),
         "prediction": pd.DataFrame({"lower": raw - far, "upper": raw + far}, index=model.names),
-        "site_effects": pd.DataFrame(effects, index=[s.site for s in sites], columns=model.names),
+        "site_effects": pd.DataFrame(effects, index=[s.site for s in c.sites], columns=model.names),
     }
-    return theta, covariance, extra
+    return Answer(theta, covariance, extra=extra)
 
 
-def _estimate(
-    sites, model, family, c, theta, covariance, lines, extra, started, method, own, cov_type, removed
-):
-    first = sites[0]
+_HOW = {"weighted": _weighted, "average": _average, "random": _random, "one_step": _one_step}
+
+
+def _estimate(sites, model, family, c, answer, lines, *, method, own, cov_type, seconds):
+    first, theta = sites[0], answer.theta
     keep = np.ones(len(theta), bool) if c.factor.keep is None else c.factor.keep
     rank, n = c.factor.rank, c.n
     sums = _sums_at(c, theta, family)
@@ -325,7 +343,7 @@ def _estimate(
     scale = c.phi if estimated else 1.0
     values = np.where(keep, model.to_raw @ np.where(keep, theta, 0.0), np.nan)
     left_out = [name for name, k in zip(model.names, keep, strict=True) if not k]
-    notes = [_said(sites, method, own, removed)]
+    notes = [_said(sites, method, own, answer.removed)]
     small = [s.site for s in sites if not s.converged]
     if small:
         notes.append(f"Local fits that have not converged: {', '.join(small)}.")
@@ -334,7 +352,7 @@ def _estimate(
         df = len(sites) - 1
     plan = f"combine_summaries({method!r}" + (f", own={list(own)}" if own else "") + ")"
     return Estimate(
-        names=model.names, values=values, covariance=_raw_covariance(model, covariance, keep), terms=model.terms,
+        names=model.names, values=values, covariance=_raw_covariance(model, answer.covariance, keep), terms=model.terms,
         family=family.name, link=family.link_name, use_t=estimated, scale=float(scale), nobs=n,
         df_resid=n - rank, df_model=rank - _n_intercepts(first, own, sites), rank=rank,
         llf=family.loglik(sums, scale, n), deviance=sums["deviance"],
@@ -342,9 +360,9 @@ def _estimate(
         df_resid_inference=df, response=first.response, formula=first.formula, classes=first.classes,
         plan=plan, engine=f"files of {len(sites)} sites", rows_read=sum(s.rows_read for s in sites), rows_used=n,
         rows_missing=sum(s.rows_missing for s in sites), n_passes=2.0 if first.kind == "score" else 1.0,
-        n_rounds=2 if first.kind == "score" else 1, seconds=time.perf_counter() - started,
+        n_rounds=2 if first.kind == "score" else 1, seconds=seconds,
         converged=all(s.converged for s in sites), diagnostics=lines, notes=notes,
-        why_nan=dict.fromkeys(left_out, "aliased, no site tells it from other columns"), extra=extra,
+        why_nan=dict.fromkeys(left_out, "aliased, no site tells it from other columns"), extra=answer.extra,
     )  # fmt: skip
 
 

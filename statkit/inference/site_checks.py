@@ -5,28 +5,20 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from statkit.inference.meta import meta_analysis
 from statkit.solvers.cholesky import Factor
 
-__all__ = ["diagnose", "scores_at", "site_table"]
+__all__ = ["by_parameter", "diagnose", "scores_at", "site_table"]
 
 # Bias in standard errors that an interval of 95 % bears (its coverage is .943 and .921); what was subtracted
 # leaves terms of its square.
 _BIAS, _REMOVED, _STEP = (0.25, 0.5), (2.0, 4.0), 0.25
 
 
-def diagnose(sites, c, theta, *, bias, removed, decrement, random) -> list[dict]:
-    """Lines of ``Estimate.diagnostics``.
-
-    Parameters
-    ----------
-    bias : ndarray or None
-        Predicted bias in common coordinates, whether or not it was ``removed``.
-    decrement : float or None
-        Distance to the maximum likelihood estimate in standard errors that a Newton step may have left.
-    random : bool
-        Whether differences between sites are part of the model.
-    """
+def diagnose(sites, c, answer, *, random) -> list[dict]:
+    """Lines of ``Estimate.diagnostics``; ``random`` says that differences between sites are part of the model."""
     lines: list[dict] = []
+    theta, bias, removed, decrement = answer.theta, answer.bias, answer.removed, answer.decrement
 
     def add(name, value, verdict="info", advice=""):
         lines.append({"name": name, "value": float(value), "verdict": verdict, "advice": advice})
@@ -132,6 +124,22 @@ def score_tests(sites, c, theta):
     ]
     levels = [stats.chi2.isf(0.01 / len(sites), max(s.rank, 1)) for s in sites]
     return tests, levels
+
+
+def by_parameter(params, bse):
+    """Test of equal values at all sites for every parameter: Q, df, p, I², variance between sites."""
+    import pandas as pd
+
+    lines = {}
+    for name in params:
+        b, v = params[name].to_numpy(), np.square(bse[name].to_numpy())
+        known = np.isfinite(b) & np.isfinite(v) & (v > 0)
+        if known.sum() > 1:
+            r = meta_analysis(b[known], v[known])
+            lines[name] = (r.Q[0], known.sum() - 1, r.p[0], r.I2[0], r.tau2[0])
+        else:
+            lines[name] = (np.nan, 0, np.nan, np.nan, np.nan)
+    return pd.DataFrame.from_dict(lines, orient="index", columns=["Q", "df", "p", "I2", "tau2"])
 
 
 def site_table(sites, c, theta):

@@ -150,23 +150,32 @@ def _classes_in(model, source, named, X) -> np.ndarray:
 
         design = FormulaDesign(model.formula.split("~")[0] + "~ 1", source.schema)
     engine = ThreadsEngine(1)
-    design, _ = freeze(design, source, engine)
-    if design.classes is not None:
-        classes = np.asarray(design.classes)
-    else:
-        with engine.open(partial(_distinct, source, design), source.partitions(), cache=False) as session:
-            values = session.round(itself)["values"].values
-        if len(values) > _MOST_CLASSES:
-            raise ValueError(
-                f"the response {design.response_name!r} has {len(values):,} distinct values: it is a number, not a "
-                "class; use GLMRegressor"
-            )
-        classes = values.astype(int) if (values == np.floor(values)).all() else values
+    reading = source.on(engine, design.columns)
+    try:
+        classes = _classes_read(reading, design, engine)
+    finally:
+        if reading is not source:
+            reading.close()
     if len(classes) < 2:
         raise ValueError(
             f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
         )
     return classes
+
+
+def _classes_read(source, design, engine) -> np.ndarray:
+    """Sorted classes of the response, from a pass of its own."""
+    design, _ = freeze(design, source, engine)
+    if design.classes is not None:
+        return np.asarray(design.classes)
+    with engine.open(partial(_distinct, source, design), source.partitions(), cache=False) as session:
+        values = session.round(itself)["values"].values
+    if len(values) > _MOST_CLASSES:
+        raise ValueError(
+            f"the response {design.response_name!r} has {len(values):,} distinct values: it is a number, not a "
+            "class; use GLMRegressor"
+        )
+    return values.astype(int) if (values == np.floor(values)).all() else values
 
 
 # -- prediction ---------------------------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def _guard(cells, design, family, q, min_count, min_level):
     )
     for j, (filled, other) in counts.items():
         few = filled if filled or other else min_level
-        if not other and 0 < n - filled < min_level and j != 0:
+        if not other and 0 < n - filled < min_level:
             few = n - filled
         if 0 < few < min_level:
             raise ValueError(

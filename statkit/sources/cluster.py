@@ -64,7 +64,7 @@ class ClusterSource(Source):
         wanted = list(self.schema) if columns is None else list(columns)
         if engine.name != self.system:
             if self._copied is not None:
-                return self._copied.on(engine)
+                return self if engine.in_process else self._copied.portable()
             return CopiedFrame(self, wanted).on(engine)
         self._check_columns(wanted)
         # A frame needs a column for its rows to be counted.

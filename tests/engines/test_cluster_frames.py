@@ -191,6 +191,6 @@ def test_rows_that_change_between_rounds_are_detected(dask_client):
             assert session.round(total, ["row"]) == before
             for pid in dask_client.run(os.getpid).values():
                 os.kill(pid, signal.SIGKILL)  # what was held is computed again, with other random numbers
-            dask_client.wait_for_workers(2, timeout=60)
+            dask_client.wait_for_workers(2, timeout=180)
             with pytest.raises(ValueError, match="changed between rounds"):
                 session.round(total, ["row"])

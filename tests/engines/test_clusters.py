@@ -89,7 +89,7 @@ def test_a_worker_that_dies_in_a_round_is_made_up_for(cluster, path, tmp_path):
         assert (tmp_path / "died").exists()
         assert session.round(slow_sum, 0.0) == expected
     if hasattr(cluster, "wait_for_workers"):
-        cluster.wait_for_workers(2, timeout=60)
+        cluster.wait_for_workers(2, timeout=180)
 
 
 def test_a_file_that_changes_between_rounds_is_detected(cluster, tmp_path):
@@ -117,7 +117,7 @@ def test_a_killed_dask_worker_changes_nothing(dask_client, path):
         )
         assert session.round(slow_sum, 0.3) == before
         killer.wait()
-        dask_client.wait_for_workers(2, timeout=60)
+        dask_client.wait_for_workers(2, timeout=180)
         assert session.round(slow_sum, 0.0) == before
 
 
@@ -128,6 +128,18 @@ def test_engines_by_name(dask_client, ray_module, spark_session, path, exact):
         far = glm("y ~ x0 + x1 + x2", path, "binomial", engine=name).estimate_
         assert (far.params == exact.params).all(), name
     assert resolve_engine(address).client is resolve_engine(address).client
+
+
+def test_the_command_line(dask_client, path, capfd):
+    from statkit.cli import main
+
+    tables = []
+    for engine in ("serial", dask_client.scheduler.address.replace("tcp://", "dask://")):
+        with pytest.raises(SystemExit) as caught:
+            main(["fit", "y ~ x0 + x1", path, "--family", "binomial", "--engine", engine, "--output", "csv"])
+        assert caught.value.code == 0
+        tables.append(capfd.readouterr().out)
+    assert tables[0] == tables[1] and "x1" in tables[0]
 
 
 def test_nobody_answers(monkeypatch):

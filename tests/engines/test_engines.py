@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -169,3 +170,26 @@ def test_bad_numbers_of_workers_are_refused(bad):
 def test_no_partitions_is_an_error():
     with SerialEngine().open(load, []) as session, pytest.raises(ValueError, match="no rows"):
         session.round(total, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("engine", "extra"),
+    [
+        ("dask://127.0.0.1:1", "dask"),
+        ("ray", "ray"),
+        ("ray://h:1", "ray"),
+        ("spark", "spark"),
+        ("spark://h:1", "spark"),
+    ],
+)
+def test_the_command_names_the_extra_of_a_missing_engine(engine, extra, monkeypatch, capfd):
+    from statkit.cli import main
+    from statkit.datasets import flights_path
+
+    for module in ("ray", "pyspark", "pyspark.sql", "distributed"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", "delay ~ distance", flights_path(), "--engine", engine])
+    out, err = capfd.readouterr()
+    assert caught.value.code == 1 and out == "" and err.count("\n") == 1
+    assert f"statkit-methods[{extra}]" in err

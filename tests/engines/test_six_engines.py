@@ -59,7 +59,7 @@ def test_the_same_bits_from_all_and_after_a_worker_was_killed(dask_client, ray_m
     KillsAWorker.victim = next(iter(dask_client.run(os.getpid).values()))
     assert table(dask_client, plan=KillsAWorker())[0] == bits
     assert KillsAWorker.victim is None, "no worker was killed"
-    dask_client.wait_for_workers(2, timeout=60)
+    dask_client.wait_for_workers(2, timeout=180)
 
 
 def main():

@@ -223,6 +223,9 @@ def test_sites_that_differ_are_seen(frame):
     with pytest.warns(HeterogeneityWarning, match="own="):
         e = combine_summaries(of_sites(odd, "y ~ z", family="poisson"))
     assert e.diagnostics.set_index("name").loc["heterogeneity_Q", "verdict"] == "FAIL"
+    one = meta_analysis(e.site_params["z"], e.site_bse["z"] ** 2)
+    assert e.heterogeneity.loc["z", "Q"] == pytest.approx(one.Q[0]) and e.heterogeneity.loc["z", "df"] == 2
+    assert e.heterogeneity.loc["Intercept", "p"] < 1e-6
 
 
 # -- agreement -------------------------------------------------------------------------------------------
