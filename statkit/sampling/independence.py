@@ -18,8 +18,9 @@ class IndependenceSampler(Selector):
     Parameters
     ----------
     size : int, default=1000
-    n_cells : int, default=16
-        Cells of a column.
+    n_cells : int or None, default=None
+        Cells of a column; None is 16, or √size where that is less: with fewer rows than pairs of cells, most
+        pairs stay empty and dependence is not seen.
     random_state : int, RandomState or None, default=None
         For the first row.
 
@@ -42,7 +43,7 @@ class IndependenceSampler(Selector):
     Models.
     """
 
-    def __init__(self, size=1000, *, n_cells=16, random_state=None):
+    def __init__(self, size=1000, *, n_cells=None, random_state=None):
         self.size = size
         self.n_cells = n_cells
         self.random_state = random_state
@@ -50,7 +51,7 @@ class IndependenceSampler(Selector):
     def _select(self, X, y, size):
         from sklearn.utils import check_random_state
 
-        cells = self.n_cells
+        cells = max(2, min(16, int(size**0.5))) if self.n_cells is None else self.n_cells
         if isinstance(cells, bool) or not isinstance(cells, (int, np.integer)) or not 2 <= cells <= 256:
             raise ValueError(f"n_cells must be an integer from 2 to 256, not {cells!r}")
         low, high = X.min(axis=0), X.max(axis=0)

@@ -11,7 +11,7 @@ from statkit.sampling.selector import Selector
 __all__ = ["LogisticIBOSS"]
 
 # Rows of the band around the best log-odds, for each that is to be taken from it.
-_BAND = 4
+_BAND = 8
 
 
 class LogisticIBOSS(Selector):
