@@ -251,10 +251,26 @@ def rare_features(problem, which, size, binary):
         raise ValueError("rare_features needs a model with an intercept")
     balance = np.where(rare, (1.0 - 2.0 * mean) / mean, 0.0)
     balance[0] = rare.sum()
-    totals = sums @ balance  # of responses 0 and 1
-    halves = binary and (totals > 0).all()
-    zero, one = 0.5 * size / totals if halves else np.full(2, size / totals.sum())
+    # Rows without and with each of the rare features; rows with two of them are few.
+    values = np.append(balance[0], balance[0] + balance[rare])
+    held = sums[:, rare]
+    counts = np.column_stack([np.maximum(count - held.sum(axis=1), 0.0), held])
+    if binary and (count > 0).all():
+        zero, one = (_rate(0.5 * size, values, c) for c in counts)
+    else:
+        zero = one = _rate(size, values, counts.sum(axis=0))
     return balance, PilotRates(zero, one, balance)
+
+
+def _rate(size, values, counts) -> float:
+    """λ with Σ counts min(1, λ values) = size."""
+    order = np.argsort(values)[::-1]
+    values, counts = values[order], counts[order]
+    left = np.cumsum((counts * values)[::-1])[::-1]
+    for value, total, sure in zip(values, left, np.cumsum(counts) - counts, strict=True):
+        if total > 0 and (size - sure) * value <= total:
+            return max(size - sure, 0.0) / total
+    return np.inf
 
 
 def _contrast(problem, contrast):

@@ -5,10 +5,13 @@ from statkit._lazy import lazy_names
 _WHERE = {
     "LeverageSampler": "statkit.sampling.selectors",
     "IBOSS": "statkit.sampling.iboss",
+    "IndependenceSampler": "statkit.sampling.independence",
+    "LogisticIBOSS": "statkit.sampling.logistic_iboss",
     "LowConSampler": "statkit.sampling.low_condition",
     "OptimalSampler": "statkit.regression.optimal_sampler",
     "OrthogonalSampler": "statkit.sampling.orthogonal",
     "PrioritySampler": "statkit.sampling.priority",
+    "UniformDesignSampler": "statkit.sampling.uniform_design",
     "inclusion_probabilities": "statkit.sampling.probabilities",
     "leverage_scores": "statkit.sampling.leverage",
     "poisson_sample": "statkit.sampling.draws",

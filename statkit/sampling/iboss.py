@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from statkit.sampling.selector import Selector
 
@@ -63,33 +66,97 @@ class IBOSS(Selector):
         index = np.sort(np.concatenate(taken))
         return index, np.ones(len(index))
 
-    def fit_linear(self, X, y):
-        """Least squares on the selected rows, with an intercept adjusted by the means of all rows.
+    def partial_fit(self, X, y=None):
+        """Take in the next rows of data seen in pieces; the selection is that of all of them at once.
+
+        Of each column only the rows that can still be wanted are held: for column j those of the r (2 j + 1)
+        smallest and largest values, since the columns before it take 2 r j rows at most.
+
+        Parameters
+        ----------
+        X : array of shape (m, p)
+        y : array of shape (m,) or None
+            Held with the rows, for :meth:`fit_linear` without arguments.
 
         Returns
         -------
-        coef : ndarray of shape (p,)
-        intercept : float
-            ``ȳ − x̄'b``: its error falls with the number of rows, the subdata's own does not.
-        covariance : ndarray of shape (p + 1, p + 1)
-            Of intercept (the adjusted one first) and slopes.
+        self : IBOSS
+            With ``indices_`` counted over all pieces, and ``weights_``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from statkit.sampling import IBOSS
+        >>> x = np.array([[3.0], [1], [2], [5]])
+        >>> IBOSS(2).partial_fit(x[:2]).partial_fit(x[2:]).indices_
+        array([1, 3])
         """
-        X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
-        self.fit(X, y)
-        chosen, responses = X[self.indices_], y[self.indices_]
-        k, p = chosen.shape
-        center = chosen.mean(axis=0)
-        A = chosen - center
-        inverse = np.linalg.pinv(A.T @ A)
-        coef = inverse @ (A.T @ (responses - responses.mean()))
-        residual = responses - responses.mean() - A @ coef
-        sigma2 = float(residual @ residual) / (k - p - 1) if k > p + 1 else np.nan
-        mean = X.mean(axis=0)
-        V = np.empty((p + 1, p + 1))
-        V[1:, 1:] = sigma2 * inverse
-        V[0, 1:] = V[1:, 0] = -V[1:, 1:] @ mean
-        V[0, 0] = mean @ V[1:, 1:] @ mean + sigma2 / len(X)
-        return coef, float(y.mean() - mean @ coef), V
+        state = vars(self).get("_stream")
+        size = self._checked_size()
+        X = validate_data(self, X, dtype=np.float64, reset=state is None)
+        y = None if y is None else np.asarray(y, dtype=float)
+        if y is not None and len(y) != len(X):
+            raise ValueError(f"y has {len(y)} values for {len(X)} rows")
+        if state is not None and (y is None) != (state.y is None):
+            raise ValueError("y must be given with all pieces or with none")
+        p = X.shape[1]
+        r = size // (2 * p)
+        if r < 1:
+            raise ValueError(
+                f"size={size} is less than two rows for each of {p} columns: raise it to {2 * p}"
+            )
+        self._stream = state = _joined(state, X, y, r)
+        if state.n <= size:
+            chosen = np.arange(len(state.rows))
+        else:
+            chosen, _ = self._select(state.X, None, size)
+        self.indices_, self.weights_ = state.rows[chosen], np.ones(len(chosen))
+        self._chosen = chosen
+        return self
+
+    def _selected(self):
+        """What :meth:`fit_linear` needs after pieces: selected rows and responses, means of all rows, their number."""
+        state = vars(self).get("_stream")
+        if state is None or state.y is None:
+            raise ValueError("fit_linear needs X and y, or pieces with y given to partial_fit before")
+        return (
+            state.X[self._chosen],
+            state.y[self._chosen],
+            state.sum_x / state.n,
+            state.sum_y / state.n,
+            state.n,
+        )
+
+
+@dataclass
+class _Stream:
+    """Rows of a stream that may still be selected, in order, and sums over all."""
+
+    rows: np.ndarray
+    X: np.ndarray
+    y: np.ndarray | None
+    n: int
+    sum_x: np.ndarray
+    sum_y: float
+
+
+def _joined(state, X, y, r):
+    """The state after further rows."""
+    before = 0 if state is None else state.n
+    rows = np.arange(before, before + len(X))
+    n, sum_x, sum_y = before + len(X), X.sum(axis=0), 0.0 if y is None else float(y.sum())
+    if state is not None:
+        rows, X = np.concatenate([state.rows, rows]), np.vstack([state.X, X])
+        y = None if y is None else np.concatenate([state.y, y])
+        sum_x, sum_y = state.sum_x + sum_x, state.sum_y + sum_y
+    wanted = np.zeros(len(X), bool)
+    for j in range(X.shape[1]):
+        # Ties with the smallest can keep a row from being among the largest, hence both at once.
+        few = min(2 * r * (2 * j + 1) if np.ptp(X[:, j]) == 0 else r * (2 * j + 2), len(X))
+        wanted[_smallest(X[:, j], few)] = True
+        wanted[_smallest(-X[:, j], few)] = True
+    index = np.flatnonzero(wanted)
+    return _Stream(rows[index], X[index], None if y is None else y[index], n, sum_x, sum_y)
 
 
 def _smallest(x, r):

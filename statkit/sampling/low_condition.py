@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.stats import qmc
 
 from statkit.sampling.selector import Selector
+from statkit.sampling.uniform_design import nearest_free
 
 __all__ = ["LowConSampler"]
 
@@ -57,18 +57,5 @@ class LowConSampler(Selector):
         points = box[0] + qmc.LatinHypercube(X.shape[1], rng=np.random.default_rng(seed)).random(size) * (
             box[1] - box[0]
         )
-        tree = cKDTree(Z)
-        taken = np.zeros(len(Z), bool)
-        chosen = []
-        for point, first in zip(points, tree.query(points)[1], strict=True):
-            k = 1
-            row = int(first)
-            while taken[row]:  # the nearest that no earlier point took
-                k = min(2 * k, len(Z))
-                near = np.atleast_1d(tree.query(point, k)[1])
-                free = near[~taken[near]]
-                row = int(free[0]) if len(free) else row
-            taken[row] = True
-            chosen.append(row)
-        index = np.sort(chosen)
+        index = np.sort(nearest_free(Z, points))
         return index, np.ones(size)

@@ -208,7 +208,7 @@ def test_leaving_rows_out_by_two_steps(name):
     quick = known.left_out(*design, theta)
     slow = np.array([evaluate_statistic(model, np.delete(X, j, axis=0), np.delete(y, j)) for j in range(60)])
     bias = 59 * (slow.mean(axis=0) - theta)
-    np.testing.assert_allclose(59 * (quick.mean(axis=0) - theta), bias, atol=0.05 * np.abs(bias).max() + 2e-3)
+    np.testing.assert_allclose(59 * (quick.mean(axis=0) - theta), bias, atol=0.15 * np.abs(bias).max() + 2e-3)
 
 
 def test_regressions_that_are_no_plain_ones_are_refitted():

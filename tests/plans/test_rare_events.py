@@ -107,3 +107,46 @@ def test_rare_features_are_kept():
         GLMClassifier(plan=Subsample(2_000, rare_features=["x3"])).fit(X, y)
     with pytest.raises(ValueError, match="not a column"):
         GLMClassifier(plan=Subsample(2_000, rare_features=["q"])).fit(X, y)
+
+
+def test_the_balanced_pilot_prefers_rare_features_and_balances_classes():
+    rng = np.random.default_rng(10)
+    n = 40_000
+    Z = (rng.random((n, 2)) < [0.002, 0.3]).astype(float)
+    X = np.column_stack([Z, rng.standard_normal(n)])
+    y = rng.random(n) < 1 / (1 + np.exp(-(X @ [1.0, 0.3, 0.5] - 3)))
+    plan = Subsample(1_000, pilot_size=1_000, rare_features="auto")
+    e = GLMClassifier(plan=plan, random_state=0).fit(X, y).estimate_
+    pilot = e.pilot_indices
+    assert len(pilot) == pytest.approx(1_000, rel=0.15)
+    assert y[pilot].mean() == pytest.approx(0.5, abs=0.08)
+    assert np.isin(np.flatnonzero(Z[:, 0]), pilot).all()  # 87 rows, wanted five times as often
+    exact = GLMClassifier().fit(X, y).estimate_
+    d = e.values - exact.values
+    assert d @ np.linalg.solve(e.covariance_full_data.to_numpy(), d) < 23
+    # inclusion probabilities are right: Horvitz and Thompson's count of a feature's rows
+    total = e.sample_weights[Z[e.sample_indices, 0] == 1].sum()
+    assert total == pytest.approx(Z[:, 0].sum(), rel=0.25)
+    counts = GLMRegressor("poisson", plan=plan.set_params(pilot="balanced"), random_state=0).fit(X, 1.0 * y)
+    assert np.isin(np.flatnonzero(Z[:, 0]), counts.estimate_.pilot_indices).all()
+    with pytest.raises(ValueError, match="needs rare_features"):
+        GLMClassifier(plan=Subsample(1_000, pilot="balanced")).fit(X, y)
+
+
+def test_shares_of_coded_and_sparse_columns():
+    from scipy.sparse import csr_array
+
+    from statkit.design.block import CodePart, Csr, make_block
+    from statkit.plans._subsample_pass import rare_columns
+
+    rng = np.random.default_rng(12)
+    codes, y = rng.integers(-1, 3, 500), (rng.random(500) < 0.5).astype(float)
+    dense = np.column_stack([rng.random(500) < 0.1, rng.standard_normal(500)]).astype(float)
+    sparse = csr_array(dense)
+    for block in (
+        make_block(dense, parts=[CodePart(codes, 3)], n_rows=500, y=y),
+        make_block(csr=Csr(sparse.data, sparse.indices, sparse.indptr, 2), n_rows=500, y=y),
+    ):
+        out, X = rare_columns(block), block.to_dense()
+        np.testing.assert_allclose(out["sums"], [X[y == 0].sum(axis=0), X[y == 1].sum(axis=0)])
+        assert ((out["other"] == 0) == np.isin(X, (0.0, 1.0)).all(axis=0)).all()

@@ -357,3 +357,165 @@ def test_perfect_fit_has_no_scores_to_follow():
     y = 1 + X @ [2.0, 3.0]
     fit = GLMRegressor(plan=Subsample(100), random_state=0).fit(X, y)
     np.testing.assert_allclose(fit.coef_, [2, 3], rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def flights_like(tmp_path_factory):
+    """A Parquet file with a category, a missing value and row groups of odd sizes."""
+    import pandas as pd
+
+    rng = np.random.default_rng(8)
+    n = 60_000
+    frame = pd.DataFrame({"g": rng.choice(list("abcde"), n), "x": 500 * rng.gamma(2.0, size=n)})
+    frame["y"] = rng.random(n) < expit(0.002 * frame.x - 2 + 0.5 * (frame.g == "c"))
+    frame.loc[11, "x"] = np.nan
+    path = tmp_path_factory.mktemp("subsample") / "rows.parquet"
+    frame.to_parquet(path, row_group_size=7_321)
+    return path
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"sampling": "poisson"}, {"pilot": "windows", "refine": None}], ids=str
+)
+def test_engines_and_batches_give_the_same_bits_from_a_file(flights_like, options):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def stream(rows):
+        """The file as a stream that can be read once, in batches of so many rows."""
+        file = pq.ParquetFile(flights_like)
+        return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(rows))
+
+    plan = Subsample(1_000, pilot_size=1_000, **options)
+
+    def fit(data, engine):
+        return glm(
+            "y ~ x + C(g)", data, family="binomial", plan=plan, engine=engine, n_jobs=2, random_state=4
+        ).estimate_
+
+    answers = [fit(flights_like, engine) for engine in ("serial", "threads", "processes")]
+    streams = [fit(stream(10_007), "serial"), fit(stream(250_000), "serial"), fit(stream(10_007), "threads")]
+    for same in (answers, streams):
+        for other in same[1:]:
+            assert (other.sample_indices == same[0].sample_indices).all()
+            assert (other.inclusion_prob == same[0].inclusion_prob).all()
+            assert (other.values == same[0].values).all() and (other.covariance == same[0].covariance).all()
+    assert (answers[0].sample_indices == streams[0].sample_indices).all()
+    np.testing.assert_allclose(answers[0].values, streams[0].values, rtol=1e-9, atol=1e-12)
+    assert 11 not in answers[0].sample_indices
+
+
+def test_other_partitions_of_a_file_use_the_same_rows(flights_like, tmp_path):
+    import pandas as pd
+
+    pd.read_parquet(flights_like).to_parquet(tmp_path / "other.parquet", row_group_size=20_000)
+    plan = Subsample(1_000, pilot_size=1_000)
+    one, two = (
+        glm("y ~ x + C(g)", path, family="binomial", plan=plan, random_state=4).estimate_
+        for path in (flights_like, tmp_path / "other.parquet")
+    )
+    assert (one.sample_indices == two.sample_indices).all()
+    np.testing.assert_allclose(one.values, two.values, rtol=1e-9, atol=1e-12)
+
+
+def test_pilot_rows_are_independent_draws_whatever_the_pieces():
+    from statkit.sampling.uniforms import bernoulli_rows
+
+    n = 300_000
+    rows, u = bernoulli_rows(3, 0, 0.02, 0, n)
+    pieces = [bernoulli_rows(3, 0, 0.02, a, min(a + 12_345, n)) for a in range(0, n, 12_345)]
+    assert (np.concatenate([r for r, _ in pieces]) == rows).all()
+    assert (np.concatenate([v for _, v in pieces]) == u).all()
+    drawn = np.zeros(n)
+    drawn[rows] = 1
+    assert abs(drawn.mean() - 0.02) < 4 * np.sqrt(0.02 / n)
+    assert abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < 4 / np.sqrt(n)
+    assert abs(drawn[2**16 - 50 : 2**16 + 50].sum() - 2) < 10  # across the end of a stretch too
+    assert abs(u.mean() - 0.5) < 0.02 and len(bernoulli_rows(0, 0, 1.0, 10, 20)[0]) == 10
+    assert len(bernoulli_rows(0, 0, 1e-12, 0, 10**6)[0]) == 0
+
+
+def test_one_sweep_gives_what_separate_products_give(data):
+    """The fused sweep against numpy: dense of either order, coded, sparse; centred or not; weighted."""
+    from scipy.sparse import csr_array
+
+    from statkit.design.block import CodePart, Csr
+
+    rng = np.random.default_rng(3)
+    X, codes = rng.standard_normal((900, 5)) + 3, rng.integers(-1, 4, 900)
+    csr = csr_array(np.where(rng.random((900, 5)) < 0.5, X, 0))
+    offset = rng.standard_normal(900)
+    blocks = [
+        make_block(X, n_rows=900),
+        make_block(np.asfortranarray(X), n_rows=900, offset=offset),
+        make_block(X.astype(np.float32), parts=[CodePart(codes, 4)], n_rows=900, intercept=False),
+        make_block(X, parts=[CodePart(codes, 4, rng.random(900))], n_rows=900, offset=offset),
+        make_block(csr=Csr(csr.data, csr.indices, csr.indptr, 5), n_rows=900),
+    ]
+    for block in blocks:
+        raw = block.to_dense()
+        for scaled in (block, block.scaled(np.full(5, 3.0), np.full(5, 0.5)) if block.csr is None else block):
+            q = block.n_columns
+            theta, square, r = rng.standard_normal(q), rng.random(q), rng.standard_normal(900)
+            eta, length, gradient = np.empty(900), np.empty(900), np.zeros(q)
+            for rows in (slice(0, 511), slice(511, 900)):
+                scaled.predict_and_measure(theta, square, rows, eta[rows], length[rows])
+                scaled.add_scores(r[rows], rows, gradient)
+            Z = scaled.to_dense()
+            away = 0 if block.offset is None else offset
+            np.testing.assert_allclose(eta, Z @ theta + away, rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(length, raw**2 @ square, rtol=1e-6)
+            np.testing.assert_allclose(gradient, Z.T @ r, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("refine", [None, "calibrated"])
+def test_repeated_samples(data, refine):
+    X, y = data
+    exact = GLMClassifier().fit(X, y).estimate_
+    plan = Subsample(500, pilot_size=1_000, repeats=20, combine="none", refine=refine, target="full_data")
+    e = GLMClassifier(plan=plan, random_state=0).fit(X, y).estimate_
+    d = e.values - exact.values
+    assert d @ np.linalg.solve(e.covariance, d) < 60  # Hotelling with 19 degrees of freedom and 5 numbers
+    assert len(e.sample_indices) == 10_000 and e.n_passes < 1.2
+    assert e.sample_weights.sum() == pytest.approx(30_000, rel=0.02)
+    with pytest.raises(ValueError, match="combine"):
+        GLMClassifier(plan=Subsample(500, repeats=3)).fit(X, y)
+
+
+@pytest.mark.parametrize("options", [{}, {"likelihood": "conditional"}], ids=str)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_uncertain_rows(classes, options):
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((40_000, 2))
+    y = np.digitize(2 * X[:, 0] + rng.logistic(size=40_000), [-1.0, 1.0][: classes - 1])
+    exact = GLMClassifier().fit(X, y).estimate_
+    plan = Subsample(2_000, criterion="LUC", refine=None, **options)
+    e = GLMClassifier(plan=plan, random_state=0).fit(X, y).estimate_
+    d = e.values - exact.values
+    assert d @ np.linalg.solve(e.covariance_population.to_numpy(), d) < 25
+    with pytest.raises(ValueError, match="classes"):
+        GLMRegressor("poisson", plan=plan.set_params(likelihood="weighted")).fit(X, y)
+
+
+def test_local_uncertainty_by_its_definition():
+    from statkit.sampling.criteria import Scoring
+
+    class Family:
+        def inverse_link(self, eta):
+            return eta
+
+    p = np.array([0.2, 0.5, 0.9, 0.97, 0.97])
+    y = np.array([0.0, 1.0, 1.0, 1.0, 0.0])
+    block = make_block(np.empty((5, 0)), n_rows=5)
+    for ratio in (1.2, 1.9, 50.0):
+        m = Scoring("LUC", ratio=ratio).scores(block, Family(), p, None, None, y)
+        for i in range(5):
+            q = max(p[i], 1 - p[i], 0.5)
+            expected = (p[i] > 0.5) == (y[i] == 1)
+            if p[i] == 0.5:
+                expected = y[i] == 0
+            if ratio >= 2 * q:
+                value = 2 * (1 - q) / ratio if expected else 2 * q / ratio
+            else:
+                value = (1 - q) / (ratio - q) if expected else 1.0
+            assert m[i] == pytest.approx(min(value, 1.0))

@@ -230,3 +230,56 @@ def test_family_interpolated_rows_have_no_sign():
     r, w = np.empty(3), np.empty(3)
     loss = Quantile(0.25).link(eta, y, None, None, None, r, w)
     assert r.tolist() == [0.25, 0.25, -0.75] and loss == 1.0
+
+
+@pytest.mark.parametrize("n", [2_000, 60_000])
+@pytest.mark.parametrize("cov_type", ["robust", "nonrobust"])
+def test_several_quantiles_in_the_same_passes(data, n, cov_type):
+    X, y = data[0][:n], data[1][:n]
+    taus = (0.1, 0.5, 0.9)
+    both = QuantileRegressor(taus, cov_type=cov_type).fit(X, y)
+    single = [QuantileRegressor(tau, cov_type=cov_type).fit(X, y) for tau in taus]
+    e = both.estimate_
+    np.testing.assert_allclose(e.values, np.concatenate([s.estimate_.values for s in single]), atol=1e-12)
+    np.testing.assert_allclose(e.bse, np.concatenate([s.estimate_.bse for s in single]), rtol=1e-9)
+    assert e.n_rounds == max(s.estimate_.n_rounds for s in single)
+    assert e.params.index.names == ["quantile", "name"] and both.coef_.shape == (3, 4)
+    np.testing.assert_allclose(both.predict(X[:5]), np.column_stack([s.predict(X[:5]) for s in single]))
+    assert both.score(X, y) == pytest.approx(np.mean([s.score(X, y) for s in single]))
+    assert e.objective == [s.estimate_.objective for s in single]
+    assert "quantiles 0.1, 0.5, 0.9" in str(both.summary())
+    assert np.linalg.eigvalsh(e.covariance).min() > 0
+
+
+@pytest.mark.slow
+def test_joint_covariance_of_quantiles():
+    values, covariances = [], []
+    for seed in range(300):
+        rng = np.random.default_rng([seed, 21])
+        X = rng.standard_normal((1_000, 1))
+        y = X[:, 0] + (1 + 0.3 * np.abs(X[:, 0])) * rng.standard_normal(1_000)
+        e = QuantileRegressor((0.25, 0.5)).fit(X, y).estimate_
+        values.append(e.values)
+        covariances.append(e.covariance)
+    np.testing.assert_allclose(np.mean(covariances, axis=0), np.cov(np.array(values).T), rtol=0.35, atol=2e-4)
+
+
+def test_wrong_sets_of_quantiles():
+    X, y = np.random.default_rng(0).standard_normal((500, 2)), np.arange(500.0)
+    for taus, message in (([0.5, 0.5], "different"), ([], "different"), ([0.1, 2], "between 0 and 1")):
+        with pytest.raises(ValueError, match=message):
+            QuantileRegressor(taus).fit(X, y)
+    with pytest.raises(ValueError, match="one at a time"):
+        QuantileRegressor((0.1, 0.9), plan=Subsample(50)).fit(X, y)
+
+
+def test_repeated_samples_of_a_quantile(data):
+    X, y = data
+    exact = QuantileRegressor(0.75).fit(X, y).estimate_
+    plan = Subsample(1_000, repeats=15, combine="none", refine=None, target="full_data")
+    e = QuantileRegressor(0.75, plan=plan, random_state=0).fit(X, y).estimate_
+    d = e.values - exact.values
+    assert d @ np.linalg.solve(e.covariance, d) < 60
+    # 15,000 of 60,000 rows: the variance of all rows and four times it (less for rows drawn by their scores).
+    ratio = np.diag(e.covariance_population) / exact.bse**2
+    assert (ratio > 2).all() and (ratio < 8).all()

@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from statkit.sampling import IBOSS, LeverageSampler, LowConSampler, OptimalSampler, OrthogonalSampler
+from statkit.sampling import (
+    IBOSS,
+    IndependenceSampler,
+    LeverageSampler,
+    LogisticIBOSS,
+    LowConSampler,
+    OptimalSampler,
+    OrthogonalSampler,
+    UniformDesignSampler,
+)
 
 ALL = [
     LeverageSampler(20),
@@ -12,6 +22,8 @@ ALL = [
     OrthogonalSampler(20),
     LowConSampler(20),
     OptimalSampler(20, family="gaussian"),
+    IndependenceSampler(20),
+    UniformDesignSampler(20),
 ]
 
 
@@ -99,3 +111,82 @@ def test_replacement_repeats_rows():
         LeverageSampler(5, shrinkage=2).fit(X)
     with pytest.raises(ValueError, match="needs y"):
         OptimalSampler(5).fit(X)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_pieces_give_the_selection_of_the_whole(ties):
+    rng = np.random.default_rng(4)
+    for p, size in ((1, 10), (3, 24), (4, 50)):
+        X = rng.standard_t(2, (3_000, p))
+        X = np.round(X) if ties else X
+        y = X.sum(axis=1) + rng.standard_normal(3_000)
+        whole = IBOSS(size)
+        coef, intercept, V = whole.fit_linear(X, y)
+        for step in (7, 500, 1_999):
+            pieces = IBOSS(size)
+            for start in range(0, 3_000, step):
+                pieces.partial_fit(X[start : start + step], y[start : start + step])
+            assert (pieces.indices_ == whole.indices_).all()
+            assert len(pieces._stream.rows) < 2_000
+            again = pieces.fit_linear()
+            np.testing.assert_allclose(again[0], coef)
+            assert again[1] == pytest.approx(intercept)
+            np.testing.assert_allclose(again[2], V)
+
+
+def test_linear_fits_on_any_selection_cover():
+    inside = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 3])
+        X = rng.standard_normal((2_000, 3))
+        y = 1 + X.sum(axis=1) + rng.standard_normal(2_000)
+        for sampler in (
+            OrthogonalSampler(100),
+            LowConSampler(100, random_state=0),
+            LeverageSampler(100, random_state=0),
+        ):
+            coef, intercept, V = sampler.fit_linear(X, y)
+            inside.append(np.abs(np.r_[intercept, coef] - 1) < 1.96 * np.sqrt(np.diag(V)))
+    assert 0.92 < np.mean(inside) < 0.975
+
+
+def test_log_odds_of_the_best_design():
+    from statkit.sampling.logistic_iboss import best_log_odds
+
+    assert best_log_odds(2) == pytest.approx(1.5434, abs=5e-5)
+    c = np.linspace(0.1, 4, 4_000)
+    density = np.exp(-c) / (1 + np.exp(-c)) ** 2
+    for d in (1, 3, 8):
+        assert best_log_odds(d) == pytest.approx(c[np.argmax(2 * np.log(c) + d * np.log(density))], abs=2e-3)
+
+
+def test_logistic_subdata_tell_more_than_random_rows():
+    for seed in range(5):
+        rng = np.random.default_rng([seed, 6])
+        X = rng.standard_t(3, (20_000, 3))
+        p = 1 / (1 + np.exp(-X.sum(axis=1)))
+        y = rng.random(20_000) < p
+        A = np.column_stack([np.ones(20_000), X]) * np.sqrt(p * (1 - p))[:, None]
+        logdet = [
+            np.linalg.slogdet(A[index].T @ A[index])[1]
+            for index in (LogisticIBOSS(400, random_state=seed).fit(X, y).indices_, rng.choice(20_000, 400))
+        ]
+        assert logdet[0] - logdet[1] > 4 * np.log(1.5)  # worth half as many rows again, at least
+    with pytest.raises(ValueError, match="two classes"):
+        LogisticIBOSS(50).fit(X, np.arange(len(X)) % 3)
+    with pytest.raises(ValueError, match="raise it to 12"):
+        LogisticIBOSS(5).fit(X, y)
+
+
+def test_independence_and_uniform_designs_do_what_they_are_for():
+    rng = np.random.default_rng(5)
+    # Dependent columns on the whole cube.
+    X = ndtr(rng.standard_normal((6_000, 3)) @ np.linalg.cholesky(0.6 + 0.4 * np.eye(3)).T)
+    even = X[IndependenceSampler(150, random_state=0).fit(X).indices_]
+    assert np.abs(np.corrcoef(even.T) - np.eye(3)).max() < 0.6 * (np.corrcoef(X.T) - np.eye(3)).max()
+    even = X[IndependenceSampler(150, n_cells=8, random_state=0).fit(X).indices_]
+    assert np.abs(np.corrcoef(even.T) - np.eye(3)).max() < 0.3 * (np.corrcoef(X.T) - np.eye(3)).max()
+    same = X[UniformDesignSampler(150).fit(X).indices_]
+    errors = [((X[rng.choice(6_000, 150)].mean(axis=0) - X.mean(axis=0)) ** 2).sum() for _ in range(50)]
+    assert ((same.mean(axis=0) - X.mean(axis=0)) ** 2).sum() < 0.3 * np.mean(errors)
+    np.testing.assert_allclose(np.cov(same.T), np.cov(X.T), atol=0.12)
