@@ -80,6 +80,8 @@ class OneShot(MachinePlan):
         self.partition_by = partition_by
         self.shuffle = shuffle
 
+    sandwich = "between"
+
     def estimate(self, problem):
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()

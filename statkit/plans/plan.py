@@ -17,6 +17,9 @@ class Plan(BaseEstimator):
     ``ValueError`` that names the missing piece.
     """
 
+    #: Covariance where the loss is no likelihood and ``cov_type`` is left at "nonrobust".
+    sandwich = "HC1"
+
     def estimate(self, problem):
         raise NotImplementedError
 

@@ -468,7 +468,9 @@ class Subsample(Plan):
     def _known_shape(problem):
         if not problem.family.n_shape:
             return {}
-        return {"shape": {"alpha": float(problem.shape[0])}, "shape_bse": {"alpha": np.nan}}
+        name = problem.family.shape_name
+        errors = {name: np.nan} if problem.family.likelihood else {}
+        return {"shape": {name: float(problem.shape[0])}, "shape_bse": errors}
 
     def _evaluation(self, problem, pilot, drawn, block, pi, solution):
         """Sums over all rows at the estimate: those at the pilot plus the difference on the drawn rows."""

@@ -19,6 +19,8 @@ _TITLES = {
     ("gamma", "log"): "Gamma regression",
     ("negative_binomial", "log"): "Negative binomial regression",
     ("quantile", "identity"): "Quantile regression",
+    ("huber", "identity"): "Huber regression",
+    ("expectile", "identity"): "Expectile regression",
     ("softmax", "logit"): "Multinomial logistic regression",
 }
 
@@ -84,7 +86,10 @@ def _figures(e):
         ("Null deviance", quantity(e.null_deviance)),
         ("AIC", quantity(e.aic)),
         ("BIC", quantity(e.bic)),
-        ("Dispersion", f"{plain(e.scale, 6)} ({'estimated' if e.use_t else 'fixed'})"),
+        (
+            "Dispersion",
+            f"{plain(e.scale, 6)} ({'estimated' if e.use_t else 'fixed'})" if e.scale == e.scale else "NaN",
+        ),
         ("Residual df", f"{e.df_resid:,.10g}"),
     ]
     return tuple([pair for pair in column if pair[1] != "NaN"] for column in (left, right))
