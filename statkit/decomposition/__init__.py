@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from statkit.decomposition.bootstrap import bootstrap_modes as bootstrap_modes
     from statkit.decomposition.comparison import captured_variance as captured_variance
     from statkit.decomposition.comparison import subspace_angle as subspace_angle
+    from statkit.decomposition.distributed_pca import DistributedPCA as DistributedPCA
     from statkit.decomposition.fields.correlation_length import CorrelationFit as CorrelationFit
     from statkit.decomposition.fields.correlation_length import (
         estimate_correlation_length as estimate_correlation_length,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CorrelationFit": "fields.correlation_length",
+    "DistributedPCA": "distributed_pca",
     "FieldModes": "fields.modes",
     "SchrodingerPCA": "schrodinger_pca",
     "bootstrap_modes": "bootstrap",

@@ -5,10 +5,13 @@ from importlib import import_module
 _WHERE = {
     "Binomial": "binomial",
     "Cox": "cox",
+    "Expectile": "m_estimators",
     "Family": "base",
     "Gamma": "gamma",
     "Gaussian": "gaussian",
+    "Huber": "m_estimators",
     "InverseGaussian": "inverse_gaussian",
+    "MEstimator": "m_estimators",
     "NegativeBinomial": "negative_binomial",
     "Poisson": "poisson",
     "Quantile": "quantile",

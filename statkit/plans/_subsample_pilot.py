@@ -178,7 +178,7 @@ def _shape(problem, pilot):
     local = problem.local(weighted(pilot.block, np.full(pilot.block.n_rows, 1.0)))
     with np.errstate(over="ignore", invalid="ignore"):
         estimate = Exact(pilot_size=0, max_rounds=60).estimate(local_with_engine(local))
-    return np.array([estimate.shape["alpha"]])
+    return np.array([estimate.shape[problem.family.shape_name]])
 
 
 def local_with_engine(local):

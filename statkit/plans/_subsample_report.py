@@ -68,7 +68,9 @@ def report_sample(plan, problem, pilot, drawn, block, pi, solution, covariances,
 def known_shape(problem):
     if not problem.family.n_shape:
         return {}
-    return {"shape": {"alpha": float(problem.shape[0])}, "shape_bse": {"alpha": np.nan}}
+    name = problem.family.shape_name
+    errors = {name: np.nan} if problem.family.likelihood else {}
+    return {"shape": {name: float(problem.shape[0])}, "shape_bse": errors}
 
 
 def _evaluation(problem, pilot, drawn, block, pi, solution):

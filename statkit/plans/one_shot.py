@@ -94,6 +94,8 @@ class OneShot(MachinePlan):
         self.subsample = subsample
         self.shuffle = shuffle
 
+    sandwich = "between"
+
     def estimate(self, problem):
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()

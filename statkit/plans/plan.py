@@ -21,6 +21,8 @@ class Plan(BaseEstimator):
     fits_l1 = False
     #: Whether the plan has errors from random multipliers.
     bootstraps = False
+    #: Covariance where the loss is no likelihood and ``cov_type`` is left at "nonrobust".
+    sandwich = "HC1"
 
     def estimate(self, problem):
         raise NotImplementedError

@@ -69,7 +69,7 @@ class RegressionBase(BaseEstimator):
                 family = self._family(fitted["classes_"])
             family = self._frozen_family(family, design)
             problem = open_problem(
-                reading, design, family, engine, alpha=float(self.alpha), cov_type=self.cov_type,
+                reading, design, family, engine, alpha=float(self.alpha), cov_type=self._covariance(family, plan),
                 l1_ratio=float(self.l1_ratio), seed=self._seed(), progress=progress,
             )  # fmt: skip
             problem.started = started
@@ -132,6 +132,10 @@ class RegressionBase(BaseEstimator):
         if not isinstance(self.plan, Plan):
             raise TypeError(f"plan must be None or an object of statkit.plans, not {self.plan!r}")
         return self.plan
+
+    def _covariance(self, family, plan) -> str:
+        """``cov_type``, or a sandwich where the loss is no likelihood whose information would serve."""
+        return plan.sandwich if self.cov_type == "nonrobust" and not family.likelihood else self.cov_type
 
     def _seed(self) -> int:
         if self.random_state is None:

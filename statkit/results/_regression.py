@@ -19,6 +19,8 @@ _TITLES = {
     ("gamma", "log"): "Gamma regression",
     ("negative_binomial", "log"): "Negative binomial regression",
     ("quantile", "identity"): "Quantile regression",
+    ("huber", "identity"): "Huber regression",
+    ("expectile", "identity"): "Expectile regression",
     ("softmax", "logit"): "Multinomial logistic regression",
 }
 
@@ -68,6 +70,12 @@ def _facts(e):
     return [(label, value) for label, value in facts if value]
 
 
+def _dispersion(e) -> str:
+    if e.scale != e.scale:
+        return "NaN"
+    return f"{plain(e.scale, 6)} ({'estimated' if e.use_t and e.scale != 1.0 else 'fixed'})"
+
+
 def _figures(e):
     """Left: the rows and the work; right: the fit. What is not defined is left out."""
     left = [("Rows read", count(e.rows_read)), ("Rows used", count(e.rows_used))]
@@ -86,7 +94,7 @@ def _figures(e):
         ("Null deviance", quantity(e.null_deviance)),
         ("AIC", quantity(e.aic)),
         ("BIC", quantity(e.bic)),
-        ("Dispersion", f"{plain(e.scale, 6)} ({'estimated' if e.use_t and e.scale != 1.0 else 'fixed'})"),
+        ("Dispersion", _dispersion(e)),
         ("Residual df", f"{e.df_resid:,.10g}"),
     ]
     return tuple([pair for pair in column if pair[1] != "NaN"] for column in (left, right))
