@@ -124,7 +124,7 @@ def score_tests(problem, combined, theta, scores=None):
 
     scores = _approximate(combined, theta) if scores is None else scores
     tests = [
-        float(g @ Factor(m["H"]).solve(g)) / combined.phi if m["rank"] else np.nan
+        float(g @ Factor(m["H"]).solve(g)) / combined.phi if m["rank"] and combined.phi > 0 else np.nan
         for g, m in zip(scores, combined.machines, strict=True)
     ]
     K = len(tests)

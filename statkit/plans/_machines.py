@@ -264,6 +264,8 @@ def aggregated(kind, c, estimates, share):
         return theta, kept
     size = np.array([m["n"] for m in c.machines], float)[kept]
     theta[used], near = screened(B, metric, share[kept], size / size.mean())
+    if not near.any():
+        raise ValueError("every partition was rejected: no two machines agree")
     kept[kept] = near
     return theta, kept
 
@@ -271,7 +273,8 @@ def aggregated(kind, c, estimates, share):
 def _typical_dispersion(c):
     """Dispersion that wrong machines cannot move: the median of the machines' own."""
     own = [m["pearson"] / max(m["n"] - m["rank"], 1) for m in c.machines]
-    return 1.0 if c.phi == 1.0 else float(np.median(own))
+    typical = float(np.median(own))
+    return typical if c.phi != 1.0 and typical > 0 else 1.0
 
 
 def keeping(c, kept, problem) -> Combined:

@@ -144,7 +144,7 @@ def debiased_fit(block, problem, penalty: float) -> dict:
     for _ in range(1 if local.dispersion is None else _NOISE_STEPS):
         scaled = price * np.sqrt(phi)
         result = proximal_newton(
-            lambda at, _: local.evaluate(at), theta, lambda _, s=scaled: s, max_rounds=50
+            lambda at, *_: local.evaluate(at), theta, lambda _, s=scaled: s, max_rounds=50
         )
         theta = result.theta
         e = local.evaluate(theta, Want(sums=True))

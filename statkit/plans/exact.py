@@ -114,10 +114,12 @@ class Exact(Plan):
         """Newton rounds from a pilot (or ``start``); the result and the null model's η."""
         theta, null = self.start(problem) if start is None else start
 
-        def evaluate(theta, nearly_done):
+        def evaluate(theta, nearly_done, fresh=True):
             last = nearly_done or self.max_rounds == 1
             meat = problem.meat if last else None
-            want = Want(sums=last, meat=meat, scores=last and _tells(problem), seed=problem.seed)
+            want = Want(
+                information=fresh, sums=last, meat=meat, scores=last and _tells(problem), seed=problem.seed
+            )
             e = problem.evaluate(theta, want, null)
             if e.null_step is None:
                 null[:] = problem.null_theta(e.y, e.weight)[:: problem.width]
@@ -184,8 +186,8 @@ class Exact(Plan):
         if problem.is_sparse:
             theta = problem.null_theta(*pilot.response())
             fit = proximal_newton(
-                lambda theta, _: pilot.evaluate(theta), theta.copy(), pilot.l1_penalty, tol=0.01, max_rounds=25,
-                dispersion=problem.dispersion,
+                lambda theta, _, fresh: pilot.evaluate(theta, Want(True, fresh)), theta.copy(), pilot.l1_penalty,
+                tol=0.01, max_rounds=25, dispersion=problem.dispersion,
             )  # fmt: skip
             return fit.theta, theta[intercepts].copy()
         prior = np.full(problem.size, _PILOT_PRIOR)

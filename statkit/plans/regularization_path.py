@@ -26,6 +26,7 @@ _MOST_NUMBERS = 2**25
 # A ridge path begins where a lasso path of this share of absolute values would.
 _RIDGE_SHARE = 1e-3
 _PILOT_ROWS = 20_000
+_SUMS = Want(False, False, True)
 
 
 class RegularizationPath(Plan):
@@ -135,7 +136,7 @@ class RegularizationPath(Plan):
         else:
             results = self._solved(problem, alphas, null.theta)
             everything = [r.theta for r in results] + [null.theta]
-            *table, flat = [e.sums for e in _together(problem, everything, Want(False, False, True))]
+            *table, flat = [e.sums for e in _together(problem, everything, _SUMS)]
         frame = self._frame(problem, alphas, results, table, flat, null)
         history.append(line(problem.session.n_rounds, started, "path"))
         if folds:
@@ -211,9 +212,11 @@ class RegularizationPath(Plan):
         for alpha in alphas:
             part = _with_alpha(near, alpha)
             start = results[-1].theta if results else theta
-            results.append(
-                proximal_newton(lambda at, _, p=part: p.evaluate(at), start, _l1(part), **self._options(near))
-            )
+
+            def at(theta, _, fresh, part=part):
+                return part.evaluate(theta, Want(True, fresh))
+
+            results.append(proximal_newton(at, start, _l1(part), **self._options(near)))
         return results if small else self._continued(problem, alphas, [r.theta for r in results])
 
     def _continued(self, problem, alphas, starts):
@@ -223,12 +226,14 @@ class RegularizationPath(Plan):
         steps = [
             proximal_steps(s, _l1(p), **self._options(problem)) for s, p in zip(starts, parts, strict=True)
         ]
-        questions = {k: next(step)[0] for k, step in enumerate(steps)}
+        questions = {k: next(step) for k, step in enumerate(steps)}
         while questions:
-            answers = _together(problem, list(questions.values()), Want(), [parts[k] for k in questions])
+            thetas = [theta for theta, _, _ in questions.values()]
+            wants = [Want(True, fresh) for _, _, fresh in questions.values()]
+            answers = _together(problem, thetas, wants, [parts[k] for k in questions])
             for k, e in zip(list(questions), answers, strict=True):
                 try:
-                    questions[k] = steps[k].send(e)[0]
+                    questions[k] = steps[k].send(e)
                 except StopIteration as end:
                     results[k] = end.value
                     del questions[k]
@@ -247,7 +252,7 @@ class RegularizationPath(Plan):
                 continue
             others = [p for g, part in enumerate(folds) if g != f for p in part]
             fits = self._continued(_on(problem, others), alphas, [r.theta for r in results])
-            seen = _together(_on(problem, fold), [r.theta for r in fits], Want(False, False, True))
+            seen = _together(_on(problem, fold), [r.theta for r in fits], _SUMS)
             scores.append([e.sums["deviance"] / e.weight for e in seen])
             weights.append(seen[0].weight)
         scores, weights = np.array(scores), np.array(weights)
@@ -311,10 +316,11 @@ class _Stack(list):
         return _Stack(merge_summaries(a, b) for a, b in zip(self, other, strict=True))
 
 
-def evaluate_many(block, family, thetas, shape, center, scale, want) -> dict:
+def evaluate_many(block, family, thetas, shape, center, scale, wants) -> dict:
     """`evaluate` at several parameters, while the block is at hand."""
+    pairs = zip(thetas, wants, strict=True)
     return {
-        "stack": _Stack(evaluate(block, family, theta, shape, center, scale, None, want) for theta in thetas)
+        "stack": _Stack(evaluate(block, family, at, shape, center, scale, None, want) for at, want in pairs)
     }
 
 
@@ -350,15 +356,22 @@ def _l1(problem):
     return l1
 
 
-def _together(problem, thetas, want, parts=None):
+def _together(problem, thetas, wants, parts=None):
     """Evaluations at several parameters, in as few rounds as their matrices allow."""
     parts = [problem] * len(thetas) if parts is None else parts
-    most = max(1, _MOST_NUMBERS // problem.size**2) if want.information else len(thetas)
+    wants = [wants] * len(thetas) if isinstance(wants, Want) else wants
+    most = max(1, _MOST_NUMBERS // problem.size**2) if any(w.information for w in wants) else len(thetas)
     out = []
     for first in range(0, len(thetas), most):
-        chunk = thetas[first : first + most]
+        chunk = slice(first, first + most)
         out += problem.session.round(
-            evaluate_many, problem.family, chunk, problem.shape, problem.center, problem.scale, want
+            evaluate_many,
+            problem.family,
+            thetas[chunk],
+            problem.shape,
+            problem.center,
+            problem.scale,
+            wants[chunk],
         )["stack"]
     return [part._penalised(theta, o) for part, theta, o in zip(parts, thetas, out, strict=True)]
 

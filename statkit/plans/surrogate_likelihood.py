@@ -189,7 +189,7 @@ class SurrogateLikelihood(MachinePlan):
             if problem.is_sparse:
                 null = sample.null_theta(*sample.response())
                 return proximal_newton(
-                    lambda theta, _: sample.evaluate(theta), null, sample.l1_penalty, tol=1e-4, max_rounds=50
+                    lambda theta, *_: sample.evaluate(theta), null, sample.l1_penalty, tol=1e-4, max_rounds=50
                 ).theta
             if self.reference == "pilot":
                 return pilot_fit(sample)
@@ -303,7 +303,7 @@ def _inner(local, theta, slope, pull, l1):
     """
     weight = tilt = None
 
-    def evaluate(at, _):
+    def evaluate(at, *_):
         nonlocal weight, tilt
         e = local.evaluate(at)
         if tilt is None:

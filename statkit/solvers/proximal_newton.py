@@ -20,6 +20,9 @@ __all__ = ["proximal_newton", "proximal_steps"]
 _STILL = 1e-9
 # The step before a step that leaves so little.
 _NEAR = 3e-3
+# A step this short changes the information little: scores alone serve the next rounds, as long as each step is this
+# much shorter than the one before.
+_SHORT, _SHRINKS = 0.05, 0.3
 _MOST_HALVINGS = 40
 
 
@@ -32,7 +35,8 @@ def proximal_newton(
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(theta, nearly_done) -> Evaluation``, without the absolute values.
+        ``evaluate(theta, nearly_done, fresh) -> Evaluation``, without the absolute values; the information is needed
+        where ``fresh``.
     theta : ndarray of shape (q,)
         Start.
     l1 : callable
@@ -65,13 +69,13 @@ def proximal_steps(
     theta: np.ndarray, l1: Callable, *, tol: float = 1e-4, max_rounds: int = 20,
     dispersion: Callable | None = None, newton: bool = False,
 ) -> Generator:  # fmt: skip
-    """The iteration of :func:`proximal_newton`: yields ``(theta, nearly_done)``, is sent the Evaluation there."""
-    previous = result = step = None
-    halvings, slack, nearly_done, length = 0, 0.0, False, np.inf
+    """The iteration of :func:`proximal_newton`: yields ``(theta, nearly_done, fresh)``, is sent the Evaluation."""
+    previous = result = step = H = None
+    halvings, slack, nearly_done, length, fresh, phi = 0, 0.0, False, np.inf, True, 1.0
     history: list[dict] = []
     for number in range(1, max_rounds + 1):
         started = time.perf_counter()
-        e = yield theta, nearly_done
+        e = yield theta, nearly_done, fresh
         price = l1(e.weight)
         objective = e.loss + float(price @ np.abs(theta))
         if previous is None and not np.isfinite(objective):
@@ -84,23 +88,29 @@ def proximal_steps(
             if halvings > _MOST_HALVINGS:
                 break
             step = 0.5 * step
-            theta = result.at.theta + step
+            theta, fresh = result.at.theta + step, True
             history.append(_line(number, objective, np.nan, halvings, started))
             continue
-        goal = minimise(e.information, e.information @ theta + e.gradient, price, theta)
+        if e.information is None:
+            e.information = H
+        H = e.information
+        goal = minimise(H, H @ theta + e.gradient, price, theta)
         step = goal - theta
         used = (goal != 0) | (price == 0)
-        factor = Factor(e.information, keep=used)
-        phi = 1.0 if dispersion is None else dispersion(e, factor.rank)
-        squared = max(float(step @ e.information @ step), 0.0)
+        factor = Factor(H, keep=used)
+        if dispersion is not None and e.pearson is not None:
+            phi = dispersion(e, factor.rank)
+        squared = max(float(step @ H @ step), 0.0)
         last, length = length, float(np.sqrt(squared / e.weight))
-        # Newton steps square the distance; scoring steps, with expected information, shrink it by a factor.
-        left = length**2 if newton else max(length**2, length * min(length / last, 1.0) if last > 0 else 0.0)
+        # Newton steps square the distance; those with expected or earlier information shrink it by a factor.
+        shrinkage = min(length / last, 1.0) if 0 < last < np.inf else 1.0
+        left = length**2 if newton and fresh else max(length**2, length * shrinkage if length else 0.0)
         decrement = float(np.sqrt(squared / (phi if phi > 0 else 1.0) / max(factor.rank, 1)))
         history.append(_line(number, objective, decrement, halvings, started))
         halvings = 0
         done = left <= _STILL and decrement < np.sqrt(tol)
         nearly_done = length < _NEAR
+        fresh = not (length < _SHORT and (shrinkage < _SHRINKS or fresh))
         result = NewtonResult(
             goal, e, factor, decrement, bool(done), np.zeros(len(theta), bool), history
         )  # fmt: skip
