@@ -11,7 +11,8 @@ import typer
 Output = Literal["table", "json", "csv", "latex"]
 CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
 NaAction = Literal["drop", "raise"]
-PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step"]
+PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step", "renewable"]
+OnDrift = Literal["warn", "skip", "ignore"]
 Refine = Literal["calibrated", "one_step", "newton", "none"]
 
 
@@ -44,7 +45,8 @@ def fit(
     plan: Annotated[
         PlanName,
         typer.Option(
-            help="How: exact, a sample in one pass, or one round over the files' partitions, with its bias predicted."
+            help="How: exact, a sample in one pass, one round over the files' partitions with its bias predicted, "
+            "or renewable: batch by batch, which also reads standard input (-) in constant memory."
         ),
     ] = "exact",
     engine: Annotated[str, typer.Option(help="Who computes: threads, serial or processes.")] = "threads",
@@ -60,6 +62,16 @@ def fit(
         typer.Option(help="What the sample's errors refer to; the population by default."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of plans that sample.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a batch, for --plan renewable.")] = None,
+    passes: Annotated[
+        int | None, typer.Option(help="Passes over files (renewable): 2 by default; standard input has 1.")
+    ] = None,
+    forgetting: Annotated[
+        float | None, typer.Option(help="Factor on what is known at every batch (renewable); 1 by default.")
+    ] = None,
+    on_drift: Annotated[
+        OnDrift | None, typer.Option(help="What to do with batches unlike the earlier ones (renewable).")
+    ] = None,
     output: Annotated[Output, typer.Option(help="What to print.")] = "table",
     save: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="File to save the fitted model to, for predict.")
@@ -69,49 +81,61 @@ def fit(
 
     The fit is exact, in a few passes and bounded memory, unless --plan says otherwise.
     """
-    plan_object = _plan(plan, size=size, criterion=criterion, refine=refine, target=target)
+    sampled = {"size": size, "criterion": criterion, "refine": refine, "target": target}
+    streamed = {
+        "batch_size": batch_size, "n_passes": passes, "forgetting": forgetting, "on_drift": on_drift
+    }  # fmt: skip
+    plan_object = _plan(plan, sampled, streamed)
     if cluster is not None and cov_type not in (None, "cluster"):
         raise typer.BadParameter(f"--cluster wants --cov-type cluster, not {cov_type}")
     if save is not None and not save.absolute().parent.is_dir():
         # Said before the fit, which may take long.
         raise FileNotFoundError(f"cannot save to {save}: there is no folder {save.absolute().parent}")
 
-    from statkit import glm
+    options = {
+        "family": family,
+        "link": link,
+        "engine": engine,
+        "n_jobs": n_jobs,
+        "alpha": alpha,
+        "cov_type": cov_type or ("nonrobust" if cluster is None else "cluster"),
+        "na_action": na_action,
+        "plan": plan_object,
+        "random_state": seed,
+        "verbose": int(sys.stderr.isatty()),
+    }
+    roles = {"weights": weights, "offset": offset, "groups": cluster}
+    if plan == "renewable" and files == ["-"]:
+        from statkit.cli.stream import fit_stream
 
-    model = glm(
-        formula,
-        files[0] if len(files) == 1 else files,
-        family=family,
-        link=link,
-        weights=weights,
-        offset=offset,
-        groups=cluster,
-        engine=engine,
-        n_jobs=n_jobs,
-        alpha=alpha,
-        cov_type=cov_type or ("nonrobust" if cluster is None else "cluster"),
-        na_action=na_action,
-        plan=plan_object,
-        random_state=seed,
-        verbose=int(sys.stderr.isatty()),
-    )
+        model = fit_stream(formula, options, roles)
+    else:
+        from statkit import glm
+
+        model = glm(formula, files[0] if len(files) == 1 else files, **roles, **options)
     if save is not None:
         from statkit.regression.model_document import save_model
 
         save_model(model, save)
-    typer.echo(_printed(model, output))
+    typer.echo(printed(model, output))
 
 
-def _plan(name: str, **options):
+def _plan(name: str, sampled: dict, streamed: dict):
     """The plan that the options describe; options of another plan are refused."""
-    given = {option: value for option, value in options.items() if value is not None}
-    if name != "subsample" and given:
-        raise typer.BadParameter(f"--{next(iter(given))} is for --plan subsample")
+    for owner, options in (("subsample", sampled), ("renewable", streamed)):
+        given = [option for option, value in options.items() if value is not None]
+        if name != owner and given:
+            option = given[0].replace("n_passes", "passes").replace("_", "-")
+            raise typer.BadParameter(f"--{option} is for --plan {owner}")
     if name == "exact":
         return None
     from statkit import plans
 
+    if name == "renewable":
+        given = {option: value for option, value in streamed.items() if value is not None}
+        return plans.Renewable(unknown_level="grow", **given)
     if name == "subsample":
+        given = {option: value for option, value in sampled.items() if value is not None}
         if given.get("refine") == "none":
             given["refine"] = None
         return plans.Subsample(**given)
@@ -119,7 +143,7 @@ def _plan(name: str, **options):
     return getattr(plans, kinds[name])()
 
 
-def _printed(model, output: Output) -> str:
+def printed(model, output: Output) -> str:
     if output == "table":
         return str(model.summary())
     if output == "latex":

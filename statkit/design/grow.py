@@ -42,7 +42,10 @@ def with_more_levels(design, text: str, levels: list):
     keys = old.keys + tuple(sorted(level for level in levels if level not in known))
     more = (0,) * (len(keys) - len(old.keys))
     grown = copy.copy(design)
-    grown._factors = {**design._factors, text: replace(factor, levels=replace(old, keys=keys, n=old.n + more))}
+    grown._factors = {
+        **design._factors,
+        text: replace(factor, levels=replace(old, keys=keys, n=old.n + more)),
+    }
     grown._settle()
     return grown
 

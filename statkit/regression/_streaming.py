@@ -289,7 +289,9 @@ class _Encoder:
         return block
 
 
-_LEVELS = "declare levels beforehand, Renewable(levels={column: [...]}), or see unknown_level='other' and 'grow'"
+_LEVELS = (
+    "declare levels beforehand, Renewable(levels={column: [...]}), or see unknown_level='other' and 'grow'"
+)
 
 
 def _grown(model, problem, state, design):
@@ -305,7 +307,10 @@ def _grown(model, problem, state, design):
 def _alike(model, mine, theirs):
     """Problems and states of two streams on the columns of both, where their designs may grow."""
     a, b = (mine.problem, mine.state), (theirs.problem, theirs.state)
-    if mine.problem.design.names == theirs.problem.design.names or getattr(model.plan, "unknown_level", "") != "grow":
+    if (
+        mine.problem.design.names == theirs.problem.design.names
+        or getattr(model.plan, "unknown_level", "") != "grow"
+    ):
         return a, b
     design = mine.problem.design
     for text, factor in getattr(theirs.problem.design, "_factors", {}).items():
