@@ -123,19 +123,18 @@ def fit(
 def _plan(name: str, sampled: dict, streamed: dict):
     """The plan that the options describe; options of another plan are refused."""
     for owner, options in (("subsample", sampled), ("renewable", streamed)):
-        given = [option for option, value in options.items() if value is not None]
-        if name != owner and given:
-            option = given[0].replace("n_passes", "passes").replace("_", "-")
+        named = [option for option, value in options.items() if value is not None]
+        if name != owner and named:
+            option = named[0].replace("n_passes", "passes").replace("_", "-")
             raise typer.BadParameter(f"--{option} is for --plan {owner}")
     if name == "exact":
         return None
     from statkit import plans
 
+    given = {option: value for option, value in {**sampled, **streamed}.items() if value is not None}
     if name == "renewable":
-        given = {option: value for option, value in streamed.items() if value is not None}
         return plans.Renewable(unknown_level="grow", **given)
     if name == "subsample":
-        given = {option: value for option, value in sampled.items() if value is not None}
         if given.get("refine") == "none":
             given["refine"] = None
         return plans.Subsample(**given)

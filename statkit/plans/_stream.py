@@ -173,6 +173,7 @@ def update_state(plan, problem, state: StreamState, block) -> StreamState:
     state = state.copy(n_read=state.n_read + block.n_read, n_missing=state.n_missing + block.n_missing)
     if block.n_rows == 0:
         return state
+    state.n_batches += 1
     if state.theta is None:
         state.pending = [*state.pending, _own(block)]
         if sum(b.n_rows for b in state.pending) < plan.first_rows(state.q):
@@ -464,7 +465,7 @@ def _penalty(plan, problem, state, A, batch) -> np.ndarray:
     """Ridge penalty of the rows so far and those of ``batch``, and a weak prior where there is little information."""
     q = len(A)
     penalty = np.zeros(q)
-    if problem.alpha:
+    if problem.alpha and not problem.l1_ratio:
         penalty += problem.penalty(state.weight + (0.0 if batch is None else batch["weight"]))
     if not state.thick and not problem.family.quadratic and plan.newton != "full":
         diagonal = np.diagonal(A) if batch is None else np.diagonal(A) + np.diagonal(batch["information"])
@@ -500,7 +501,6 @@ def _account(state, out, drop=0.0, meat=None):
     sums = state.sums
     state.sums = {name: sums[name] + value if name in sums else value for name, value in out["sums"].items()}
     state.meat = _plus(state.meat, out.get("meat") if meat is None else meat)
-    state.n_batches += 1
 
 
 def _plus(a, b):
@@ -546,7 +546,11 @@ def merge_states(plan, problem, a: StreamState, b: StreamState) -> StreamState:
             merged.pearson += float(move @ part.total()[0] @ move)
     for block in waiting:  # they were counted as read already
         merged = update_state(
-            plan, problem, merged.copy(n_read=merged.n_read - block.n_read, n_missing=merged.n_missing - block.n_missing),
+            plan, problem,
+            merged.copy(
+                n_read=merged.n_read - block.n_read, n_missing=merged.n_missing - block.n_missing,
+                n_batches=merged.n_batches - 1,
+            ),
             block,
         )  # fmt: skip
     return merged

@@ -319,7 +319,7 @@ class Renewable(Plan):
             state = self.provisional(problem, state)
         problem = problem.with_scaling(state.center, state.scale)
         theta, A, meat = state.theta, state.total()[0], state.meat
-        penalty = problem.penalty(state.weight)
+        penalty = None if problem.l1_ratio else problem.penalty(state.weight)
         factor = Factor(A if penalty is None else A + np.diag(penalty))
         if factor.keep is not None:
             theta = np.where(factor.keep, theta, np.nan)
@@ -384,7 +384,7 @@ class Renewable(Plan):
         return None
 
     def _penalised(self, problem) -> bool:
-        return bool(problem.alpha) and bool(getattr(problem, "l1_ratio", 0.0))
+        return bool(problem.alpha) and bool(problem.l1_ratio)
 
     def provisional(self, problem, state: StreamState) -> StreamState:
         """A state for the rows that still wait: one ridge step from the null model."""
