@@ -215,10 +215,8 @@ def _evaluate(problem, state, block, theta, meat=None):
     want = Want(sums=True, meat=None if lags else meat)
     center, scale = state.center, state.scale
     out = evaluate(block, problem.family, theta, problem.shape, center, scale, None, want)
-    if meat == "lags":
-        out["meat"] = lag_sums(block, problem.family, theta, problem.shape, center, scale, problem.lags)[
-            "meat"
-        ]
+    if lags:
+        out["meat"] = lag_sums(block, family, theta, problem.shape, center, scale, meat)["meat"]
     return out
 
 
@@ -446,7 +444,8 @@ def _absorb_local_fit(plan, problem, state, block):
     state.v = state.v + out["gradient"] + H @ at
     state.theta = Factor(state.A + np.diag(penalty), tolerance=1e-13).solve(state.v)
     moves = ((state.theta - at, H), (state.theta - before, earlier))  # what one estimate for both costs each
-    _account(state, out, drop=-sum(float(d @ M @ d) for d, M in moves))
+    cost = sum(float(d @ M @ d) for d, M in moves) - 2 * float(out["gradient"] @ moves[0][0])
+    _account(state, out, drop=-cost)
     state.history = state.history.add(block.n_rows, np.nan, 0, np.nan, _mean_loss(out), len(fit.history))
 
 
