@@ -13,6 +13,7 @@ from statkit.cli.fit import fit
 from statkit.cli.labels import labels
 from statkit.cli.predict import predict
 from statkit.cli.sample import sample
+from statkit.cli.stream import merge, update
 
 app = typer.Typer(
     name="statkit",
@@ -24,6 +25,8 @@ app = typer.Typer(
 )
 app.command()(fit)
 app.command()(predict)
+app.command()(update)
+app.command()(merge)
 app.command()(labels)
 app.command()(dag)
 app.command()(sample)

@@ -11,7 +11,8 @@ import typer
 Output = Literal["table", "json", "csv", "latex"]
 CovType = Literal["nonrobust", "HC0", "HC1", "cluster"]
 NaAction = Literal["drop", "raise"]
-PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step", "sgd"]
+PlanName = Literal["exact", "subsample", "one-shot", "lsa", "one-step", "renewable", "sgd"]
+OnDrift = Literal["warn", "skip", "ignore"]
 Refine = Literal["calibrated", "one_step", "newton", "none"]
 
 
@@ -47,8 +48,9 @@ def fit(
     plan: Annotated[
         PlanName,
         typer.Option(
-            help="How: exact, a sample in one pass, or one round over the files' partitions, with its bias predicted; "
-            "sgd is averaged stochastic gradients with their errors."
+            help="How: exact, a sample in one pass, one round over the files' partitions with its bias predicted, "
+            "renewable: batch by batch, which also reads standard input (-) in constant memory, or sgd: averaged "
+            "stochastic gradients with their errors."
         ),
     ] = "exact",
     engine: Annotated[
@@ -70,6 +72,16 @@ def fit(
         typer.Option(help="What the sample's errors refer to; the population by default."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of plans that sample.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a batch, for --plan renewable.")] = None,
+    passes: Annotated[
+        int | None, typer.Option(help="Passes over files (renewable): 2 by default; standard input has 1.")
+    ] = None,
+    forgetting: Annotated[
+        float | None, typer.Option(help="Factor on what is known at every batch (renewable); 1 by default.")
+    ] = None,
+    on_drift: Annotated[
+        OnDrift | None, typer.Option(help="What to do with batches unlike the earlier ones (renewable).")
+    ] = None,
     output: Annotated[Output, typer.Option(help="What to print.")] = "table",
     save: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="File to save the fitted model to, for predict.")
@@ -79,33 +91,39 @@ def fit(
 
     The fit is exact, in a few passes and bounded memory, unless --plan says otherwise.
     """
-    plan_object = _plan(plan, size=size, criterion=criterion, refine=refine, target=target)
+    sampled = {"size": size, "criterion": criterion, "refine": refine, "target": target}
+    streamed = {
+        "batch_size": batch_size, "n_passes": passes, "forgetting": forgetting, "on_drift": on_drift
+    }  # fmt: skip
+    plan_object = _plan(plan, sampled, streamed)
     if cluster is not None and cov_type not in (None, "cluster"):
         raise typer.BadParameter(f"--cluster wants --cov-type cluster, not {cov_type}")
     if save is not None and not save.absolute().parent.is_dir():
         # Said before the fit, which may take long.
         raise FileNotFoundError(f"cannot save to {save}: there is no folder {save.absolute().parent}")
 
-    from statkit import glm
+    options = {
+        "family": family,
+        "link": link,
+        "engine": engine,
+        "n_jobs": n_jobs,
+        "alpha": alpha,
+        "l1_ratio": l1_ratio,
+        "cov_type": cov_type or ("nonrobust" if cluster is None else "cluster"),
+        "na_action": na_action,
+        "plan": plan_object,
+        "random_state": seed,
+        "verbose": int(sys.stderr.isatty()),
+    }
+    roles = {"weights": weights, "offset": offset, "groups": cluster}
+    if plan == "renewable" and files == ["-"]:
+        from statkit.cli.stream import fit_stream
 
-    model = glm(
-        formula,
-        files[0] if len(files) == 1 else files,
-        family=family,
-        link=link,
-        weights=weights,
-        offset=offset,
-        groups=cluster,
-        engine=engine,
-        n_jobs=n_jobs,
-        alpha=alpha,
-        l1_ratio=l1_ratio,
-        cov_type=cov_type or ("nonrobust" if cluster is None else "cluster"),
-        na_action=na_action,
-        plan=plan_object,
-        random_state=seed,
-        verbose=int(sys.stderr.isatty()),
-    )
+        model = fit_stream(formula, options, roles)
+    else:
+        from statkit import glm
+
+        model = glm(formula, files[0] if len(files) == 1 else files, **roles, **options)
     if save is not None:
         from statkit.regression.model_document import save_model
 
@@ -113,15 +131,20 @@ def fit(
     typer.echo(print_estimate(model.estimate_, output))
 
 
-def _plan(name: str, **options):
+def _plan(name: str, sampled: dict, streamed: dict):
     """The plan that the options describe; options of another plan are refused."""
-    given = {option: value for option, value in options.items() if value is not None}
-    if name != "subsample" and given:
-        raise typer.BadParameter(f"--{next(iter(given))} is for --plan subsample")
+    for owner, options in (("subsample", sampled), ("renewable", streamed)):
+        named = [option for option, value in options.items() if value is not None]
+        if name != owner and named:
+            option = named[0].replace("n_passes", "passes").replace("_", "-")
+            raise typer.BadParameter(f"--{option} is for --plan {owner}")
     if name == "exact":
         return None
     from statkit import plans
 
+    given = {option: value for option, value in {**sampled, **streamed}.items() if value is not None}
+    if name == "renewable":
+        return plans.Renewable(unknown_level="grow", **given)
     if name == "subsample":
         if given.get("refine") == "none":
             given["refine"] = None

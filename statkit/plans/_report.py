@@ -77,15 +77,18 @@ def report(
         }  # fmt: skip
     why = {}
     if left_out.any():
-        names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(left_out)]
-        names = list(dict.fromkeys(names))
-        why = dict.fromkeys(names, "aliased, a linear combination of other columns")
+        # A level of a stream that is declared but has not come yet is nothing to warn of.
+        waiting = left_out & (np.diag(e.information) == 0) & hasattr(plan, "update")
+        why = dict.fromkeys(_names(problem, waiting), "no row has it so far")
+        names = _names(problem, left_out & ~waiting)
+        why |= dict.fromkeys(names, "aliased, a linear combination of other columns")
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        warnings.warn(
-            f"these columns are linear combinations of others and have no coefficient: {shown}",
-            AliasedColumnsWarning,
-            stacklevel=6,
-        )
+        if names:
+            warnings.warn(
+                f"these columns are linear combinations of others and have no coefficient: {shown}",
+                AliasedColumnsWarning,
+                stacklevel=6,
+            )
     notes = [*design.notes, *notes]
     if result.separated.any():
         notes.append("The response is separated: the likelihood has no maximum along some columns.")
@@ -135,6 +138,13 @@ def report(
         l1_ratio=problem.l1_ratio if problem.alpha else 0.0,
     )
     return kind(**{**arguments, **known})
+
+
+def _names(problem, internal) -> list[str]:
+    """Names of the columns that a mask of internal coefficients marks."""
+    design = problem.design
+    names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(internal)]
+    return list(dict.fromkeys(names))
 
 
 def _null_deviance(problem, e) -> float:

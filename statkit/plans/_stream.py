@@ -173,6 +173,7 @@ def update_state(plan, problem, state: StreamState, block) -> StreamState:
     state = state.copy(n_read=state.n_read + block.n_read, n_missing=state.n_missing + block.n_missing)
     if block.n_rows == 0:
         return state
+    state.n_batches += 1
     if state.theta is None:
         state.pending = [*state.pending, _own(block)]
         if sum(b.n_rows for b in state.pending) < plan.first_rows(state.q):
@@ -214,10 +215,8 @@ def _evaluate(problem, state, block, theta, meat=None):
     want = Want(sums=True, meat=None if lags else meat)
     center, scale = state.center, state.scale
     out = evaluate(block, problem.family, theta, problem.shape, center, scale, None, want)
-    if meat == "lags":
-        out["meat"] = lag_sums(block, problem.family, theta, problem.shape, center, scale, problem.lags)[
-            "meat"
-        ]
+    if lags:
+        out["meat"] = lag_sums(block, family, theta, problem.shape, center, scale, meat)["meat"]
     return out
 
 
@@ -445,7 +444,8 @@ def _absorb_local_fit(plan, problem, state, block):
     state.v = state.v + out["gradient"] + H @ at
     state.theta = Factor(state.A + np.diag(penalty), tolerance=1e-13).solve(state.v)
     moves = ((state.theta - at, H), (state.theta - before, earlier))  # what one estimate for both costs each
-    _account(state, out, drop=-sum(float(d @ M @ d) for d, M in moves))
+    cost = sum(float(d @ M @ d) for d, M in moves) - 2 * float(out["gradient"] @ moves[0][0])
+    _account(state, out, drop=-cost)
     state.history = state.history.add(block.n_rows, np.nan, 0, np.nan, _mean_loss(out), len(fit.history))
 
 
@@ -464,9 +464,8 @@ def _penalty(plan, problem, state, A, batch) -> np.ndarray:
     """Ridge penalty of the rows so far and those of ``batch``, and a weak prior where there is little information."""
     q = len(A)
     penalty = np.zeros(q)
-    ridge = problem.penalty(state.weight + (0.0 if batch is None else batch["weight"]))
-    if ridge is not None:
-        penalty += ridge
+    if problem.alpha and not problem.is_sparse:
+        penalty += problem.penalty(state.weight + (0.0 if batch is None else batch["weight"]))
     if not state.thick and not problem.family.quadratic and plan.newton != "full":
         diagonal = np.diagonal(A) if batch is None else np.diagonal(A) + np.diagonal(batch["information"])
         thin = diagonal < _THIN
@@ -501,7 +500,6 @@ def _account(state, out, drop=0.0, meat=None):
     sums = state.sums
     state.sums = {name: sums[name] + value if name in sums else value for name, value in out["sums"].items()}
     state.meat = _plus(state.meat, out.get("meat") if meat is None else meat)
-    state.n_batches += 1
 
 
 def _plus(a, b):
@@ -547,7 +545,11 @@ def merge_states(plan, problem, a: StreamState, b: StreamState) -> StreamState:
             merged.pearson += float(move @ part.total()[0] @ move)
     for block in waiting:  # they were counted as read already
         merged = update_state(
-            plan, problem, merged.copy(n_read=merged.n_read - block.n_read, n_missing=merged.n_missing - block.n_missing),
+            plan, problem,
+            merged.copy(
+                n_read=merged.n_read - block.n_read, n_missing=merged.n_missing - block.n_missing,
+                n_batches=merged.n_batches - 1,
+            ),
             block,
         )  # fmt: skip
     return merged

@@ -35,8 +35,11 @@ def fit_first_rows(plan, problem, state, block, prior: float) -> tuple[np.ndarra
     weak = np.full(state.q, 0.0 if plan.newton == "full" or family.quadratic else 1e-6)
     fit = _newton(local, state, start, weak)
     if fit.separated.any():
+        design = problem.design
+        names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(fit.separated)]
+        named = ", ".join(map(repr, dict.fromkeys(names[:5]))) + (" and others" if len(names) > 5 else "")
         warnings.warn(
-            "the first rows of the stream are separated by some columns: these are held by a weak prior until later "
+            f"the first rows of the stream are separated by {named}: a weak prior holds these columns until later "
             "rows tell more",
             SeparationWarning,
             stacklevel=8,

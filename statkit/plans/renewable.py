@@ -319,7 +319,7 @@ class Renewable(Plan):
             state = self.provisional(problem, state)
         problem = problem.with_scaling(state.center, state.scale)
         theta, A, meat = state.theta, state.total()[0], state.meat
-        penalty = problem.penalty(state.weight)
+        penalty = None if problem.l1_ratio else problem.penalty(state.weight)
         factor = Factor(A if penalty is None else A + np.diag(penalty))
         if factor.keep is not None:
             theta = np.where(factor.keep, theta, np.nan)

@@ -52,6 +52,10 @@ class RegressionBase(BaseEstimator):
             source, design, family = self._plain(X, roles, fitted)
         else:
             source, design, family = self._tabular(X, roles, fitted)
+            if hasattr(self.plan, "unknown_level"):
+                from statkit.design.declare import with_declared_levels
+
+                design = with_declared_levels(design, self.plan.levels, self.plan.unknown_level == "other")
         problem = None
         plan = self._plan()
         if self.cov_type == "HAC" and not hasattr(plan, "lags"):

@@ -34,6 +34,8 @@ def is_matrix(X) -> bool:
     if isinstance(X, (list, tuple)):
         return not X or (not isinstance(X[0], str) and not hasattr(X[0], "__fspath__"))
     if is_frame(X):
+        if hasattr(X, "num_rows"):  # Arrow: its names are text
+            return False
         return hasattr(X, "columns") and not any(isinstance(name, str) for name in X.columns)
     return hasattr(X, "__array__") and not hasattr(X, "__arrow_c_stream__")
 

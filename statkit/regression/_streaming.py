@@ -56,7 +56,7 @@ def partial_fit(model, X, y, sample_weight, offset, groups, classes=None):
         except ValueError as error:
             if stream is None or "as it was" in str(error):
                 raise
-            number = stream.state.n_batches + len(stream.state.pending) + 1
+            number = stream.state.n_batches + 1
             raise ValueError(f"{error}; in batch {number}: the estimate is as it was") from error
     if fitted is not None:
         _forget_fit(model)

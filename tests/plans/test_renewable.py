@@ -54,8 +54,27 @@ def test_worked_example_of_three_batches(family, y, values, errors):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DriftWarning)
         e = stream(GLMRegressor(family, plan=plan), X30, y, 10).estimate_
-    np.testing.assert_allclose(e.params, values, rtol=1e-5, atol=2e-6)
-    np.testing.assert_allclose(e.bse, errors, rtol=1e-5)
+    np.testing.assert_allclose(e.params, values, atol=1e-8)
+    np.testing.assert_allclose(e.bse, errors, atol=1e-8)
+
+
+def test_worked_example_after_every_batch():
+    model = GLMRegressor(
+        "binomial", plan=Renewable(warm_up=0, buffer_rows=0, newton="full", on_drift="ignore")
+    )
+    for start, values in ((0, [-0.1052858634, 0.7020985642, 3.0017133749]),
+                          (10, [-0.0232960122, 0.9027050415, 2.9177190216])):  # fmt: skip
+        model.partial_fit(X30[start : start + 10], YB[start : start + 10])
+        np.testing.assert_allclose([model.intercept_, *model.coef_], values, atol=3e-8)
+        A, v = model._stream.state.total()
+        np.testing.assert_allclose(A @ model._stream.state.theta, v, rtol=1e-9, atol=1e-9)
+
+
+def test_worked_example_second_pass_is_the_maximum_likelihood_estimate():
+    plan = Renewable(warm_up=0, buffer_rows=0, batch_size=10, n_passes=12, newton="full", on_drift="ignore")
+    e = GLMRegressor("binomial", plan=plan).fit(X30, YB).estimate_
+    np.testing.assert_allclose(e.params, [0.0570441005, -0.1884756481, 1.3580320277], atol=1e-8)
+    np.testing.assert_allclose(e.bse, [0.4063579986, 0.5587407905, 0.6101464652], rtol=1e-6)
 
 
 def test_worked_example_robust_errors():
@@ -264,13 +283,13 @@ def test_a_level_that_comes_late():
     assert (np.abs(model.estimate_.params - full.params) / full.bse).max() < 0.3
 
 
-def test_overflow_in_a_log_link():
+@pytest.mark.parametrize("newton", ["auto", "full"])
+def test_overflow_in_a_log_link(newton):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 2))
     y = rng.poisson(np.exp(2 + X @ [0.8, -0.5])).astype(float)
-    model = stream(
-        GLMRegressor("poisson", plan=Renewable(warm_up=0, buffer_rows=0, on_drift="ignore")), X, y, 100
-    )
+    plan = Renewable(warm_up=0, buffer_rows=0, on_drift="ignore", newton=newton)
+    model = stream(GLMRegressor("poisson", plan=plan), X, y, 100)
     full = GLMRegressor("poisson").fit(X, y).estimate_
     assert (
         np.isfinite(model.coef_).all() and (np.abs(model.estimate_.params - full.params) / full.bse).max() < 1
@@ -294,6 +313,12 @@ def test_coverage():
         (Renewable(on_drift="shout"), "on_drift"),
         (Renewable(n_passes=0), "n_passes"),
         (Renewable(newton="chord"), "newton"),
+        (Renewable(method="average"), "method"),
+        (Renewable(selection="best"), "selection"),
+        (Renewable(lags=-1), "lags"),
+        (Renewable(unknown_level="drop"), "unknown_level"),
+        (Renewable(method="cee", forgetting=0.9), "forgetting"),
+        (Renewable(prior=(0.0, np.eye(2))), "prior"),
     ],
 )
 def test_bad_parameters(plan, message):

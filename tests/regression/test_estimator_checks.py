@@ -3,7 +3,7 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.plans import Renewable
-from statkit.regression import GLMClassifier, GLMRegressor
+from statkit.regression import GLMClassifier, GLMRegressor, QuantileRegressor
 
 
 @parametrize_with_checks(
@@ -13,6 +13,7 @@ from statkit.regression import GLMClassifier, GLMRegressor
         GLMClassifier(alpha=0.1),
         GLMRegressor(plan=Renewable()),
         GLMClassifier(plan=Renewable()),
+        QuantileRegressor(plan=Renewable()),
     ]
 )
 def test_scikit_learn_contract(estimator, check):
