@@ -20,6 +20,7 @@ from statkit.plans._subsample_pass import (
     TotalsDraw,
     weighted,
 )
+from statkit.plans._subsample_report import all_rows
 from statkit.results.survival import SurvivalEstimate
 from statkit.rounds.tasks import Want, linear_predictor, response_sums
 from statkit.sampling.probabilities import water_level
@@ -45,7 +46,7 @@ def subsample_cox(plan, problem):
     if pilot_size is None:
         pilot_size = plan.size if plan.refine else max(20 * problem.size, plan.size // 5)
     if censored <= plan.size + pilot_size:
-        estimate = plan._everything(problem)
+        estimate = all_rows(plan, problem)
         estimate.__class__ = CoxSubsampleEstimate
         return estimate
     rate = min(1.0, pilot_size / censored)
@@ -155,7 +156,7 @@ def draw_censored(block, family, theta, center, scale, context, tables, T, draw)
         some &= block.weight > 0
     part = block.take(np.flatnonzero(some))
     m = _residual_norms(part, family, theta, center, scale, context, tables, T)
-    return draw.gather(part, *draw.take(m, part))
+    return draw.gather(part, [(0, draw.take(m, part, draw.uniforms(part)))])
 
 
 def _draw(plan, problem, at, T, m, pi0):

@@ -19,6 +19,8 @@ class Plan(BaseEstimator):
 
     #: Whether the plan fits penalties on absolute values.
     fits_l1 = False
+    #: Whether the plan fits families whose rows share a context, such as risk sets.
+    fits_context = False
     #: Whether the plan has errors from random multipliers.
     bootstraps = False
     #: Covariance where the loss is no likelihood and ``cov_type`` is left at "nonrobust".

@@ -112,6 +112,8 @@ class Subsample(Plan):
     T. Zhang (2020), Local Uncertainty Sampling for Large-Scale Multiclass Logistic Regression.
     """
 
+    fits_context = True
+
     def __init__(
         self,
         size=10_000,
