@@ -9,6 +9,7 @@ import numpy as np
 from statkit.exceptions import SeparationWarning
 from statkit.plans._report import report
 from statkit.results.survival import SurvivalEstimate
+from statkit.rounds.machines import machine_scores
 from statkit.rounds.tasks import Kept, Want, linear_predictor, score_products
 from statkit.solvers.cholesky import Factor
 from statkit.solvers.newton import NewtonResult, newton
@@ -151,6 +152,10 @@ def baseline_of(problem, theta, hazard) -> dict:
 def within_machines(problem, combined, e, extra):
     """What a plan of few rounds reports of risk sets within machines: class, further results, notes."""
     losses = [m.get("null_loss", np.nan) for m in combined.machines]
+    if np.isnan(losses).any():  # no local fits were made: one more light round
+        none = np.zeros(problem.size)
+        options = (problem.shape, problem.center, problem.scale, None, Want(information=False))
+        losses = [problem.session.round(machine_scores, problem.family, none, *options)["loss"]]
     values = {
         "n_events": int(e.sums["n_events"]), "ties": problem.family.ties, "loglik_null": -float(np.sum(losses)),
         "score_statistic": np.nan, "concordance": np.nan,

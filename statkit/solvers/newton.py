@@ -105,7 +105,12 @@ def newton(
                 "the log-likelihood is not finite at the start: look for extreme values in the response, the "
                 "offset or the columns"
             )
-        if previous is not None and not loss <= previous + slack:
+        finite = bool(np.isfinite(np.diagonal(e.information)).all())
+        if previous is None and not finite:
+            raise ValueError(
+                "the information is not finite at the start: look for extreme values in the columns"
+            )
+        if previous is not None and not (finite and loss <= previous + slack):
             halvings += 1
             if halvings > _MOST_HALVINGS or result is None:
                 break

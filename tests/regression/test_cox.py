@@ -293,7 +293,7 @@ def test_plans_of_local_fits_are_stratified_by_machine(data):
     for plan in (
         LeastSquaresApproximation(partition_by="g"),
         OneStep(partition_by="g"),
-        OneShot(partition_by="g"),
+        OneShot(partition_by="g", bias_correction=None),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
