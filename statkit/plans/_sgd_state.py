@@ -159,7 +159,7 @@ def update_state(plan, problem, state: SGDState, block, *, last=False) -> SGDSta
     """``state`` with the rows of ``block``, changed in place; ``last`` says that no more rows will come."""
     state.n_read += block.n_read
     state.n_missing += block.n_missing
-    state.n_batches += 1
+    state.n_batches += state.chains is not None
     if block.weight is not None and block.n_rows and not (block.weight > 0).all():
         block = block.take(np.flatnonzero(block.weight > 0))
     if block.n_rows:
@@ -193,6 +193,7 @@ def flushed(plan, problem, state: SGDState, *, sums: bool = True) -> SGDState:
 
 def _begin(plan, problem, state):
     block = concatenate(state.pending)
+    state.n_batches += len(state.pending)
     state.pending = []
     Q, method = problem.size, plan.code
     start = None if plan.start is None else plan.internal_start(problem, state)
@@ -264,7 +265,7 @@ def _take(plan, problem, state, block):
     if state.rest is not None:
         missing = B - state.rest.n_rows
         if block.n_rows < missing:
-            state.rest = concatenate([state.rest, block])
+            state.rest = concatenate([state.rest, block])  # copies
             return
         whole = concatenate([state.rest, block.take(slice(0, missing))])
         block = block.take(slice(missing, block.n_rows))
@@ -278,7 +279,7 @@ def _take(plan, problem, state, block):
         for segment in (part,) if state.tree is None else state.tree.cut(part, state.batches, B):
             _run(plan, problem, state, segment)
     if full < block.n_rows:
-        state.rest = block.take(slice(full, block.n_rows))
+        state.rest = block.take(np.arange(full, block.n_rows))  # a copy: the caller may fill his arrays anew
 
 
 def kernel_rows(block):

@@ -171,6 +171,8 @@ class AveragedSGD(Plan):
     def estimate(self, problem):
         """Descend over all rows in order, ``n_passes`` times."""
         inference = self._check(problem)
+        if problem.session.n_rows == 0:
+            raise ValueError("there are no rows to fit")
         state = None
         for epoch in range(self.n_passes):
             if state is not None:
@@ -222,6 +224,10 @@ class AveragedSGD(Plan):
             state = first_state(self, problem, block, inference)
         else:
             state = state.copy()
+        if state.chains is None:  # it will wait, and the caller may fill his arrays anew
+            missing = block.n_read, block.n_missing
+            block = block.take(np.arange(block.n_rows))
+            block.n_read, block.n_missing = missing
         update_state(self, problem, state, block)
         return self._shown(problem, state)
 
@@ -241,7 +247,10 @@ class AveragedSGD(Plan):
 
     def finish(self, problem, state):
         """The estimate of a stream, those rows included that wait for a minibatch."""
-        return finish_stream(self, problem, flushed(self, problem, state))
+        state = flushed(self, problem, state)
+        if state.chains is None:
+            raise ValueError("the stream has no row of positive weight yet: there is nothing to estimate")
+        return finish_stream(self, problem, state)
 
     # -- what the descent asks ----------------------------------------------------------------------------------
 
