@@ -155,8 +155,8 @@ def first_state(plan, problem, block, inference) -> SGDState:
     return SGDState(scaling["center"], scaling["scale"], inference)
 
 
-def update_state(plan, problem, state: SGDState, block, *, last=False) -> SGDState:
-    """``state`` with the rows of ``block``, changed in place; ``last`` says that no more rows will come."""
+def update_state(plan, problem, state: SGDState, block) -> SGDState:
+    """``state`` with the rows of ``block``, changed in place."""
     state.n_read += block.n_read
     state.n_missing += block.n_missing
     state.n_batches += state.chains is not None
@@ -197,9 +197,8 @@ def _begin(plan, problem, state):
     state.pending = []
     Q, method = problem.size, plan.code
     start = None if plan.start is None else plan.internal_start(problem, state)
-    first = block if block.n_rows <= plan.most_pilot_rows(problem) else block.take(
-        slice(0, plan.most_pilot_rows(problem))
-    )  # fmt: skip
+    most = plan.first_rows(problem)
+    first = block if block.n_rows <= most else block.take(slice(0, most))
     pilot = make_pilot(problem, first, state.center, state.scale, start)
     precondition = plan.precondition
     if Q > MOST_COLUMNS and precondition != "none":
@@ -300,8 +299,6 @@ def kernel_rows(block):
         s = block.csr
         data, indices = np.array(s.data, dtype=np.float64), np.array(s.indices, dtype=np.int32)
         indptr = np.array(s.indptr, dtype=np.int64)
-    if not codes.shape[1] if codes.ndim == 2 else True:
-        codes = _NO_CODES
     offset = _EMPTY if block.offset is None else _plain(block.offset)
     return X, codes, multiplier, data, indices, indptr, bool(block.intercept), offset
 

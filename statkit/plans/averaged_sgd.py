@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from statkit.exceptions import DriftWarning
+from statkit.families.row_link import link_code
 from statkit.plans import _sgd_kernels as k
 from statkit.plans._sgd_inference import Inference, choose, finish_stream, merge_states
 from statkit.plans._sgd_order import ordered_blocks
@@ -274,8 +275,6 @@ class AveragedSGD(Plan):
         known = problem.session.n_rows // 200 if problem.session is not None else 0
         return int(min(max(1_000, 20 * problem.size, known), _MOST_PILOT))
 
-    most_pilot_rows = first_rows
-
     def first_rate(self, pilot, precondition, Q) -> float:
         """γ₀."""
         if self.eta0 is not None:
@@ -376,10 +375,11 @@ class AveragedSGD(Plan):
                 raise ValueError(
                     "method='implicit' has a closed form for one row of the check loss: set batch_size=1"
                 )
-            if problem.size > MOST_COLUMNS and self.batch_size > 1:
+            one_root = self.batch_size == 1 and not problem.alpha and link_code(family) is not None
+            if problem.size > MOST_COLUMNS and not one_root:
                 raise ValueError(
-                    f"method='implicit' solves a system for each minibatch; with {problem.size:,} coefficients set "
-                    "batch_size=1"
+                    f"method='implicit' with {problem.size:,} coefficients would solve a system that large for each "
+                    "step: set batch_size=1 and alpha=0, with a family of statkit"
                 )
         return choose(self, problem)
 
