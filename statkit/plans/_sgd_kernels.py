@@ -156,35 +156,12 @@ def look(rows, first, m, rule, chain, q, z, E):
         linear_rows(rows, first, m, at[a * q : (a + 1) * q], E[a])
 
 
-@njit(**INLINE)
-def learn(rows, first, m, R, gamma, rule, metric, ridge, chain, q, work):
-    """One step of an explicit method from the scores R (K, m) of a minibatch."""
+@njit(**OPTIONS)
+def _adapt(g, u, h, gamma, rule, metric, chain):
+    """A step of the methods whose rates depend on past gradients, in the metric's coordinates."""
     b, velocity, second, top, mean, counts = chain
     method, momentum, first_decay, second_decay, epsilon = rule
     Q = b.shape[0]
-    g, u, h = work[0], work[1], work[2]
-    g[:] = 0.0
-    for a in range(R.shape[0]):
-        add_scores(rows, first, m, R[a], g[a * q : (a + 1) * q])
-    for j in range(Q):
-        g[j] /= m
-    if ridge.size:
-        at = b
-        if method == NESTEROV:
-            at = work[3]
-        for j in range(Q):
-            g[j] -= ridge[j] * at[j]
-    counts[0] += 1
-    if method <= NESTEROV:
-        _through(metric, g, u)
-        if method == SGD:
-            for j in range(Q):
-                b[j] += gamma * u[j]
-        else:
-            for j in range(Q):
-                velocity[j] = momentum * velocity[j] + gamma * u[j]
-                b[j] += velocity[j]
-        return
     kind, D, P, root = metric
     if kind == 0:
         u[:] = g
@@ -222,6 +199,38 @@ def learn(rows, first, m, R, gamma, rule, metric, ridge, chain, q, work):
         _multiply_transposed(root, h, u)
     for j in range(Q):
         b[j] += u[j]
+
+
+@njit(**INLINE)
+def learn(rows, first, m, R, gamma, rule, metric, ridge, chain, q, work):
+    """One step of an explicit method from the scores R (K, m) of a minibatch."""
+    b, velocity, counts = chain[0], chain[1], chain[5]
+    method, momentum = rule[0], rule[1]
+    Q = b.shape[0]
+    g, u, h = work[0], work[1], work[2]
+    g[:] = 0.0
+    for a in range(R.shape[0]):
+        add_scores(rows, first, m, R[a], g[a * q : (a + 1) * q])
+    for j in range(Q):
+        g[j] /= m
+    if ridge.size:
+        at = b
+        if method == NESTEROV:
+            at = work[3]
+        for j in range(Q):
+            g[j] -= ridge[j] * at[j]
+    counts[0] += 1
+    if method <= NESTEROV:
+        _through(metric, g, u)
+        if method == SGD:
+            for j in range(Q):
+                b[j] += gamma * u[j]
+        else:
+            for j in range(Q):
+                velocity[j] = momentum * velocity[j] + gamma * u[j]
+                b[j] += velocity[j]
+        return
+    _adapt(g, u, h, gamma, rule, metric, chain)
 
 
 @njit(**INLINE)
@@ -334,15 +343,18 @@ def scalar_root(code, parameter, eta0, c, y, weight):
         return weight * r[0] / (1.0 + c)
     low, high = min(eta0, eta0 + c * r[0]), max(eta0, eta0 + c * r[0])
     at = eta0
-    for _ in range(100):
+    last = high - low
+    for _ in range(200):
         f = at - eta0 - c * r[0]
         if f > 0.0:
             high = at
         else:
             low = at
         new = at - f / (1.0 + c * w[0])
-        if not (low < new < high):
+        # Halve where Newton leaves the bracket or creeps, as it does along an exponential.
+        if not (low < new < high) or abs(new - at) > 0.5 * last:
             new = 0.5 * (low + high)
+        last = abs(new - at)
         if abs(new - at) <= 1e-13 * (1.0 + abs(new)):
             at = new
             break
@@ -378,7 +390,7 @@ def _implicit_batch(rows, first, m, y, weight, gamma, code, parameter, metric, H
     eta = E[:m]
     r, w = R[:m], W[:m]
     a = weight[first : first + m] if weight.size else weight
-    if m >= Q:
+    if m >= Q or ridge.size:
         for _ in range(_IMPLICIT_STEPS):
             fill(code, parameter, eta, y[first : first + m], a, r, w)
             A = H / gamma

@@ -67,7 +67,8 @@ def make_pilot(problem, block, center, scale, start=None) -> Pilot:
     many = problem.size > MOST_COLUMNS
     want = Want(gradient=True, information=not many, sums=True)
     first = _at(local, block, null, want)
-    loss = abs(first["loss"]) / n + (np.nan_to_num(first["sums"]["pearson"]) / n if family.curved else 0.0)
+    pearson = first["sums"]["pearson"]  # of the size of a response's variance, where the loss is near zero
+    loss = (abs(first["loss"]) + (pearson if np.isfinite(pearson) else 0.0)) / n
     if many:
         theta = null if start is None else start
         return Pilot(theta, None, _trace(local, block, theta), loss)
@@ -77,6 +78,8 @@ def make_pilot(problem, block, center, scale, start=None) -> Pilot:
         theta = _quantile(local, block)
     else:
         theta = _fit(local, null)
+        if not _at(local, block, theta, Want(False, False))["loss"] <= first["loss"]:
+            theta = null
     shape = _bandwidth(local, block, theta) if family.name == "quantile" else local.shape
     H = _at(local, block, theta, Want(gradient=False), shape)["information"] / n
     unit = H[0, 0] if problem.design.intercept else float(np.median(np.diag(H)))

@@ -155,11 +155,11 @@ def first_state(plan, problem, block, inference) -> SGDState:
     return SGDState(scaling["center"], scaling["scale"], inference)
 
 
-def update_state(plan, problem, state: SGDState, block, *, last=False) -> SGDState:
-    """``state`` with the rows of ``block``, changed in place; ``last`` says that no more rows will come."""
+def update_state(plan, problem, state: SGDState, block) -> SGDState:
+    """``state`` with the rows of ``block``, changed in place."""
     state.n_read += block.n_read
     state.n_missing += block.n_missing
-    state.n_batches += 1
+    state.n_batches += state.chains is not None
     if block.weight is not None and block.n_rows and not (block.weight > 0).all():
         block = block.take(np.flatnonzero(block.weight > 0))
     if block.n_rows:
@@ -193,12 +193,12 @@ def flushed(plan, problem, state: SGDState, *, sums: bool = True) -> SGDState:
 
 def _begin(plan, problem, state):
     block = concatenate(state.pending)
+    state.n_batches += len(state.pending)
     state.pending = []
     Q, method = problem.size, plan.code
     start = None if plan.start is None else plan.internal_start(problem, state)
-    first = block if block.n_rows <= plan.most_pilot_rows(problem) else block.take(
-        slice(0, plan.most_pilot_rows(problem))
-    )  # fmt: skip
+    most = plan.first_rows(problem)
+    first = block if block.n_rows <= most else block.take(slice(0, most))
     pilot = make_pilot(problem, first, state.center, state.scale, start)
     precondition = plan.precondition
     if Q > MOST_COLUMNS and precondition != "none":
@@ -264,7 +264,7 @@ def _take(plan, problem, state, block):
     if state.rest is not None:
         missing = B - state.rest.n_rows
         if block.n_rows < missing:
-            state.rest = concatenate([state.rest, block])
+            state.rest = concatenate([state.rest, block])  # copies
             return
         whole = concatenate([state.rest, block.take(slice(0, missing))])
         block = block.take(slice(missing, block.n_rows))
@@ -278,7 +278,7 @@ def _take(plan, problem, state, block):
         for segment in (part,) if state.tree is None else state.tree.cut(part, state.batches, B):
             _run(plan, problem, state, segment)
     if full < block.n_rows:
-        state.rest = block.take(slice(full, block.n_rows))
+        state.rest = block.take(np.arange(full, block.n_rows))  # a copy: the caller may fill his arrays anew
 
 
 def kernel_rows(block):
@@ -299,8 +299,6 @@ def kernel_rows(block):
         s = block.csr
         data, indices = np.array(s.data, dtype=np.float64), np.array(s.indices, dtype=np.int32)
         indptr = np.array(s.indptr, dtype=np.int64)
-    if not codes.shape[1] if codes.ndim == 2 else True:
-        codes = _NO_CODES
     offset = _EMPTY if block.offset is None else _plain(block.offset)
     return X, codes, multiplier, data, indices, indptr, bool(block.intercept), offset
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from statkit.exceptions import DriftWarning
+from statkit.families.row_link import link_code
 from statkit.plans import _sgd_kernels as k
 from statkit.plans._sgd_inference import Inference, choose, finish_stream, merge_states
 from statkit.plans._sgd_order import ordered_blocks
@@ -171,6 +172,8 @@ class AveragedSGD(Plan):
     def estimate(self, problem):
         """Descend over all rows in order, ``n_passes`` times."""
         inference = self._check(problem)
+        if problem.session.n_rows == 0:
+            raise ValueError("there are no rows to fit")
         state = None
         for epoch in range(self.n_passes):
             if state is not None:
@@ -222,6 +225,10 @@ class AveragedSGD(Plan):
             state = first_state(self, problem, block, inference)
         else:
             state = state.copy()
+        if state.chains is None:  # it will wait, and the caller may fill his arrays anew
+            missing = block.n_read, block.n_missing
+            block = block.take(np.arange(block.n_rows))
+            block.n_read, block.n_missing = missing
         update_state(self, problem, state, block)
         return self._shown(problem, state)
 
@@ -241,7 +248,10 @@ class AveragedSGD(Plan):
 
     def finish(self, problem, state):
         """The estimate of a stream, those rows included that wait for a minibatch."""
-        return finish_stream(self, problem, flushed(self, problem, state))
+        state = flushed(self, problem, state)
+        if state.chains is None:
+            raise ValueError("the stream has no row of positive weight yet: there is nothing to estimate")
+        return finish_stream(self, problem, state)
 
     # -- what the descent asks ----------------------------------------------------------------------------------
 
@@ -264,8 +274,6 @@ class AveragedSGD(Plan):
             return 1
         known = problem.session.n_rows // 200 if problem.session is not None else 0
         return int(min(max(1_000, 20 * problem.size, known), _MOST_PILOT))
-
-    most_pilot_rows = first_rows
 
     def first_rate(self, pilot, precondition, Q) -> float:
         """γ₀."""
@@ -367,10 +375,11 @@ class AveragedSGD(Plan):
                 raise ValueError(
                     "method='implicit' has a closed form for one row of the check loss: set batch_size=1"
                 )
-            if problem.size > MOST_COLUMNS and self.batch_size > 1:
+            one_root = self.batch_size == 1 and not problem.alpha and link_code(family) is not None
+            if problem.size > MOST_COLUMNS and not one_root:
                 raise ValueError(
-                    f"method='implicit' solves a system for each minibatch; with {problem.size:,} coefficients set "
-                    "batch_size=1"
+                    f"method='implicit' with {problem.size:,} coefficients would solve a system that large for each "
+                    "step: set batch_size=1 and alpha=0, with a family of statkit"
                 )
         return choose(self, problem)
 

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 
-@pytest.mark.parametrize(("name", "plan"), [("lsa", "LeastSquaresApproximation"), ("one-step", "OneStep")])
+@pytest.mark.parametrize(
+    ("name", "plan"),
+    [("lsa", "LeastSquaresApproximation"), ("one-step", "OneStep"), ("sgd", "AveragedSGD")],
+)
 def test_plan_option(tmp_path, name, plan):
     rng = np.random.default_rng(0)
     x = rng.standard_normal(500)
