@@ -199,7 +199,10 @@ def _family(site: LocalSummary):
     name = site.family["name"]
     if name not in FAMILIES:
         raise ValueError(f"site {site.site!r} has an unknown family {name!r}")
-    return getattr(families, FAMILIES[name])(**site.family["parameters"])
+    try:
+        return getattr(families, FAMILIES[name])(**site.family["parameters"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the family of site {site.site!r} cannot be made: {error}") from None
 
 
 def _sums(sites, model, family, dispersion) -> SimpleNamespace:
@@ -216,10 +219,9 @@ def _sums(sites, model, family, dispersion) -> SimpleNamespace:
     c.factor = Factor(c.H)
     c.wlse = c.factor.solve(sum(w * v for w, v in zip(weights, r, strict=True)))
     c.n = sum(s.nobs for s in sites)
-    one_round = sites[0].kind == "fit"
-    pearson = sum(s.sums["pearson"] for s in sites) + (
-        distance(c, c.wlse, weighted=False) if one_round else 0.0
-    )
+    pearson = sum(s.sums["pearson"] for s in sites)
+    if sites[0].kind == "fit":
+        pearson += _distance(c, c.wlse)
     c.phi = pearson / max(c.n - c.factor.rank, 1) if estimated else 1.0
     # What multiplies the inverse of H in the covariance.
     c.scale = 1.0 if dispersion == "own" else c.phi
@@ -235,13 +237,10 @@ def _sums(sites, model, family, dispersion) -> SimpleNamespace:
     return c
 
 
-def distance(c, theta, weighted=True) -> float:
-    """Σ (θ_k − θ)' H_k (θ_k − θ) over the sites, with or without their weights."""
-    total = 0.0
-    for w, s, B in zip(c.weights, c.sites, c.maps, strict=True):
-        away = s.point - B @ theta
-        total += (w if weighted else 1.0) * float(away @ s.information @ away)
-    return total
+def _distance(c, theta) -> float:
+    """Σ (θ_k − θ)' H_k (θ_k − θ) over the sites."""
+    away = [s.point - B @ theta for s, B in zip(c.sites, c.maps, strict=True)]
+    return sum(float(d @ s.information @ d) for d, s in zip(away, c.sites, strict=True))
 
 
 def _weighted(c, model, removed, cov_type) -> Answer:
@@ -398,7 +397,7 @@ def _sums_at(c, theta, family) -> dict:
         sums["deviance"] -= c.gain
         sums["pearson"] -= c.gain if family.dispersion != "known" and family.quadratic else 0.0
         return sums
-    moved = distance(c, theta, weighted=False)
+    moved = _distance(c, theta)
     sums["loss"] += moved / 2
     sums["deviance"] += moved
     sums["pearson"] += moved if family.dispersion != "known" else 0.0

@@ -237,10 +237,25 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"term {term!r} has a parameter that does not exist")
     if not (0 < d["nobs"] and 0 <= d["rank"] <= len(d["point"]) and d["weight"] > 0):
         raise ValueError("rows, rank or weights are out of range")
+    _check_design(d["design"])
     name = d["family"].get("name")
     if not isinstance(name, str) or not isinstance(d["family"].get("parameters"), dict):
         raise ValueError("'family' must have a name and parameters")
     return d
+
+
+def _check_design(design: dict[str, Any]) -> None:
+    """What comparing the levels of sites relies on."""
+    for text, factor in (design.get("factors") or {}).items():
+        if "levels" not in factor:
+            continue
+        keys, base, reduced = factor["levels"]["keys"], factor["base"], factor.get("reduced")
+        if not isinstance(factor["levels"]["kind"], str) or not isinstance(keys, list) or not keys:
+            raise ValueError(f"factor {text!r} has no levels")
+        if type(base) is not int or not 0 <= base < len(keys):
+            raise ValueError(f"the reference of {text!r} is none of its levels")
+        if reduced is not None and (np.ndim(reduced["matrix"]) != 2 or len(reduced["matrix"]) != len(keys)):
+            raise ValueError(f"the contrasts of {text!r} do not fit its levels")
 
 
 def _number(value: Any, name: str, may_be_nan: bool) -> float:

@@ -14,6 +14,7 @@ from statkit.regression._tabular import tabular
 from statkit.regression.generalized_linear import GLMRegressor
 from statkit.rounds.machines import LocalOptions, local_fit, portable
 from statkit.rounds.tasks import Want, evaluate
+from statkit.solvers.cholesky import Factor
 
 __all__ = ["local_summary"]
 
@@ -295,8 +296,6 @@ def _at(problem, at) -> dict:
         evaluate, family, theta, problem.shape, problem.center, problem.scale, null,
         Want(sums=True, meat="rows"),
     )  # fmt: skip
-    from statkit.solvers.cholesky import Factor
-
     y = float(np.asarray(out["y"])[0])
     binary = family.name in ("binomial", "quasi_binomial")
     return {

@@ -9,6 +9,10 @@ import pytest
 @pytest.fixture(scope="session")
 def dask_client():
     distributed = pytest.importorskip("distributed")
+    import dask
+
+    # A worker that takes longer to come back is given up by LocalCluster, which a busy machine would make it.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "300s"})
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp"
     )

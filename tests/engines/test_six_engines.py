@@ -63,10 +63,12 @@ def test_the_same_bits_from_all_and_after_a_worker_was_killed(dask_client, ray_m
 
 
 def main():
+    import dask
     import ray
     from distributed import Client, LocalCluster
     from pyspark.sql import SparkSession
 
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "300s"})
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     spark = SparkSession.builder.master("local[2, 4]").config("spark.ui.enabled", "false").getOrCreate()

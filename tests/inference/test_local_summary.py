@@ -431,6 +431,9 @@ def set_array(name, values):
         (lambda h: h["document"].update(kind="both"), "'kind'"),
         (lambda h: h["document"]["names"].append("x"), "distinct"),
         (lambda h: h["document"]["terms"].update(x=[99]), "does not exist"),
+        (lambda h: h["document"]["design"]["factors"]["c"].update(base=7), "reference of 'c'"),
+        (lambda h: h["document"]["design"]["factors"]["c"].update(levels=[]), "no summary of a site"),
+        (lambda h: h["document"]["design"].update(factors=3), "no summary of a site"),
         (lambda h: h["document"].update(y={"$float": "inf"}), "y is inf"),
         (set_array("information", lambda v: [-x for x in v]), "no matrix of sums of squares"),
         (set_array("information", lambda v: v[:-1]), "wrong length"),
@@ -467,6 +470,16 @@ def test_files_that_would_run_code_or_fill_the_memory(saved, tmp_path):
     path.write_text("[" * 100_000)
     with pytest.raises(ValueError, match="nested too deeply"):
         LocalSummary.load(path)
+
+
+def test_families_that_cannot_be_made(saved, tmp_path):
+    for family, message in (
+        ({"name": "evil"}, "unknown family"),
+        ({"parameters": {"open": 1}}, "cannot be made"),
+    ):
+        path = changed(saved, tmp_path, lambda h, f=family: h["document"]["family"].update(f))
+        with pytest.raises(ValueError, match=message):
+            combine_summaries([path])
 
 
 def test_classes_of_a_response(frame):
