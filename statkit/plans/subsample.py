@@ -266,12 +266,13 @@ class Subsample(Plan):
         """Pilot and drawn rows, each once, with the probability of being in either."""
         first, second = pilot.block.row_numbers(), drawn["block"].row_numbers()
         at = np.minimum(np.searchsorted(second, first), len(second) - 1)
-        extra = pilot.block.take(np.flatnonzero(second[at] != first))
-        m = pilot_scores(extra, drawn["model"], drawn["scoring"])
-        pi1 = np.concatenate([drawn["pi"], drawn["probability"](m, extra.weight)])
-        block = drawn["block"].merge(extra)
-        order = np.argsort(block.row_numbers(), kind="stable")
-        block, pi1 = block.take(order), pi1[order]
+        new = np.flatnonzero(second[at] != first)
+        m = pilot_scores(pilot.block, drawn["model"], drawn["scoring"])
+        pi1 = np.append(drawn["pi"], drawn["probability"](m, pilot.block.weight)[new])
+        order = np.argsort(np.append(second, first[new]), kind="stable")
+        both = drawn["block"].merge(pilot.block)
+        pilot.block = drawn["block"] = None  # the union takes their place in memory
+        block, pi1 = both.take(np.append(np.arange(len(second)), len(second) + new)[order]), pi1[order]
         pi0 = pilot.rates.of(block)
         return block, pi0 + pi1 - pi0 * pi1
 
@@ -279,12 +280,13 @@ class Subsample(Plan):
         penalty = problem.penalty(drawn["weight"])
         gradient = drawn["gradient"]
         notes = list(pilot.notes)
-        block, pi = drawn["block"], drawn["pi"]
         options = {"penalty": penalty, "correct": self.cov_correction}
         if self.combine == "union" and pilot.representative:
             block, pi = self._union(pilot, drawn)
-        elif self.combine == "union":
-            notes.append("The pilot came from windows of rows and does not enter the fit.")
+        else:
+            block, pi = drawn["block"], drawn["pi"]
+            if self.combine == "union":
+                notes.append("The pilot came from windows of rows and does not enter the fit.")
         combined = self.combine in ("inverse_variance", "information", "pooled")
         if self.likelihood == "conditional":
             from statkit.plans._subsample_conditional import fit_conditional
