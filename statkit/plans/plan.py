@@ -17,6 +17,9 @@ class Plan(BaseEstimator):
     ``ValueError`` that names the missing piece.
     """
 
+    #: Whether the plan finds values that are not finite by itself, so that rows need no check of their own.
+    finds_missing = False
+
     def estimate(self, problem):
         raise NotImplementedError
 

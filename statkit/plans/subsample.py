@@ -12,7 +12,7 @@ from statkit.plans._report import covariance_of, report
 from statkit.plans._subsample_draw import draw_rows, pilot_scores
 from statkit.plans._subsample_estimate import SubsampleEstimate
 from statkit.plans._subsample_fit import fit_rows
-from statkit.plans._subsample_pass import link_rows
+from statkit.plans._subsample_pass import link_rows, require_finite
 from statkit.plans._subsample_pilot import draw_pilot, fit_pilot
 from statkit.plans._subsample_report import TARGETS, all_rows, known_shape, report_sample, sample_extra
 from statkit.plans.plan import Plan
@@ -147,6 +147,8 @@ class Subsample(Plan):
         self.repeats = repeats
         self.cov_correction = cov_correction
 
+    finds_missing = True
+
     def estimate(self, problem):
         """Fit ``problem`` (:class:`statkit.rounds.Problem`).
 
@@ -162,15 +164,23 @@ class Subsample(Plan):
         if pilot_size is None:
             pilot_size = self.size if self.refine else max(20 * p, self.size // 5)
         plain = self.criterion == "uniform" and self.refine is None
-        if n <= self.repeats * self.size + (0 if plain else pilot_size):
+        few = n <= self.repeats * self.size + (0 if plain else pilot_size)
+        if few or not np.isfinite(problem.center).all():
+            require_finite(problem)
+        if few:
             return all_rows(self, problem)
         if self.size < p + 2:
             raise ValueError(
                 f"size={self.size} rows cannot determine {p} coefficients: raise size to {20 * p}"
             )
         pilot = draw_pilot(problem, pilot_size, self.pilot, self.rare_features)
+        if not np.isfinite(pilot.block.dense).all():
+            require_finite(problem)
         pilot = fit_pilot(problem, pilot, int(self.size))
-        return self._finish(problem, pilot, draw_rows(self, problem, pilot))
+        drawn = draw_rows(self, problem, pilot)
+        if not np.isfinite(drawn["gradient"]).all():
+            require_finite(problem)
+        return self._finish(problem, pilot, drawn)
 
     # -- checks
 
