@@ -9,6 +9,7 @@ import numpy as np
 from statkit.design._kernels import all_finite
 from statkit.design.block import Csr, make_block
 from statkit.design.design import Design
+from statkit.sources.rows import Rows
 
 __all__ = ["MatrixDesign"]
 
@@ -23,9 +24,14 @@ class MatrixDesign(Design):
     intercept : bool
     na_action : {"drop", "raise"}
         What to do with rows that hold NaN.
+    check : bool
+        False leaves dense columns unchecked while rows are encoded: the plan looks at them anyway, and asks
+        ``require_finite`` when a sum says that something is wrong.
     """
 
-    def __init__(self, names, *, intercept=True, na_action="drop", response_name="y", classes=None):
+    def __init__(
+        self, names, *, intercept=True, na_action="drop", response_name="y", classes=None, check=True
+    ):
         first = ("Intercept",) if intercept else ()
         self.names = first + tuple(names)
         self.terms = {name: [j] for j, name in enumerate(self.names)}
@@ -34,6 +40,7 @@ class MatrixDesign(Design):
         self.na_action = na_action
         self.response_name = response_name
         self.classes = classes
+        self.check = check or na_action != "raise"
 
     predictor_columns = ()
 
@@ -61,7 +68,7 @@ class MatrixDesign(Design):
         beside = rows.beside
         X, y = rows.X, beside.get("y")
         weight, offset, group = beside.get("weight"), beside.get("offset"), beside.get("group")
-        missing = self._missing(X, rows)
+        missing = self._missing(X, rows) if self.check or hasattr(X, "indptr") else None
         for name, values in (("y", y), ("weight", weight), ("offset", offset)):
             if values is not None and not np.isfinite(values.sum()):
                 missing = self._mark(missing, values, name, rows)
@@ -85,6 +92,12 @@ class MatrixDesign(Design):
             if values is not None and not np.isfinite(values.sum()):
                 return None
         return self._block(X, y, weight, offset, None, first_row, len(X), 0)
+
+    def require_finite(self, block):
+        """Raise the error of a block's first value that is not finite, if there is one."""
+        n = block.n_rows
+        first = int(block.row_numbers()[0]) if n else 0
+        self._missing(block.dense, Rows(first, n, None, None, {}, f"rows {first}–{first + n - 1}"))
 
     def encode_predictors(self, rows):
         missing = self._missing(rows.X, rows)

@@ -12,6 +12,7 @@ _WHERE = {
     "MetaAnalysis": "statkit.inference.meta",
     "MOutOfNBootstrap": "statkit.inference.bootstraps",
     "ScalableSubsampling": "statkit.inference.scalable",
+    "SequentialBlocks": "statkit.inference.addressing",
     "SubsampledDoubleBootstrap": "statkit.inference.bootstraps",
     "SubsampledFeatureScreening": "statkit.inference.screening",
     "meta_analysis": "statkit.inference.meta",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["sequential_blocks", "shuffle_file"]
+__all__ = ["SequentialBlocks", "sequential_blocks", "shuffle_file"]
 
 
 def sequential_blocks(n_rows, size, n_subsamples, random_state=None):
@@ -43,6 +43,84 @@ def sequential_blocks(n_rows, size, n_subsamples, random_state=None):
     )
     for start in rng.integers(0, n_rows - size + 1, n_subsamples):
         yield slice(int(start), int(start) + size)
+
+
+class SequentialBlocks:
+    """Blocks of consecutive rows of data anywhere, from uniform starts; each reads only what holds it.
+
+    Reading is by the source's partitions (row groups of a Parquet file, ranges of a CSV file, slices of an array),
+    so that a row is as likely to be read whatever its line is long, unlike with seeks to random bytes. The rows
+    must be in random order: :func:`shuffle_file` puts them so.
+
+    Parameters
+    ----------
+    data : array, frame, path, glob or Source
+    size : int
+        Rows of a block.
+    n_subsamples : int
+    columns : sequence of str or None, default=None
+        Of named columns, those to read; None is all.
+    random_state : int, Generator or None, default=None
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from statkit.inference import SequentialBlocks
+    >>> frame = pd.DataFrame({"x": range(100)})
+    >>> [block.num_rows for block in SequentialBlocks(frame, 10, 3, random_state=0)]
+    [10, 10, 10]
+
+    References
+    ----------
+    R. Pan, Y. Zhu, B. Guo, X. Zhu and H. Wang (2023), A Sequential Addressing Subsampling Method for Massive
+    Data Analysis Under Memory Constraint.
+    """
+
+    def __init__(self, data, size, n_subsamples, *, columns=None, random_state=None):
+        from statkit.sources import as_source
+
+        self.source = as_source(data)
+        self.columns = tuple(self.source.schema if columns is None else columns)
+        parts = self.source.partitions()
+        self._parts = parts
+        self._ends = np.cumsum([part.n_rows for part in parts])
+        n_rows = int(self._ends[-1]) if len(parts) else 0
+        self.blocks = list(sequential_blocks(n_rows, size, n_subsamples, random_state))
+
+    def __len__(self):
+        return len(self.blocks)
+
+    def __iter__(self):
+        """Yields
+        ------
+        rows : pyarrow.Table, or ndarray or CSR rows of a plain matrix
+        """
+        for block in self.blocks:
+            yield self._read(block)
+
+    def _read(self, block):
+        first = int(np.searchsorted(self._ends, block.start, side="right"))
+        last = int(np.searchsorted(self._ends, block.stop, side="left"))
+        pieces = []
+        for part, end in zip(self._parts[first : last + 1], self._ends[first : last + 1], strict=True):
+            start = end - part.n_rows
+            inside = slice(max(block.start - start, 0), min(block.stop - start, part.n_rows))
+            rows = self.source.read(part, self.columns)
+            if rows.table is None:
+                pieces.append(rows.X[inside])
+            else:
+                pieces.append(rows.table.slice(inside.start, inside.stop - inside.start))
+        if len(pieces) == 1:
+            return pieces[0]
+        if isinstance(pieces[0], np.ndarray):
+            return np.concatenate(pieces)
+        if hasattr(pieces[0], "indptr"):
+            from scipy.sparse import vstack
+
+            return vstack(pieces, format="csr")
+        import pyarrow as pa
+
+        return pa.concat_tables([piece.unify_dictionaries() for piece in pieces]).unify_dictionaries()
 
 
 def shuffle_file(source, target, *, random_state=None, memory_limit=256 * 2**20):

@@ -79,8 +79,10 @@ def _priority(plan, problem, pilot, model, scoring, m, n):
     def probability(m, weight):
         return np.minimum(1.0, draw.mixed(m, weight) / tau) if tau > 0 else np.ones(len(m))
 
-    block, pi = samples[0]
-    return {**out, "block": block, "pi": pi, "threshold": tau, "probability": probability, "samples": samples}
+    drawn = {**out, "threshold": tau, "probability": probability}
+    if len(samples) > 1:
+        drawn["samples"] = samples
+    return {**drawn, "block": samples[0][0], "pi": samples[0][1]}
 
 
 def _poisson(plan, problem, pilot, model, scoring, m, n):

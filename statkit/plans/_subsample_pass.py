@@ -28,6 +28,7 @@ __all__ = [
     "link_rows",
     "pilot_rows",
     "rare_columns",
+    "require_finite",
     "score_rows",
 ]
 
@@ -415,6 +416,17 @@ def rare_columns(block) -> dict:
         "other": other,
         "n": np.array([np.sum(block.y != 1.0), np.sum(block.y == 1.0)]),
     }
+
+
+def _demand_finite(block, design) -> dict:
+    design.require_finite(block)
+    return {}
+
+
+def require_finite(problem):
+    """Raise the error of the first value that is not finite, where encoding left rows unchecked."""
+    if not getattr(problem.design, "check", True):
+        problem.session.round(_demand_finite, problem.design)
 
 
 def weighted(block, factor):

@@ -34,6 +34,8 @@ class Pilot:
     Attributes
     ----------
     rates : PilotRates
+    rows : ndarray of int
+        Row numbers.
     balance : ndarray or None
         What scores are multiplied by: the weight of a row's rare features, as a map of its columns.
     representative : bool
@@ -45,6 +47,7 @@ class Pilot:
     rates: PilotRates
     representative: bool
     balance: np.ndarray | None = None
+    rows: np.ndarray | None = None
     theta: np.ndarray = None
     information: np.ndarray = None
     notes: tuple = ()
@@ -85,7 +88,7 @@ def draw_pilot(problem, size, kind, rare=None) -> Pilot:
     block, pi = out["kept"].block(), out["kept"].scores
     if block.n_rows == 0:
         raise ValueError(f"the pilot is empty: none of {n:,} rows was drawn; raise pilot_size")
-    return Pilot(block, pi, rates, windows is None, balance)
+    return Pilot(block, pi, rates, windows is None, balance, block.row_numbers())
 
 
 def _forgive(problem, partitions):

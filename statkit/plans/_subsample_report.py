@@ -114,7 +114,7 @@ def sample_extra(problem, pilot, drawn, block, pi, solution, covariances):
         "inclusion_prob": pi,
         "sample_weights": 1.0 / pi,
         "pilot_params": pd.Series(problem.public_values(pilot.theta), names),
-        "pilot_indices": pilot.block.row_numbers(),
+        "pilot_indices": pilot.rows,
         "threshold": float(drawn["threshold"]),
         "expected_size": drawn["expected"],
         "covariance_full_data": full,

@@ -25,6 +25,8 @@ class Plan(BaseEstimator):
     bootstraps = False
     #: Covariance where the loss is no likelihood and ``cov_type`` is left at "nonrobust".
     sandwich = "HC1"
+    #: Whether the plan finds values that are not finite by itself, so that rows need no check of their own.
+    finds_missing = False
 
     def estimate(self, problem):
         raise NotImplementedError

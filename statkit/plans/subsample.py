@@ -12,7 +12,7 @@ from statkit.plans._report import covariance_of, report
 from statkit.plans._subsample_draw import draw_rows, pilot_scores
 from statkit.plans._subsample_estimate import SubsampleEstimate
 from statkit.plans._subsample_fit import fit_rows
-from statkit.plans._subsample_pass import link_rows
+from statkit.plans._subsample_pass import link_rows, require_finite
 from statkit.plans._subsample_pilot import draw_pilot, fit_pilot
 from statkit.plans._subsample_report import TARGETS, all_rows, known_shape, report_sample, sample_extra
 from statkit.plans.plan import Plan
@@ -149,6 +149,8 @@ class Subsample(Plan):
         self.repeats = repeats
         self.cov_correction = cov_correction
 
+    finds_missing = True
+
     def estimate(self, problem):
         """Fit ``problem`` (:class:`statkit.rounds.Problem`).
 
@@ -168,15 +170,23 @@ class Subsample(Plan):
         if pilot_size is None:
             pilot_size = self.size if self.refine else max(20 * p, self.size // 5)
         plain = self.criterion == "uniform" and self.refine is None
-        if n <= self.repeats * self.size + (0 if plain else pilot_size):
+        few = n <= self.repeats * self.size + (0 if plain else pilot_size)
+        if few or not np.isfinite(problem.center).all():
+            require_finite(problem)
+        if few:
             return all_rows(self, problem)
         if self.size < p + 2:
             raise ValueError(
                 f"size={self.size} rows cannot determine {p} coefficients: raise size to {20 * p}"
             )
         pilot = draw_pilot(problem, pilot_size, self.pilot, self.rare_features)
+        if not np.isfinite(pilot.block.dense).all():
+            require_finite(problem)
         pilot = fit_pilot(problem, pilot, int(self.size))
-        return self._finish(problem, pilot, draw_rows(self, problem, pilot))
+        drawn = draw_rows(self, problem, pilot)
+        if not np.isfinite(drawn["gradient"]).all():
+            require_finite(problem)
+        return self._finish(problem, pilot, drawn)
 
     # -- checks
 
@@ -272,12 +282,13 @@ class Subsample(Plan):
         """Pilot and drawn rows, each once, with the probability of being in either."""
         first, second = pilot.block.row_numbers(), drawn["block"].row_numbers()
         at = np.minimum(np.searchsorted(second, first), len(second) - 1)
-        extra = pilot.block.take(np.flatnonzero(second[at] != first))
-        m = pilot_scores(extra, drawn["model"], drawn["scoring"])
-        pi1 = np.concatenate([drawn["pi"], drawn["probability"](m, extra.weight)])
-        block = drawn["block"].merge(extra)
-        order = np.argsort(block.row_numbers(), kind="stable")
-        block, pi1 = block.take(order), pi1[order]
+        new = np.flatnonzero(second[at] != first)
+        m = pilot_scores(pilot.block, drawn["model"], drawn["scoring"])
+        pi1 = np.append(drawn["pi"], drawn["probability"](m, pilot.block.weight)[new])
+        order = np.argsort(np.append(second, first[new]), kind="stable")
+        both = drawn["block"].merge(pilot.block)
+        pilot.block = drawn["block"] = None  # the union takes their place in memory
+        block, pi1 = both.take(np.append(np.arange(len(second)), len(second) + new)[order]), pi1[order]
         pi0 = pilot.rates.of(block)
         return block, pi0 + pi1 - pi0 * pi1
 
@@ -285,12 +296,13 @@ class Subsample(Plan):
         penalty = problem.penalty(drawn["weight"])
         gradient = drawn["gradient"]
         notes = list(pilot.notes)
-        block, pi = drawn["block"], drawn["pi"]
         options = {"penalty": penalty, "correct": self.cov_correction}
         if self.combine == "union" and pilot.representative:
             block, pi = self._union(pilot, drawn)
-        elif self.combine == "union":
-            notes.append("The pilot came from windows of rows and does not enter the fit.")
+        else:
+            block, pi = drawn["block"], drawn["pi"]
+            if self.combine == "union":
+                notes.append("The pilot came from windows of rows and does not enter the fit.")
         combined = self.combine in ("inverse_variance", "information", "pooled")
         if self.likelihood == "conditional":
             from statkit.plans._subsample_conditional import fit_conditional

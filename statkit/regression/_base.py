@@ -202,6 +202,7 @@ class RegressionBase(BaseEstimator):
             intercept=self.fit_intercept,
             na_action=self.na_action,
             classes=classes,
+            check=not self._plan().finds_missing,
         )
         return as_source(X, y=y, weight=weight, offset=offset, group=group), design, self._family(classes)
 

@@ -11,6 +11,7 @@ from statkit.inference import (
     JackknifeSubsampling,
     MOutOfNBootstrap,
     ScalableSubsampling,
+    SequentialBlocks,
     SubsampledDoubleBootstrap,
     SubsampledFeatureScreening,
     sequential_blocks,
@@ -218,3 +219,29 @@ def test_regressions_that_are_no_plain_ones_are_refitted():
     separated = X[:, 0] > 0
     fit = SubsampledDoubleBootstrap(LogisticRegression(C=np.inf), 30, 5, random_state=0).fit(X, separated)
     assert np.isfinite(fit.bse_).all()  # scikit-learn's own answer
+
+
+def test_blocks_of_files_and_arrays(tmp_path):
+    import pandas as pd
+    from scipy.sparse import csr_array
+
+    frame = pd.DataFrame({"i": np.arange(5_000), "s": [f"k{i % 7}" for i in range(5_000)]})
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=600)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    starts = [block.start for block in sequential_blocks(5_000, 1_300, 8, random_state=3)]
+    for data in (tmp_path / "t.parquet", tmp_path / "t.csv", frame):
+        blocks = SequentialBlocks(data, 1_300, 8, random_state=3)
+        assert len(blocks) == 8
+        for start, table in zip(starts, blocks, strict=True):
+            assert (table["i"].to_numpy() == np.arange(start, start + 1_300)).all()
+            assert table["s"].to_pylist() == frame["s"].iloc[start : start + 1_300].tolist()
+    only = next(iter(SequentialBlocks(tmp_path / "t.parquet", 10, 1, columns=["i"], random_state=0)))
+    assert only.column_names == ["i"]
+    X = np.arange(10_000.0).reshape(-1, 2)
+    for start, rows, sparse in zip(
+        starts, SequentialBlocks(X, 1_300, 8, random_state=3),
+        SequentialBlocks(csr_array(X), 1_300, 8, random_state=3), strict=True,
+    ):  # fmt: skip
+        assert (rows == X[start : start + 1_300]).all() and (sparse.toarray() == rows).all()
+    with pytest.raises(ValueError, match="between 1 and 5000"):
+        SequentialBlocks(frame, 6_000, 1)

@@ -519,3 +519,23 @@ def test_local_uncertainty_by_its_definition():
             else:
                 value = (1 - q) / (ratio - q) if expected else 1.0
             assert m[i] == pytest.approx(min(value, 1.0))
+
+
+@pytest.mark.parametrize("size", [100, 20_000], ids=["sampled", "all rows"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("row", [3, 17_003])
+def test_values_that_are_not_finite_are_found_wherever_they_are(data, size, bad, row):
+    X, y = data[0].copy(), data[1]
+    X[row, 2] = bad
+    for options in (
+        {},
+        {"criterion": "optA"},
+        {"criterion": "uniform", "refine": None},
+        {"sampling": "poisson"},
+    ):
+        model = GLMClassifier(plan=Subsample(size, **options))
+        what = "NaN" if np.isnan(bad) else "infinity"
+        with pytest.raises(ValueError, match=rf"contains {what}: column 'x2', row {row} "):
+            with np.errstate(all="ignore"):
+                model.fit(X, y)
+        assert not hasattr(model, "estimate_")
