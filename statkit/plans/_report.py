@@ -64,7 +64,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     left_out = np.isnan(result.theta)
     why = {}
     if left_out.any():
-        names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(left_out)]
+        names = [problem.names[problem._position[j % problem.stride]] for j in np.flatnonzero(left_out)]
         names = list(dict.fromkeys(names))
         why = dict.fromkeys(names, "aliased, a linear combination of other columns")
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
@@ -79,7 +79,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
     for name in design.limits:
         why[name] = "a limit, the response is constant at this level"
     arguments = dict(
-        names=design.names,
+        names=problem.names,
         values=problem.public_values(result.theta),
         covariance=problem.public_matrix(covariance),
         terms=design.terms,
@@ -101,7 +101,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
         meat=None if e.meat is None else problem.public_matrix(_matrix(e.meat), inverse=True),
         response=design.response_name,
         formula=design.formula,
-        classes=design.classes if problem.classes is None else problem.classes,
+        classes=_modelled_classes(problem),
         plan=repr(plan),
         engine=problem.engine_name,
         rows_read=e.n_read,
@@ -126,6 +126,13 @@ def _null_deviance(problem, e) -> float:
         return e.null["deviance"]
     y = e.y if len(e.y) > 1 else e.y[0]
     return e.sums["deviance"] + 2 * (problem.family.null_loss(y, e.weight, problem.shape) - e.sums["loss"])
+
+
+def _modelled_classes(problem):
+    """Classes with parameters of their own, or two of which one is modelled; ordered classes share theirs."""
+    if problem.family.n_thresholds:
+        return None
+    return problem.design.classes if problem.classes is None else problem.classes
 
 
 def _matrix(meat):
