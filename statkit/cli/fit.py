@@ -26,10 +26,13 @@ def fit(
         str,
         typer.Option(
             help="gaussian, binomial, poisson, gamma, inverse_gaussian, negative_binomial, tweedie, "
-            "quasi_binomial or quasi_poisson."
+            "quasi_binomial, quasi_poisson; cox, with Surv(time, event) on the left; or ordered classes."
         ),
     ] = "gaussian",
     link: Annotated[str | None, typer.Option(help="Link function; the family's own by default.")] = None,
+    ties: Annotated[
+        Literal["efron", "breslow"] | None, typer.Option(help="Events at one time, for --family cox.")
+    ] = None,
     weights: Annotated[str | None, typer.Option(metavar="COL", help="Column of prior weights.")] = None,
     offset: Annotated[
         str | None, typer.Option(metavar="COL", help="Column to add to the linear predictor.")
@@ -76,13 +79,14 @@ def fit(
         # Said before the fit, which may take long.
         raise FileNotFoundError(f"cannot save to {save}: there is no folder {save.absolute().parent}")
 
-    from statkit import glm
-
-    model = glm(
+    if ties is not None and family != "cox":
+        raise typer.BadParameter("--ties is for --family cox")
+    if save is not None and family in ("cox", "ordered"):
+        raise typer.BadParameter(f"--save does not know --family {family} yet")
+    function, own = _model(family, link, ties)
+    model = function(
         formula,
         files[0] if len(files) == 1 else files,
-        family=family,
-        link=link,
         weights=weights,
         offset=offset,
         groups=cluster,
@@ -94,12 +98,26 @@ def fit(
         plan=plan_object,
         random_state=seed,
         verbose=int(sys.stderr.isatty()),
+        **own,
     )
     if save is not None:
         from statkit.regression.model_document import save_model
 
         save_model(model, save)
     typer.echo(_printed(model, output))
+
+
+def _model(family: str, link: str | None, ties: str | None):
+    """The function that fits the family, and its own options."""
+    from statkit import regression
+
+    if family == "cox":
+        if link is not None:
+            raise typer.BadParameter("--family cox has no --link")
+        return regression.coxph, {} if ties is None else {"ties": ties}
+    if family == "ordered":
+        return regression.polr, {} if link is None else {"link": link}
+    return regression.glm, {"family": family, "link": link}
 
 
 def _plan(name: str, **options):

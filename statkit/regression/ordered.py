@@ -119,7 +119,9 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
             return None
         classes = np.asarray(self.classes)
         if classes.ndim != 1 or len(classes) < 2 or len(set(classes.tolist())) < len(classes):
-            raise ValueError(f"classes must list at least two different labels in order, not {self.classes!r}")
+            raise ValueError(
+                f"classes must list at least two different labels in order, not {self.classes!r}"
+            )
         return classes
 
     def _response(self, y, labels=None):
@@ -132,12 +134,16 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         if labels is None:
             labels = np.unique(y)
         if len(labels) < 2:
-            raise ValueError(f"Classifier can't train when only one class is present: every label is {labels[0]!r}")
+            raise ValueError(
+                f"Classifier can't train when only one class is present: every label is {labels[0]!r}"
+            )
         place = {label: i for i, label in enumerate(np.asarray(labels).tolist())}
         codes = np.array([place.get(label, -1) for label in y.tolist()], dtype=float)
         if len(codes) and codes.min() < 0:
             at = int(np.argmin(codes))
-            raise ValueError(f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}")
+            raise ValueError(
+                f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}"
+            )
         return codes, np.asarray(labels)
 
     def _tabular(self, X, roles, fitted):

@@ -28,7 +28,9 @@ def evaluate_ordered(block, family, theta, want) -> dict:
     upper, lower = np.minimum(code, m - 1), np.maximum(code - 1, 0)
     some_upper, some_lower = code < m, code > 0
     if want.gradient:
-        cuts = np.bincount(upper, np.where(some_upper, a, 0.0), m) - np.bincount(lower, np.where(some_lower, b, 0.0), m)
+        cuts = np.bincount(upper, np.where(some_upper, a, 0.0), m) - np.bincount(
+            lower, np.where(some_lower, b, 0.0), m
+        )
         out["gradient"] = np.concatenate([block.transpose_matvec(b - a), cuts])
     if want.information:
         H = np.zeros((q + m, q + m))

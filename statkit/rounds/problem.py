@@ -148,7 +148,13 @@ class Problem:
     @property
     def may_separate(self) -> bool:
         """Whether the family's likelihood can lack a maximum at finite coefficients."""
-        return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax", "cox", "ordered")
+        return not self.alpha and self.family.name in (
+            "binomial",
+            "quasi_binomial",
+            "softmax",
+            "cox",
+            "ordered",
+        )
 
     @property
     def has_bias_formula(self) -> bool:
@@ -291,7 +297,9 @@ class Problem:
     def _position(self) -> np.ndarray:
         """Public position of each internal parameter of one predictor."""
         first = len(self.design.names)
-        return np.append(self.design.position, np.arange(first, first + self.family.n_thresholds)).astype(np.intp)
+        return np.append(self.design.position, np.arange(first, first + self.family.n_thresholds)).astype(
+            np.intp
+        )
 
     def public_values(self, theta: np.ndarray) -> np.ndarray:
         """θ in the order and units of ``design.names``, classes one after another.
