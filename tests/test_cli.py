@@ -397,3 +397,20 @@ def test_module_and_pipes(rows, tmp_path):
         text=True,
     )
     assert reader_gone.stderr == ""
+
+
+def test_fit_cox_and_ordered(run, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.standard_normal(200), "time": rng.exponential(size=200)})
+    frame["event"] = rng.integers(0, 2, 200)
+    frame["grade"] = np.digitize(frame.x + rng.logistic(size=200), [-1, 1])
+    path, formula = tmp_path / "d.parquet", "Surv(time, event) ~ x"
+    frame.to_parquet(path)
+    code, out, _ = run("fit", formula, path, "--family", "cox", "--ties", "breslow", "--output", "json")
+    assert code == 0
+    assert json.loads(out)["params"]["x"] == pytest.approx(
+        statkit.coxph(formula, frame, ties="breslow").coef_[0]
+    )
+    code, out, _ = run("fit", "grade ~ x", path, "--family", "ordered")
+    assert code == 0 and "Ordered logistic regression" in out and "0|1" in out
+    assert run("fit", formula, path, "--ties", "efron")[0] != 0

@@ -27,10 +27,13 @@ def fit(
         str,
         typer.Option(
             help="gaussian, binomial, poisson, gamma, inverse_gaussian, negative_binomial, tweedie, "
-            "quasi_binomial or quasi_poisson."
+            "quasi_binomial, quasi_poisson; cox, with Surv(time, event) on the left; or ordered classes."
         ),
     ] = "gaussian",
     link: Annotated[str | None, typer.Option(help="Link function; the family's own by default.")] = None,
+    ties: Annotated[
+        Literal["efron", "breslow"] | None, typer.Option(help="Events at one time, for --family cox.")
+    ] = None,
     weights: Annotated[str | None, typer.Option(metavar="COL", help="Column of prior weights.")] = None,
     offset: Annotated[
         str | None, typer.Option(metavar="COL", help="Column to add to the linear predictor.")
@@ -102,13 +105,14 @@ def fit(
         # Said before the fit, which may take long.
         raise FileNotFoundError(f"cannot save to {save}: there is no folder {save.absolute().parent}")
 
+    if ties is not None and family != "cox":
+        raise typer.BadParameter("--ties is for --family cox")
+    if save is not None and family in ("cox", "ordered"):
+        raise typer.BadParameter(f"--save does not know --family {family} yet")
     options = {
-        "family": family,
-        "link": link,
         "engine": engine,
         "n_jobs": n_jobs,
         "alpha": alpha,
-        "l1_ratio": l1_ratio,
         "cov_type": cov_type or ("nonrobust" if cluster is None else "cluster"),
         "na_action": na_action,
         "plan": plan_object,
@@ -116,19 +120,35 @@ def fit(
         "verbose": int(sys.stderr.isatty()),
     }
     roles = {"weights": weights, "offset": offset, "groups": cluster}
+    function, own = _model(family, link, ties, l1_ratio)
     if plan == "renewable" and files == ["-"]:
+        if family in ("cox", "ordered"):
+            raise typer.BadParameter(f"--family {family} cannot be fitted from a stream")
         from statkit.cli.stream import fit_stream
 
-        model = fit_stream(formula, options, roles)
+        model = fit_stream(formula, own | options, roles)
     else:
-        from statkit import glm
-
-        model = glm(formula, files[0] if len(files) == 1 else files, **roles, **options)
+        model = function(formula, files[0] if len(files) == 1 else files, **roles, **own, **options)
     if save is not None:
         from statkit.regression.model_document import save_model
 
         save_model(model, save)
     typer.echo(print_estimate(model.estimate_, output))
+
+
+def _model(family: str, link: str | None, ties: str | None, l1_ratio: float):
+    """The function that fits the family, and its own options."""
+    from statkit import regression
+
+    if family in ("cox", "ordered") and l1_ratio:
+        raise typer.BadParameter(f"--family {family} has no --l1-ratio")
+    if family == "cox":
+        if link is not None:
+            raise typer.BadParameter("--family cox has no --link")
+        return regression.coxph, {} if ties is None else {"ties": ties}
+    if family == "ordered":
+        return regression.polr, {} if link is None else {"link": link}
+    return regression.glm, {"family": family, "link": link, "l1_ratio": l1_ratio}
 
 
 def _plan(name: str, sampled: dict, streamed: dict):

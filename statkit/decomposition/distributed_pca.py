@@ -364,18 +364,14 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 def _in_memory(X) -> bool:
     """Whether ``X`` is an array, a sparse matrix, nested lists or a frame that scikit-learn can check."""
-    if isinstance(X, np.ndarray) or hasattr(X, "tocsr"):
+    if isinstance(X, (list, tuple)):
+        return not X or not (isinstance(X[0], str) or hasattr(X[0], "__fspath__"))
+    if isinstance(X, str) or hasattr(X, "__fspath__") or hasattr(X, "dask"):
+        return False
+    tables = ("num_columns", "to_batches", "toArrow", "read", "schema")
+    if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or hasattr(X, "iloc"):
         return True
-    if hasattr(X, "__array__") and not hasattr(X, "num_columns"):
-        return True
-    return (
-        isinstance(X, (list, tuple))
-        and not (len(X) and (isinstance(X[0], str) or hasattr(X[0], "__fspath__")))
-    ) or (not hasattr(X, "__fspath__") and not isinstance(X, str) and not _table(X))
-
-
-def _table(X) -> bool:
-    return any(hasattr(X, name) for name in ("__arrow_c_stream__", "schema", "partitions", "iter_rows"))
+    return hasattr(X, "get_column") or not any(hasattr(X, name) for name in (*tables, "__arrow_c_stream__"))
 
 
 def load_values(source, columns, partition) -> np.ndarray:

@@ -20,11 +20,11 @@ from statkit.design.levels import as_coded, level_keys
 from statkit.design.roles import ResponseSpec
 from statkit.design.terms_design import TermsDesign
 
-__all__ = ["EventTimes", "Grid", "SurvivalDesign", "for_survival"]
+__all__ = ["EventTimes", "Grid", "SurvivalDesign", "without_intercept"]
 
 
-def for_survival(design: TermsDesign, response: tuple[str, ...] | None = None) -> TermsDesign:
-    """The same columns without an intercept, which a partial likelihood cannot see, factors coded as with one.
+def without_intercept(design: TermsDesign, response: tuple[str, ...] | None = None) -> TermsDesign:
+    """The same columns without an intercept, where the model has none, factors coded as with one.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def for_survival(design: TermsDesign, response: tuple[str, ...] | None = None) -
     response : tuple of str or None
         Expressions of (time, event) or (start, stop, event); None keeps the response that there is.
     """
-    spec = design._response
+    spec, classes = design._response, design.classes
     if response is not None:
         shown = ", ".join(text[1:-1] if text.startswith("`") else text for text in response)
         spec = ResponseSpec("survival", response, f"Surv({shown})")
@@ -41,7 +41,7 @@ def for_survival(design: TermsDesign, response: tuple[str, ...] | None = None) -
     TermsDesign.__init__(
         new, formula=design.formula, plan=tuple(t for t in design._plan if any(s.factors for s in t[1])),
         specs=design._specs, response=spec, weight=design._weight, offsets=design._offsets,
-        group=design._group, classes=None, na_action=design.na_action, limit_rule=None,
+        group=design._group, classes=classes, na_action=design.na_action, limit_rule=None,
     )  # fmt: skip
     return new
 

@@ -13,6 +13,7 @@ _WHERE = {
     "InverseGaussian": "inverse_gaussian",
     "MEstimator": "m_estimators",
     "NegativeBinomial": "negative_binomial",
+    "Ordered": "ordered",
     "Poisson": "poisson",
     "Quantile": "quantile",
     "QuasiBinomial": "binomial",

@@ -38,6 +38,8 @@ class Family:
         Whether the dispersion is 1, or estimated from Pearson's statistic.
     predictors : int
         Linear predictors a row has (softmax: one less than there are classes).
+    n_thresholds : int
+        Parameters after the coefficients that cut the predictor into classes (`Ordered`).
     n_shape : int
         Shape parameters that are to be estimated beside the coefficients.
     curved : bool
@@ -66,6 +68,7 @@ class Family:
     canonical_link: str | None = None
     dispersion = "known"
     predictors = 1
+    n_thresholds = 0
     n_shape = 0
     curved = True
     quadratic = False

@@ -10,7 +10,7 @@ from .base import Family
 
 __all__ = ["Expectile", "Huber", "MEstimator"]
 
-#: Share of rows on the quadratic part below which Huber's loss has no useful curvature.
+#: Share of rows with curvature below which a loss has no useful information.
 _FEW_INSIDE = 0.1
 
 

@@ -96,7 +96,7 @@ class MachinePlan(Plan):
         if family.n_shape and not len(problem.shape):
             raise ValueError(
                 f"{type(self).__name__} needs the shape parameter of the {family.name} family, for instance "
-                "NegativeBinomial(alpha=…); Exact() estimates it"
+                "NegativeBinomial(alpha=…) or Huber(scale=…); Exact() estimates it"
             )
 
     def _local(self, problem, **options) -> Combined:

@@ -96,7 +96,7 @@ def report(
     for name in design.limits:
         why[name] = "a limit, the response is constant at this level"
     arguments = dict(
-        names=design.names,
+        names=problem.names,
         values=problem.public_values(result.theta),
         covariance=problem.public_matrix(covariance) if public_covariance is None else public_covariance,
         terms=design.terms,
@@ -120,7 +120,7 @@ def report(
         meat=None if e.meat is None else problem.public_matrix(_matrix(e.meat), inverse=True),
         response=design.response_name,
         formula=design.formula,
-        classes=design.classes if problem.classes is None else problem.classes,
+        classes=_modelled_classes(problem),
         plan=repr(plan),
         engine=problem.engine_name,
         rows_read=e.n_read,
@@ -142,8 +142,7 @@ def report(
 
 def _names(problem, internal) -> list[str]:
     """Names of the columns that a mask of internal coefficients marks."""
-    design = problem.design
-    names = [design.names[design.position[j % problem.width]] for j in np.flatnonzero(internal)]
+    names = [problem.names[problem._position[j % problem.stride]] for j in np.flatnonzero(internal)]
     return list(dict.fromkeys(names))
 
 
@@ -153,6 +152,13 @@ def _null_deviance(problem, e) -> float:
         return e.null["deviance"]
     y = e.y if len(e.y) > 1 else e.y[0]
     return e.sums["deviance"] + 2 * (problem.family.null_loss(y, e.weight, problem.shape) - e.sums["loss"])
+
+
+def _modelled_classes(problem):
+    """Classes with parameters of their own, or two of which one is modelled; ordered classes share theirs."""
+    if problem.family.n_thresholds:
+        return None
+    return problem.design.classes if problem.classes is None else problem.classes
 
 
 def _matrix(meat):

@@ -37,7 +37,9 @@ def with_estimated_shape(plan, problem):
         theta = np.where(np.isnan(result.theta), 0.0, result.theta)
         before = alpha
         alpha, information = _improve(problem, theta, alpha, result.factor.rank)
-        if np.log(alpha / before) ** 2 * information < plan.tol**2:
+        # A scale is no likelihood's and tells its error only roughly: it is followed to the end.
+        enough = plan.tol**2 if family.likelihood else plan.tol**4
+        if np.log(alpha / before) ** 2 * information < enough:
             break
     problem.shape = np.array([alpha])
     result, null = plan.solve(problem, (theta, null))

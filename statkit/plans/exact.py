@@ -91,6 +91,10 @@ class Exact(Plan):
             from statkit.plans._cox import exact_cox
 
             return exact_cox(self, problem)
+        if family.n_thresholds:
+            from statkit.plans._ordered import exact_ordered
+
+            return exact_ordered(self, problem)
         if family.n_shape and not len(problem.shape):
             from statkit.plans._shape import with_estimated_shape
 
@@ -146,6 +150,18 @@ class Exact(Plan):
 
     def finish(self, problem, result, null, **known):
         """The estimate of a solved problem, with the warnings that it deserves."""
+        self.warn(problem, result)
+        if problem.is_sparse:
+            from statkit.plans._sparse import carry_sums, without_errors
+
+            carry_sums(problem, result)
+            known |= without_errors(problem)
+        else:
+            known.setdefault("diagnostics", _checked(problem, result))
+        return report(problem, self, result, **known)
+
+    def warn(self, problem, result):
+        """Say that the response is separated, or that there was no convergence."""
         if result.separated.any():
             self._warn_separated(problem, result)
         elif not result.converged:
@@ -157,14 +173,6 @@ class Exact(Plan):
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        if problem.is_sparse:
-            from statkit.plans._sparse import carry_sums, without_errors
-
-            carry_sums(problem, result)
-            known |= without_errors(problem)
-        else:
-            known.setdefault("diagnostics", _checked(problem, result))
-        return report(problem, self, result, **known)
 
     def start(self, problem):
         """Start of the Newton rounds and η of the null model."""
@@ -235,6 +243,6 @@ def _checked(problem, result):
 
 
 def _column_names(problem, internal) -> str:
-    names = [problem.design.names[problem.design.position[j % problem.width]] for j in internal]
+    names = [problem.names[problem._position[j % problem.stride]] for j in internal]
     shown = list(dict.fromkeys(names))
     return ", ".join(map(repr, shown[:8])) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")

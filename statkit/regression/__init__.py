@@ -6,9 +6,11 @@ _HOME = {
     "CoxPHRegressor": "cox",
     "GLMClassifier": "generalized_linear",
     "GLMRegressor": "generalized_linear",
+    "OrderedClassifier": "ordered",
     "QuantileRegressor": "quantile",
     "coxph": "cox",
     "glm": "generalized_linear",
+    "polr": "ordered",
     "quantreg": "quantile",
     "regularization_path": "penalty_path",
 }

@@ -91,7 +91,7 @@ def strata_of_formula(formula: str, columns: list[str]) -> tuple[str, tuple[str,
 def survival_table(model, X, roles, fitted):
     """Source, unfrozen inner design, strata and family of a survival model on named columns."""
     from statkit.design.expressions import quoted
-    from statkit.design.survival import for_survival
+    from statkit.design.survival import without_intercept
     from statkit.regression._tabular import tabular
     from statkit.sources import Source, as_source, column_not_found
 
@@ -116,13 +116,13 @@ def survival_table(model, X, roles, fitted):
             raise ValueError(
                 f"the left side of {model.formula!r} must be Surv(time, event) or Surv(start, stop, event)"
             )
-        design = for_survival(design)
+        design = without_intercept(design)
         design.formula = model.formula
         return source, design, strata, family
-    return _frame(model, X, source, roles, fitted, given, strata, for_survival, quoted)
+    return _frame(model, X, source, roles, fitted, given, strata, without_intercept, quoted)
 
 
-def _frame(model, X, source, roles, fitted, given, strata, for_survival, quoted):
+def _frame(model, X, source, roles, fitted, given, strata, without_intercept, quoted):
     """All columns of a table but the roles, with a response of names or an array beside it."""
     from statkit.design.frame import FrameDesign
     from statkit.regression._tabular import _beside
@@ -155,7 +155,7 @@ def _frame(model, X, source, roles, fitted, given, strata, for_survival, quoted)
         source.schema, columns, weight=named.get("weight"), offset=named.get("offset"), group=named.get("group"),
         na_action=model.na_action,
     )  # fmt: skip
-    design = for_survival(design, tuple(map(quoted, names)) if names else None)
+    design = without_intercept(design, tuple(map(quoted, names)) if names else None)
     fitted["feature_names_in_"] = np.asarray(columns, dtype=object)
     fitted["n_features_in_"] = len(columns)
     return source, design, strata, model._family(None)

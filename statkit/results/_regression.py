@@ -21,6 +21,8 @@ _TITLES = {
     ("quantile", "identity"): "Quantile regression",
     ("huber", "identity"): "Huber regression",
     ("expectile", "identity"): "Expectile regression",
+    ("ordered", "logit"): "Ordered logistic regression",
+    ("ordered", "probit"): "Ordered probit regression",
     ("softmax", "logit"): "Multinomial logistic regression",
 }
 

@@ -122,7 +122,20 @@ class Problem:
     @property
     def size(self) -> int:
         """Number of coefficients."""
-        return self.width * self.family.predictors
+        return self.width * self.family.predictors + self.family.n_thresholds
+
+    @property
+    def stride(self) -> int:
+        """Internal parameters of one predictor, thresholds among them."""
+        return self.width + self.family.n_thresholds
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the public parameters of one predictor: the design's, then thresholds."""
+        m = self.family.n_thresholds
+        labels = self.classes if self.classes is not None else self.design.classes
+        labels = range(m + 1) if labels is None else labels
+        return (*self.design.names, *(f"{labels[j]}|{labels[j + 1]}" for j in range(m)))
 
     @property
     def in_memory(self) -> bool:
@@ -144,7 +157,13 @@ class Problem:
     @property
     def may_separate(self) -> bool:
         """Whether the family's likelihood can lack a maximum at finite coefficients."""
-        return not self.alpha and self.family.name in ("binomial", "quasi_binomial", "softmax", "cox")
+        return not self.alpha and self.family.name in (
+            "binomial",
+            "quasi_binomial",
+            "softmax",
+            "cox",
+            "ordered",
+        )
 
     @property
     def dispersion(self):
@@ -169,7 +188,7 @@ class Problem:
             diagonal[0] = 0.0
         if self.scale.size:
             diagonal[i : i + len(self.scale)] *= self.scale**power
-        return np.tile(diagonal, self.family.predictors)
+        return np.append(np.tile(diagonal, self.family.predictors), np.zeros(self.family.n_thresholds))
 
     def evaluate(self, theta: np.ndarray, want: Want = Want(), null=None) -> Evaluation:  # noqa: B008 - frozen
         """One round, or two for a family with context: the objective at θ over all rows."""
@@ -207,7 +226,10 @@ class Problem:
 
     def response(self) -> tuple[np.ndarray, float]:
         """Weighted sum(s) of the response and the sum of weights."""
-        out = self.session.round(response_sums, self.family.predictors + 1)
+        family = self.family
+        out = self.session.round(
+            response_sums, family.n_classes if family.n_thresholds else family.predictors + 1
+        )
         if not out["weight"] > 0:
             _must_have_rows(0, out["n_read"], out["n_missing"])
         return out["y"], out["weight"]
@@ -215,7 +237,9 @@ class Problem:
     def null_theta(self, y_sum: np.ndarray, weight: float) -> np.ndarray:
         """Start: the intercept that fits the mean response, zero slopes."""
         theta = np.zeros(self.size)
-        if self.design.intercept and self.family.context is None:
+        if self.family.n_thresholds:
+            theta[self.width :] = self.family.null_thresholds(_per_class(y_sum, weight))
+        elif self.design.intercept and self.family.context is None:
             theta[:: self.width] = self.family.null_eta(y_sum if len(y_sum) > 1 else y_sum[0], weight)
         return theta
 
@@ -259,37 +283,47 @@ class Problem:
 
     def unscale(self) -> np.ndarray:
         """Matrix T (width, width) that maps scaled internal coefficients to those of the raw columns."""
-        T = np.eye(self.width)
+        T = np.eye(self.width + self.family.n_thresholds)
         if self.scale.size:
             i = int(self.design.intercept)
             d = len(self.scale)
             T[range(i, i + d), range(i, i + d)] = self.scale
             if i:
                 T[0, 1 : 1 + d] = -self.center * self.scale
+            T[self.width :, :d] = self.center * self.scale  # thresholds take up what centring took off
         return T
 
     def _rescale(self) -> np.ndarray:
         """The inverse of `unscale`, which is known in closed form and exists at any scale."""
-        T = np.eye(self.width)
+        T = np.eye(self.width + self.family.n_thresholds)
         if self.scale.size:
             i = int(self.design.intercept)
             d = len(self.scale)
             T[range(i, i + d), range(i, i + d)] = 1.0 / self.scale
             if i:
                 T[0, 1 : 1 + d] = self.center
+            T[self.width :, :d] = -self.center
         return T
+
+    @property
+    def _position(self) -> np.ndarray:
+        """Public position of each internal parameter of one predictor."""
+        first = len(self.design.names)
+        return np.append(self.design.position, np.arange(first, first + self.family.n_thresholds)).astype(
+            np.intp
+        )
 
     def public_values(self, theta: np.ndarray) -> np.ndarray:
         """θ in the order and units of ``design.names``, classes one after another.
 
         NaN stays NaN (columns left out), and levels that were set aside get their limit, ±inf.
         """
-        K, names = self.family.predictors, len(self.design.names)
+        K, names, position = self.family.predictors, len(self.names), self._position
         values = np.full((K, names), np.nan)
         raw = theta.reshape(K, -1)
         if self.scale.size:
             raw = np.where(np.isnan(raw), np.nan, np.where(np.isnan(raw), 0.0, raw) @ self.unscale().T)
-        values[:, self.design.position] = raw
+        values[:, position] = raw
         for name, limit in self.design.limits.items():
             values[:, self.design.names.index(name)] = limit
         return values.ravel()
@@ -299,7 +333,7 @@ class Problem:
 
         NaN in the rows and columns of columns left out and of levels set aside.
         """
-        K, names = self.family.predictors, len(self.design.names)
+        K, names = self.family.predictors, len(self.names)
         left_out = np.isnan(np.diag(M))
         M = np.where(np.isnan(M), 0.0, M)
         if self.scale.size:
@@ -309,10 +343,15 @@ class Problem:
                 M = T @ M @ T.T
         M[left_out] = np.nan
         M[:, left_out] = np.nan
-        where = (np.arange(K)[:, None] * names + self.design.position).ravel()
+        where = (np.arange(K)[:, None] * names + self._position).ravel()
         full = np.full((K * names, K * names), np.nan)
         full[np.ix_(where, where)] = M
         return full
+
+
+def _per_class(y_sum, weight):
+    """Weight of every class; two classes may come as the weight of the second."""
+    return y_sum if len(y_sum) > 1 else np.array([weight - y_sum[0], y_sum[0]])
 
 
 def _pearson_dispersion(evaluation, rank):

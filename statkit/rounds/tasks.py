@@ -142,19 +142,18 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
     block = block.scaled(center, scale)
     K = family.predictors
     y, a = block.y, block.weight
+    if family.n_thresholds:
+        from statkit.rounds.ordered import evaluate_ordered
+
+        out = evaluate_ordered(block, family, theta, want) | _counts(block, family.n_classes)
+        if want.sums:
+            out["sums"] = _Sums(loss=out["loss"], pearson=np.nan, deviance=2 * out["loss"])
+        return out
     eta = linear_predictor(block, theta, K)
     r = np.empty_like(eta)
     w = np.empty((len(eta), K * (K + 1) // 2)) if K > 1 else np.empty_like(eta)
     loss = family.link(eta, y, a, shape, context, r, w)
-    out = {
-        "n": len(eta) if a is None else int(np.count_nonzero(a)),
-        "n_read": block.n_read,
-        "n_missing": block.n_missing,
-        "n_rows": len(eta),
-        "weight": float(len(eta)) if a is None else float(a.sum()),
-        "loss": float(loss),
-        "y": response_sums(block, K + 1)["y"],
-    }
+    out = {"loss": float(loss)} | _counts(block, K + 1)
     if K == 1 and want.gradient and want.information:
         out["information"], out["gradient"] = block.normal_equations(w, r)
     else:
@@ -198,6 +197,13 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         if want.scores:
             out["scores"] = scores
     return out
+
+
+def _counts(block, n_classes):
+    """How many rows a block has, and the sums of its response and weights."""
+    a, n = block.weight, block.n_rows
+    rows = {"n": n if a is None else int(np.count_nonzero(a)), "n_rows": n}
+    return rows | response_sums(block, n_classes)
 
 
 def context_sums(block, family, theta, center, scale, moments=True) -> dict:

@@ -1,0 +1,30 @@
+"""Models with thresholds: coefficients and thresholds by Newton rounds together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statkit.plans._report import report
+from statkit.rounds.tasks import Want
+from statkit.solvers.newton import newton
+
+__all__ = ["exact_ordered"]
+
+
+def exact_ordered(plan, problem):
+    """The maximum (or ridge) likelihood estimate over all rows."""
+    counts, weight = problem.response()
+    theta = problem.null_theta(counts, weight)
+
+    def evaluate(theta, nearly_done):
+        return problem.evaluate(theta, Want(sums=True, meat=problem.meat if nearly_done else None))
+
+    result = newton(
+        evaluate, theta, tol=plan.tol, max_rounds=plan.max_rounds, may_separate=problem.may_separate,
+        predict=not plan.certify,
+    )  # fmt: skip
+    if problem.meat and result.at.meat is None:
+        at = np.where(np.isnan(result.theta), 0.0, result.theta)
+        result.at.meat = problem.evaluate(at, Want(sums=True, meat=problem.meat)).meat
+    plan.warn(problem, result)
+    return report(problem, plan, result)
