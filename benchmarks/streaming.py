@@ -42,7 +42,7 @@ def renewable(X, y, size, **options):
 def sgd(X, y, size):
     from sklearn.linear_model import SGDClassifier
 
-    model = SGDClassifier(loss="log_loss", average=True, alpha=1e-12)
+    model = SGDClassifier(loss="log_loss", average=True, alpha=1e-12, learning_rate="constant", eta0=0.01)
     for start in range(0, len(y), size):
         model.partial_fit(X[start : start + size], y[start : start + size], classes=[0, 1])
     return model

@@ -39,7 +39,8 @@ class Renewable(Plan):
         Passes of a fit. "auto" is two: the second, one Newton step on all rows, makes the estimate the maximum
         likelihood estimate to about 1e-4 standard errors. Streams through ``partial_fit`` have one.
     buffer_rows : int, default=5_000
-        First rows that are kept as they are and whose exact score is used again as the estimate moves.
+        First rows that are kept as they are and whose exact score is used again as the estimate moves; beside them
+        the first 200 rows of every level, up to three times as many in all.
     forgetting : float, default=1.0
         Factor by which past information is multiplied at every batch, in (0, 1]; below one the estimate follows
         a changing parameter.
@@ -189,7 +190,7 @@ class Renewable(Plan):
         penalty = problem.penalty(e.weight)  # is no part of the summary of the rows
         A = e.information if penalty is None else e.information - np.diag(penalty)
         problem.stream = state.copy(
-            theta=theta, A=A, v=v, buffer=None, buffer_A=None, buffer_v=None,
+            theta=theta, A=A, v=v, buffer=None, buffer_A=None, buffer_v=None, counts=None,
             sums=e.sums, meat=e.meat, loss=e.loss, pearson=e.sums["pearson"],
             squares=None if state.squares is None else A, local=None if state.local is None else A @ theta,
             inverse=None,
