@@ -3,7 +3,7 @@
     python benchmarks/streaming.py --size small|full [--only speed distance memory …]
 
 Peers that are not installed are left out and named: run it with a Python that has ``river`` and ``vowpalwabbit`` to
-see them. Everything runs on one thread; times are CPU seconds in alternation.
+see them. Stochastic gradients have a script of their own (``streaming_sgd.py``). Everything runs on one thread; times are CPU seconds in alternation.
 """
 
 from __future__ import annotations
@@ -206,12 +206,6 @@ def memory(full):
 
 
 PARTS = {"speed": speed, "distance": distance, "memory": memory}
-try:  # stochastic gradients have a file of their own
-    import streaming_sgd
-
-    PARTS |= streaming_sgd.PARTS
-except ImportError:
-    pass
 
 
 def main():
