@@ -3,7 +3,8 @@
     python benchmarks/streaming.py --size small|full [--only speed distance memory …]
 
 Peers that are not installed are left out and named: run it with a Python that has ``river`` and ``vowpalwabbit`` to
-see them. Stochastic gradients have a script of their own (``streaming_sgd.py``). Everything runs on one thread; times are CPU seconds in alternation.
+see them. Stochastic gradients have a script of their own, ``streaming_sgd.py``. Everything runs on one thread; times
+are CPU seconds in alternation.
 """
 
 from __future__ import annotations
