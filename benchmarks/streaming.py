@@ -3,7 +3,8 @@
     python benchmarks/streaming.py --size small|full [--only speed distance memory …]
 
 Peers that are not installed are left out and named: run it with a Python that has ``river`` and ``vowpalwabbit`` to
-see them. Everything runs on one thread; times are CPU seconds in alternation.
+see them. Stochastic gradients have a script of their own, ``streaming_sgd.py``. Everything runs on one thread; times
+are CPU seconds in alternation.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def renewable(X, y, size, **options):
 def sgd(X, y, size):
     from sklearn.linear_model import SGDClassifier
 
-    model = SGDClassifier(loss="log_loss", average=True, alpha=1e-12)
+    model = SGDClassifier(loss="log_loss", average=True, alpha=1e-12, learning_rate="constant", eta0=0.01)
     for start in range(0, len(y), size):
         model.partial_fit(X[start : start + size], y[start : start + size], classes=[0, 1])
     return model
@@ -206,12 +207,6 @@ def memory(full):
 
 
 PARTS = {"speed": speed, "distance": distance, "memory": memory}
-try:  # stochastic gradients have a file of their own
-    import streaming_sgd
-
-    PARTS |= streaming_sgd.PARTS
-except ImportError:
-    pass
 
 
 def main():

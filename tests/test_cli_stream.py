@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -33,14 +35,6 @@ def flights(n, seed=0):
     return frame
 
 
-def statkit(*arguments, text=b"", fails=False):
-    done = subprocess.run(
-        [sys.executable, "-m", "statkit", *map(str, arguments)], input=text, capture_output=True
-    )
-    assert (done.returncode != 0) == fails, done.stderr.decode()
-    return done.stdout.decode(), done.stderr.decode()
-
-
 def close(text, full, bound):
     found = json.loads(text)
     params = pd.Series(found["params"])[full.params.index]
@@ -51,6 +45,8 @@ def close(text, full, bound):
 
 @pytest.fixture
 def run(capfd):
+    """Run the command; return its exit code, standard output and standard error."""
+
     def call(*arguments):
         with pytest.raises(SystemExit) as caught:
             main([str(a) for a in arguments])
@@ -60,8 +56,21 @@ def run(capfd):
     return call
 
 
+@pytest.fixture
+def statkit(run, monkeypatch):
+    """Run the command with these bytes on its standard input; return what it printed."""
+
+    def call(*arguments, text, fails=False):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=BytesIO(text)))
+        code, out, err = run(*arguments)
+        assert (code != 0) == fails, err
+        return out, err
+
+    return call
+
+
 @pytest.mark.parametrize("kind", ["csv", "ndjson"])
-def test_standard_input(kind):
+def test_standard_input(kind, statkit):
     frame = flights(40_000)
     text = frame.to_csv(index=False) if kind == "csv" else frame.to_json(orient="records", lines=True)
     options = ["--family", "binomial", "--plan", "renewable", "--batch-size", 2_000, "--output", "json"]
@@ -70,7 +79,7 @@ def test_standard_input(kind):
     assert err == "" and found["nobs"] == 40_000 and found["n_passes"] == 1
 
 
-def test_rows_in_an_order_that_drifts_are_told():
+def test_rows_in_an_order_that_drifts_are_told(statkit):
     frame = flights(40_000)
     eta = -1 + 0.5 * frame["x"] + 0.02 * frame["day"]
     frame["late"] = (np.random.default_rng(1).random(40_000) < 1 / (1 + np.exp(-eta))).astype(int)
@@ -113,7 +122,7 @@ def test_update_goes_on_and_merge_adds(run, tmp_path):
     assert run("predict", model, tmp_path / "1.parquet", "-o", tmp_path / "p.parquet")[0] == 0
 
 
-def test_update_from_standard_input(tmp_path):
+def test_update_from_standard_input(statkit, tmp_path):
     frame = flights(20_000)
     options = ["--family", "binomial", "--plan", "renewable", "--save", tmp_path / "model"]
     statkit("fit", FORMULA, "-", *options, text=frame[:10_000].to_csv(index=False).encode())
@@ -154,7 +163,7 @@ def test_what_goes_wrong_is_one_line(run, tmp_path):
     assert (tmp_path / "model").read_bytes() == before
 
 
-def test_standard_input_that_cannot_be_read():
+def test_standard_input_that_cannot_be_read(statkit):
     options = ["--family", "binomial", "--plan", "renewable"]
     frame = flights(300)
     text = frame.to_csv(index=False).encode()
@@ -170,9 +179,14 @@ def test_standard_input_that_cannot_be_read():
         assert word in err and err.count("\n") == 1, err
 
 
-def test_batches_have_the_rows_asked_for():
-    from io import BytesIO
+def test_a_pipe_of_the_shell():
+    text = flights(500).to_csv(index=False).encode()
+    command = [sys.executable, "-m", "statkit", "fit", "late ~ x", "-", "--plan", "renewable"]
+    done = subprocess.run(command, input=text, capture_output=True)
+    assert done.returncode == 0 and b"Renewable" in done.stdout, done.stderr
 
+
+def test_batches_have_the_rows_asked_for():
     frame = flights(1_000)
     tables = list(read_batches(BytesIO(frame.to_csv(index=False).encode()), rows=300))
     assert [t.num_rows for t in tables] == [300, 300, 300, 100]

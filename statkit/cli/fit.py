@@ -21,7 +21,10 @@ def fit(
         str, typer.Argument(metavar="FORMULA", help='For instance "late ~ poly(distance, 2) + C(origin)".')
     ],
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Parquet, CSV or Arrow; paths, globs, URLs.")
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Parquet, CSV or Arrow; paths, globs, URLs; - for standard input."
+        ),
     ],
     family: Annotated[
         str,

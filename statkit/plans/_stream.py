@@ -37,6 +37,9 @@ _REVISIT = 1.5
 _SMALL = 64
 # Up to this many columns rows are swept once for everything; more are better served by wide products.
 _NARROW = 48
+# Rows of a level that has had fewer than this are retained too: what is known of such a level moves for long. All
+# retained rows together are at most some times the first ones.
+_RARE, _MOST_RETAINED = 200, 4
 # Batches whose line is kept, so that a stream without end has a bounded history.
 _MOST_LINES = 20_000
 _NONE = np.empty(0)
@@ -111,6 +114,8 @@ class StreamState:
         CUEE's sum of information times intermediate estimates.
     thick : bool
         Whether every column has enough information to stand without a weak prior.
+    counts : ndarray or None
+        Rows by internal column, for the columns of levels; kept while rows are retained.
     """
 
     center: np.ndarray
@@ -143,6 +148,7 @@ class StreamState:
     inverse: Any = None
     local: Any = None
     thick: bool = False
+    counts: Any = None
 
     def total(self) -> tuple[np.ndarray, np.ndarray]:
         """(A, v) of all absorbed rows."""
@@ -249,11 +255,16 @@ def _start(plan, problem, state, block):
     problem = plan.working(problem, state, n=block.n_rows)
     meat = plan.meat(problem)
     theta = state.theta
-    keep = min(block.n_rows, plan.retained())
+    keep = np.zeros(block.n_rows, bool)
+    keep[: plan.retained()] = True
+    if plan.retained() and block.codes is not None:
+        state.counts = _counts(block)
+        rare = np.flatnonzero(_rare(state.counts, block) & ~keep)
+        keep[rare[: (_MOST_RETAINED - 1) * plan.retained()]] = True
     rest = block
-    if keep:
-        state.buffer = _own(block.take(slice(0, keep)))
-        rest = block.take(slice(keep, block.n_rows)) if keep < block.n_rows else None
+    if keep.any():
+        state.buffer = block.take(np.flatnonzero(keep))
+        rest = block.take(np.flatnonzero(~keep)) if not keep.all() else None
         out = _evaluate(problem, state, state.buffer, theta, meat)
         state.buffer_A, state.buffer_v = out["information"], out["gradient"] + out["information"] @ theta
         _account(state, out)
@@ -271,6 +282,36 @@ def _start(plan, problem, state, block):
     state.history = state.history.add(
         block.n_rows, np.nan, 0, np.nan, state.loss / max(state.weight, 1e-300), 1
     )
+
+
+def _counts(block) -> np.ndarray:
+    """Rows by internal column, for coded columns."""
+    columns = block.codes.columns
+    return np.bincount(columns[columns >= 0], minlength=block.n_columns)
+
+
+def _rare(counts, block) -> np.ndarray:
+    """Mask of the rows that have a level of few rows."""
+    few = np.append(counts < _RARE, False)  # −1 is the reference level
+    return few[block.codes.columns].any(axis=1)
+
+
+def _retain_rare(plan, problem, state, block, at):
+    """Move the batch's rows of rare levels from the summary to the retained rows."""
+    counts = state.counts
+    state.counts = counts + _counts(block)
+    room = _MOST_RETAINED * plan.retained() - state.buffer.n_rows
+    if room <= 0 or not (counts < _RARE).any():
+        return
+    rows = np.flatnonzero(_rare(counts, block))[:room]
+    if not len(rows):
+        return
+    part = block.take(rows)
+    out = _evaluate(problem, state, part, at)
+    H, v = out["information"], out["gradient"] + out["information"] @ at
+    state.A, state.v = state.A - H, state.v - v
+    state.buffer_A, state.buffer_v = state.buffer_A + H, state.buffer_v + v
+    state.buffer = concatenate([state.buffer, part])
 
 
 def _forget(plan, state):
@@ -323,6 +364,8 @@ def _absorb(plan, problem, state, block):
     state.A = state.A + out["information"]
     state.v = state.v + out["gradient"] + out["information"] @ at
     state.theta = theta
+    if state.counts is not None and block.codes is not None:
+        _retain_rare(plan, problem, state, block, at)
     if state.squares is not None:
         state.squares = state.squares + out["information"]
     _account(state, first, drop=float(first["gradient"] @ (theta - b0)), meat=out.get("meat"))
@@ -368,8 +411,10 @@ def _robust_drift(A, past, s, H, now, n_rows):
     pieces = len(now.labels) if isinstance(now, GroupSums) else n_rows
     if pieces < 10 * len(s) or P is None:
         return np.nan, 0, np.nan
-    pull = Factor(A, tolerance=1e-13)
-    HA = np.column_stack([pull.solve(column) for column in H]).T
+    try:
+        HA = np.linalg.solve(A, H).T
+    except np.linalg.LinAlgError:  # a level without rows
+        return np.nan, 0, np.nan
     own = Factor(G + HA @ P @ HA.T)
     statistic = max(float(s @ own.solve(s)), 0.0)
     return statistic, own.rank, float(chdtrc(own.rank, statistic))
@@ -573,7 +618,7 @@ def rescaled(problem, state, center, scale) -> StreamState:
     theta = None if state.theta is None else np.linalg.solve(M, state.theta)
     return state.copy(
         center=center, scale=scale, A=M.T @ A @ M, v=M.T @ v, theta=theta, meat=meat, buffer=None,
-        buffer_A=None, buffer_v=None, inverse=None,
+        buffer_A=None, buffer_v=None, inverse=None, counts=None,
         squares=None if state.squares is None else M.T @ state.squares @ M,
         local=None if state.local is None else M.T @ state.local,
     )  # fmt: skip
@@ -608,6 +653,9 @@ def grown_state(state: StreamState, to: np.ndarray, width: int, predictors: int)
     for name in ("theta", "v", "buffer_v", "local"):
         value = getattr(state, name)
         moved[name] = None if value is None else rows(value[None])[0]
+    if state.counts is not None:
+        moved["counts"] = np.zeros(width, state.counts.dtype)
+        moved["counts"][to] = state.counts
     buffer = state.buffer if state.buffer is None else moved_block(state.buffer, to, width)
     return state.copy(**moved, buffer=buffer, pending=[moved_block(b, to, width) for b in state.pending])
 

@@ -36,10 +36,12 @@ class Renewable(Plan):
     batch_size : int, default=65_536
         Rows of a batch when a fit reads its own data; ``partial_fit`` takes batches as they come.
     n_passes : int or "auto", default="auto"
-        Passes of a fit. "auto" is two: the second, one Newton step on all rows, makes the estimate the maximum
-        likelihood estimate to about 1e-4 standard errors. Streams through ``partial_fit`` have one.
+        Passes of a fit. "auto" is two (one with forgetting, or where batches are skipped): the second, one Newton
+        step on all rows, makes the estimate the maximum likelihood estimate to about 1e-4 standard errors. Streams
+        through ``partial_fit`` have one.
     buffer_rows : int, default=5_000
-        First rows that are kept as they are and whose exact score is used again as the estimate moves.
+        First rows that are kept as they are and whose exact score is used again as the estimate moves; beside them
+        the first 200 rows of every level, up to three times as many in all.
     forgetting : float, default=1.0
         Factor by which past information is multiplied at every batch, in (0, 1]; below one the estimate follows
         a changing parameter.
@@ -136,7 +138,9 @@ class Renewable(Plan):
     def estimate(self, problem):
         """Absorb all rows in order, then (unless ``n_passes=1``) take Newton steps on all of them."""
         self._check(problem)
-        passes = 2 if self.n_passes == "auto" else self.n_passes
+        passes = self.n_passes
+        if passes == "auto":  # another pass would bring back what was to be forgotten or left out
+            passes = 2 if self.forgetting == 1.0 and self.on_drift != "skip" else 1
         state = None
         for block in problem.session.blocks():
             for start in range(0, max(block.n_rows, 1), self.batch_size):
@@ -189,7 +193,7 @@ class Renewable(Plan):
         penalty = problem.penalty(e.weight)  # is no part of the summary of the rows
         A = e.information if penalty is None else e.information - np.diag(penalty)
         problem.stream = state.copy(
-            theta=theta, A=A, v=v, buffer=None, buffer_A=None, buffer_v=None,
+            theta=theta, A=A, v=v, buffer=None, buffer_A=None, buffer_v=None, counts=None,
             sums=e.sums, meat=e.meat, loss=e.loss, pearson=e.sums["pearson"],
             squares=None if state.squares is None else A, local=None if state.local is None else A @ theta,
             inverse=None,
@@ -433,6 +437,11 @@ class Renewable(Plan):
             value = getattr(self, name)
             if not (isinstance(value, (int, np.integer)) and value >= least):
                 raise ValueError(f"Renewable({name}=…) must be an integer >= {least}, not {value!r}")
+        if self.n_passes != "auto" and self.n_passes > 1 and (self.forgetting < 1 or self.on_drift == "skip"):
+            raise ValueError(
+                f"n_passes={self.n_passes!r} would bring back the rows that forgetting={self.forgetting!r}, "
+                f"on_drift={self.on_drift!r} leave behind: use n_passes=1"
+            )
         if self.method != "renewable" and self.forgetting < 1:
             raise ValueError(f"Renewable(method={self.method!r}) has no forgetting")
         if self.selection is not None and (problem.family.predictors > 1 or problem.cov_type != "nonrobust"):

@@ -318,6 +318,7 @@ def test_coverage():
         (Renewable(lags=-1), "lags"),
         (Renewable(unknown_level="drop"), "unknown_level"),
         (Renewable(method="cee", forgetting=0.9), "forgetting"),
+        (Renewable(n_passes=2, forgetting=0.9), "bring back"),
         (Renewable(prior=(0.0, np.eye(2))), "prior"),
     ],
 )

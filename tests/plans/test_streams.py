@@ -722,3 +722,63 @@ def test_memory_of_a_long_stream_is_that_of_its_batch():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8e6
+
+
+@pytest.mark.parametrize(
+    "family", ["inverse_gaussian", "tweedie", "negative_binomial", "quasi_poisson", "cloglog"]
+)
+def test_every_family_streams(family):
+    from statkit.families import Binomial, NegativeBinomial
+
+    kind = {"negative_binomial": NegativeBinomial(alpha=0.7), "cloglog": Binomial(link="cloglog")}.get(
+        family, family
+    )
+    drawn = {"quasi_poisson": "poisson", "cloglog": "binomial"}.get(family, family)
+    X, y, _ = make_glm(8_000, 3, family=drawn, random_state=4)
+    full = GLMRegressor(kind).fit(X, y).estimate_
+    e = stream(GLMRegressor(kind, plan=QUIET), X, y, 400).estimate_
+    assert distance(e, full) < 0.2
+    np.testing.assert_allclose(e.bse, full.bse, rtol=0.05)
+
+
+def test_information_grows_and_units_do_not_matter():
+    X, y, _ = make_glm(3_000, 3, family="binomial", random_state=4)
+    plan = Renewable(on_drift="ignore", buffer_rows=0)  # visits to retained rows change their information
+    a, b = (GLMRegressor("binomial", plan=plan) for _ in range(2))
+    factors, before = np.array([1.0, 1e4, 1e-3]), np.zeros((4, 4))
+    for start in range(0, 3_000, 300):
+        part = slice(start, start + 300)
+        a.partial_fit(X[part], y[part])
+        b.partial_fit(X[part] * factors, y[part])
+        information = a._stream.state.total()[0]
+        np.testing.assert_allclose(information, information.T)
+        assert np.linalg.eigvalsh(information - before).min() > 0
+        before = information
+    np.testing.assert_allclose(b.coef_ * factors, a.coef_, rtol=1e-4)
+    np.testing.assert_allclose(b.estimate_.bse[1:] * factors, a.estimate_.bse[1:], rtol=1e-4)
+
+
+def test_a_reader_that_can_be_read_once_is_kept_for_the_second_pass():
+    import pyarrow as pa
+
+    X, y, _ = make_glm(4_000, 2, family="binomial", random_state=0)
+    table = pa.table({"a": X[:, 0], "b": X[:, 1], "y": y})
+    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=500))
+    e = glm("y ~ a + b", reader, "binomial", plan=Renewable(n_passes=2)).estimate_
+    full = glm("y ~ a + b", table, "binomial").estimate_
+    assert distance(e, full) < 1e-3
+
+
+def test_rows_of_rare_levels_are_retained():
+    n, draw = 60_000, np.random.default_rng(3)
+    share = np.r_[0.001, 0.002, 0.003, 0.494, 0.5]
+    frame = pd.DataFrame({"x": draw.normal(size=n), "g": draw.choice(list("edcba"), n, p=share)})
+    eta = -1 + 0.5 * frame["x"] + frame["g"].map({"a": 0, "b": 0.3, "c": 1, "d": -1.5, "e": 2})
+    frame["y"] = (draw.random(n) < 1 / (1 + np.exp(-eta))).astype(int)
+    full = glm("y ~ x + g", frame, "binomial").estimate_
+    model = GLMRegressor("binomial", formula="y ~ x + g", plan=Renewable(unknown_level="grow"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        batches(model, frame, 1_000)
+    assert np.abs((model.estimate_.params[full.params.index] - full.params) / full.bse).max() < 0.15
+    assert model._stream.state.buffer.n_rows < 6_500
