@@ -19,6 +19,7 @@ from statkit.causal.knowledge import Knowledge
 from statkit.causal.mcem import N_ITER, Chains, NoiseModel, Pool, moments
 
 _N_KNOTS = 5
+EARLY, LOW = 0, 1.0
 _GRID = 256
 #: Quantiles of a column's noise that are kept, to draw from it.
 _QUANTILES = np.linspace(0.0, 1.0, 201)
@@ -169,7 +170,7 @@ def fit_additive_model(data: IncompleteData, options: Options, random, *, start=
     for t in range(n_iter):
         X = pool.table()
         products = Products.of(basis, X, pool.weight)
-        score = AdditiveScore(basis, products, counts, price)
+        score = AdditiveScore(basis, products, counts, price if t >= EARLY else LOW * price)
         if t >= n_iter // 2:
             kept.append(products)
             kept_moments.append(moments(X, pool.weight))
