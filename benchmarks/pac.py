@@ -338,7 +338,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", choices=["small", "full"], default="small")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     options = parser.parse_args()
     full = options.size == "full"
     sets = data_sets(options.size)
@@ -351,11 +351,9 @@ def main():
         "graph": lambda: graph(sets, 3 if full else 2),
         "mixtures": lambda: mixtures(10 if full else 2),
     }
-    path = Path(__file__).parent / "results" / "pac.json"
+    path = Path(__file__).parent / "results" / ("pac.json" if full else "pac_small.json")
     path.parent.mkdir(exist_ok=True)
     results = json.loads(path.read_text()) if path.exists() else {}
-    if results.get("size") != options.size:
-        results = {}
     results["size"] = options.size
     results["machine"] = {
         "processor": platform.processor() or platform.machine(),
@@ -364,7 +362,7 @@ def main():
         "numpy": np.__version__,
         "threads": 1,
     }
-    for part in options.parts:
+    for part in options.only:
         results[part] = work[part]()
         path.write_text(json.dumps(results, indent=1) + "\n")
 

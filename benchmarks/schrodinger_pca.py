@@ -2,7 +2,7 @@
 
     python benchmarks/schrodinger_pca.py --size small          # a minute
     python benchmarks/schrodinger_pca.py --size full           # everything
-    python benchmarks/schrodinger_pca.py --size full --part samples
+    python benchmarks/schrodinger_pca.py --size full --only samples
 
 Times are CPU seconds of one process with one BLAS thread, imports and compilation left out; every case
 runs in a process of its own, so that its peak memory is its own; cases alternate over the rounds and the
@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "schrodinger_pca.json"
+RESULTS = Path(__file__).parent / "results"
 SAMPLES = 500
 
 
@@ -385,7 +385,7 @@ def machine() -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=["small", "full"], default="small")
-    parser.add_argument("--part", choices=list(PARTS), action="append")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="PART")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
@@ -395,13 +395,14 @@ def main() -> None:
         else:
             print(json.dumps(samples_case(case["p"], case["tool"])))
         return
-    for name in options.part or PARTS:
+    for name in options.only or PARTS:
         rows = PARTS[name](options.size == "full")
+        path = RESULTS / ("schrodinger_pca.json" if options.size == "full" else "schrodinger_pca_small.json")
         # What other runs have written in the meantime stays.
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results = json.loads(path.read_text()) if path.exists() else {}
         results |= {"machine": machine(), name: {"size": options.size, "rows": rows}}
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        RESULTS.mkdir(exist_ok=True)
+        path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

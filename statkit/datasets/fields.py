@@ -88,6 +88,12 @@ def load_ozone_midwest(*, as_frame: bool = False) -> Bunch:
         ``coordinates`` (153, 2), longitude and latitude in degrees; ``station`` names; ``day`` as YYMMDD;
         ``frame``; ``DESCR`` with source and licence.
 
+    Raises
+    ------
+    FileNotFoundError
+        statkit was installed from a wheel or a source distribution: the table comes from a package under the
+        GPL and is in the source tree only, in ``datasets/schrodinger_pca/ozone_midwest``.
+
     Examples
     --------
     >>> from statkit.datasets import load_ozone_midwest

@@ -13,6 +13,7 @@ class DataSet(NamedTuple):
     folder: str
     file: str
     about: str
+    source_only: bool = False  # its licence does not go with this package's: it stays in the repository
 
 
 SETS: dict[str, DataSet] = {
@@ -35,7 +36,8 @@ SETS: dict[str, DataSet] = {
     "ozone_midwest": DataSet(
         "schrodinger_pca/ozone_midwest",
         "ozone_midwest_1987.csv",
-        "ozone at 153 stations on 89 days, with missing values",
+        "ozone at 153 stations on 89 days, with missing values (source tree only)",
+        source_only=True,
     ),
     "sachs": DataSet("missdag", "sachs_observational.csv", "11 signalling molecules in 853 immune cells"),
     "airquality": DataSet("missdag", "airquality.csv", "air quality, New York, 1973, with holes"),
@@ -65,13 +67,24 @@ def find(name: str) -> DataSet:
 
 def path_of(name: str) -> str:
     """Return the path of a data set's file."""
-    entry = find(name)
-    path = files_root() / entry.folder / entry.file
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: install statkit-methods again")
-    return str(path)
+    return str(_file(name, find(name).file))
 
 
 def description_of(name: str) -> str:
     """Return the README of a data set: source, licence, columns, how it was made."""
-    return (files_root() / find(name).folder / "README.md").read_text(encoding="utf-8")
+    return _file(name, "README.md").read_text(encoding="utf-8")
+
+
+def _file(name: str, file: str) -> Path:
+    entry = find(name)
+    path = files_root() / entry.folder / file
+    if not path.is_file():
+        remedy = (
+            f"this set is not part of the installed package, because of its licence: it is in the folder "
+            f"datasets/{entry.folder} of the source tree; clone the repository and use statkit from there "
+            '("pip install -e .")'
+            if entry.source_only
+            else "install statkit-methods again"
+        )
+        raise FileNotFoundError(f"{path} is missing: {remedy}")
+    return path

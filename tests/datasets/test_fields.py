@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from statkit.datasets import load_north_america_air_temperature, load_ozone_midwest, make_random_field
+from statkit.datasets import (
+    load_north_america_air_temperature,
+    load_ozone_midwest,
+    make_random_field,
+    registry,
+)
 from statkit.decomposition import icosphere, karhunen_loeve
 
 
@@ -26,7 +31,9 @@ def test_air_temperature():
         load_north_america_air_temperature("B1")
 
 
-def test_ozone():
+def test_ozone_in_the_source_tree():
+    if not (registry.files_root() / "schrodinger_pca" / "ozone_midwest").is_dir():
+        pytest.skip("an installed package does not have it")
     data = load_ozone_midwest()
     assert data.data.shape == (89, 153) and data.coordinates.shape == (153, 2)
     assert np.isnan(data.data).mean() == pytest.approx(0.036, abs=0.001)
@@ -34,6 +41,14 @@ def test_ozone():
     frame = load_ozone_midwest(as_frame=True)
     assert list(frame.data.columns) == list(frame.coordinates.index) == data.station
     assert "GNU General Public License" in data.DESCR
+
+
+def test_ozone_of_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "_files" / "schrodinger_pca").mkdir(parents=True)
+    monkeypatch.setattr(registry, "files_root", lambda: tmp_path / "_files")
+    for read in (load_ozone_midwest, lambda: registry.description_of("ozone_midwest")):
+        with pytest.raises(FileNotFoundError, match="source tree; clone the repository"):
+            read()
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def test_unknown_name_suggests():
 @pytest.mark.parametrize("name", registry.SETS)
 def test_every_set_has_file_and_readme(name):
     entry = registry.find(name)
+    if entry.source_only and not (registry.files_root() / entry.folder).is_dir():
+        pytest.skip("an installed package does not have it")
     assert Path(registry.path_of(name)).stat().st_size > 0
     assert entry.file.split(".")[0] in registry.description_of(name)
     assert "Source" in registry.description_of(name)
