@@ -286,25 +286,23 @@ def kernel_rows(block):
     X = block.dense
     if block.center.size:
         X = (X - block.center) * block.scale
-    X = np.ascontiguousarray(X, dtype=np.float64)
-    if not X.flags.writeable:  # another type to compiled code
-        X = X.copy()
+    X = _plain(X)
     codes, multiplier = _NO_CODES, _NO_MULTIPLIER
     if block.codes is not None:
-        codes = np.ascontiguousarray(block.codes.columns, dtype=np.int32)
+        codes = _plain(block.codes.columns, np.int32)
         if block.codes.multiplier.size:
-            multiplier = np.ascontiguousarray(block.codes.multiplier)
+            multiplier = _plain(block.codes.multiplier)
     data, indices, indptr = _EMPTY, _NO_INDICES, _NO_INDPTR
     if block.csr is not None:
         s = block.csr
-        data, indices = np.array(s.data, dtype=np.float64), np.array(s.indices, dtype=np.int32)
-        indptr = np.array(s.indptr, dtype=np.int64)
+        data, indices, indptr = _plain(s.data), _plain(s.indices, np.int32), _plain(s.indptr, np.int64)
     offset = _EMPTY if block.offset is None else _plain(block.offset)
     return X, codes, multiplier, data, indices, indptr, bool(block.intercept), offset
 
 
-def _plain(x):
-    x = np.ascontiguousarray(x, dtype=np.float64)
+def _plain(x, dtype=np.float64):
+    """Contiguous and writeable: an array that is not has another type, for which all would be compiled again."""
+    x = np.ascontiguousarray(x, dtype=dtype)
     return x if x.flags.writeable else x.copy()
 
 
