@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.datasets import make_glm
 from statkit.design.block import make_block
@@ -533,9 +534,27 @@ def test_values_that_are_not_finite_are_found_wherever_they_are(data, size, bad,
         {"criterion": "uniform", "refine": None},
         {"sampling": "poisson"},
     ):
-        model = GLMClassifier(plan=Subsample(size, **options))
+        model = GLMClassifier(plan=Subsample(size, **options), fit_intercept="mixture" in options)
         what = "NaN" if np.isnan(bad) else "infinity"
         with pytest.raises(ValueError, match=rf"contains {what}: column 'x2', row {row} "):
             with np.errstate(all="ignore"):
                 model.fit(X, y)
         assert not hasattr(model, "estimate_")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_class_that_no_drawn_row_has_is_named():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((20_000, 1))
+    y = np.where(np.arange(20_000) < 12, "rare", np.where(X[:, 0] > rng.standard_normal(20_000), "a", "b"))
+    with pytest.raises(ValueError, match=r"no drawn row has the class 'rare' \(0.* expected\)"):
+        GLMClassifier(plan=Subsample(100, criterion="uniform", refine=None), random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="no drawn row has the class"):
+        GLMClassifier(
+            plan=Subsample(100, criterion="uniform", refine=None, pilot="uniform"), random_state=0
+        ).fit(X, y == "rare")
+
+
+@parametrize_with_checks([GLMClassifier(plan=Subsample())])
+def test_sklearn_contract(estimator, check):
+    check(estimator)
