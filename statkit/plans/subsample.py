@@ -172,7 +172,8 @@ class Subsample(Plan):
             pilot_size = self.size if self.refine else max(20 * p, self.size // 5)
         plain = self.criterion == "uniform" and self.refine is None
         few = n <= self.repeats * self.size + (0 if plain else pilot_size)
-        if few or not (np.isfinite(problem.center).all() and np.isfinite(problem.scale).all()):
+        # The first rows told the scale of the columns: an infinite one has scale zero.
+        if few or not (np.isfinite(problem.center).all() and (problem.scale > 0).all()):
             require_finite(problem)
         if few:
             return all_rows(self, problem)

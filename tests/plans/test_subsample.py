@@ -532,7 +532,7 @@ def test_values_that_are_not_finite_are_found_wherever_they_are(data, size, bad,
         {},
         {"criterion": "optA"},
         {"criterion": "uniform", "refine": None},
-        {"sampling": "poisson"},
+        {"sampling": "poisson", "mixture": 0.2},
     ):
         model = GLMClassifier(plan=Subsample(size, **options), fit_intercept="mixture" in options)
         what = "NaN" if np.isnan(bad) else "infinity"
