@@ -16,7 +16,7 @@ from statkit.rounds.problem import Evaluation
 from statkit.rounds.tasks import Want
 from statkit.solvers.newton import NewtonResult
 
-__all__ = ["TARGETS", "all_rows", "known_shape", "report_sample", "sample_extra"]
+__all__ = ["TARGETS", "all_rows", "known_shape", "report_sample", "require_classes", "sample_extra"]
 
 TARGETS = {"population": "population parameter", "full_data": "fit of all rows"}
 # A level with fewer drawn rows than this is told of.
@@ -56,13 +56,42 @@ def report_sample(plan, problem, pilot, drawn, block, pi, solution, covariances,
         covariance=covariances[plan.target == "population"],
         kind=SubsampleEstimate,
         notes=notes,
-        rows_used=len(np.unique(block.row_numbers())),
+        rows_used=_distinct(block.row_numbers()),
         cov_type="sandwich",
         target=TARGETS[plan.target],
         diagnostics=diagnostics,
         extra=extra,
         **known_shape(problem),
     )
+
+
+def require_classes(problem, drawn, block):
+    """Raise for a class of the response that no drawn row has: its coefficients would be infinite."""
+    family = problem.family
+    if family.name not in ("binomial", "softmax") or problem.alpha or (block.y % 1).any():
+        return  # proportions have no classes; a ridge penalty keeps absent ones finite
+    K = family.predictors + 1
+    total = drawn["y"] if K > 2 else np.array([drawn["weight"] - drawn["y"][0], drawn["y"][0]])
+    seen = np.bincount(block.y.astype(np.intp), minlength=K)
+    absent = np.flatnonzero((seen == 0) & (total > 0))
+    if not len(absent):
+        return
+    labels = problem.design.classes if problem.classes is None else problem.classes
+    names = [labels[k] if labels is not None else k for k in absent[:6]]
+    told = ", ".join(
+        f"{str(name)!r} ({total[k] * block.n_rows / drawn['weight']:.1f} expected)"
+        for name, k in zip(names, absent, strict=False)
+    )
+    raise ValueError(
+        f"no drawn row has the class {told}: raise size, take pilot='case_control' or plans.RareEvents for a rare "
+        "event, or leave the class out"
+    )
+
+
+def _distinct(rows):
+    """Number of different row numbers: they ascend, but for samples joined one after another."""
+    step = np.diff(rows)
+    return len(np.unique(rows)) if (step < 0).any() else 1 + int(np.count_nonzero(step))
 
 
 def known_shape(problem):

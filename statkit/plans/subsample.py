@@ -14,7 +14,14 @@ from statkit.plans._subsample_estimate import SubsampleEstimate
 from statkit.plans._subsample_fit import fit_rows
 from statkit.plans._subsample_pass import link_rows, require_finite
 from statkit.plans._subsample_pilot import draw_pilot, fit_pilot
-from statkit.plans._subsample_report import TARGETS, all_rows, known_shape, report_sample, sample_extra
+from statkit.plans._subsample_report import (
+    TARGETS,
+    all_rows,
+    known_shape,
+    report_sample,
+    require_classes,
+    sample_extra,
+)
 from statkit.plans.plan import Plan
 from statkit.rounds.tasks import Want
 from statkit.sampling.criteria import CRITERIA
@@ -171,7 +178,8 @@ class Subsample(Plan):
             pilot_size = self.size if self.refine else max(20 * p, self.size // 5)
         plain = self.criterion == "uniform" and self.refine is None
         few = n <= self.repeats * self.size + (0 if plain else pilot_size)
-        if few or not np.isfinite(problem.center).all():
+        # The first rows told the scale of the columns: an infinite one has scale zero.
+        if few or not (np.isfinite(problem.center).all() and (problem.scale > 0).all()):
             require_finite(problem)
         if few:
             return all_rows(self, problem)
@@ -303,6 +311,7 @@ class Subsample(Plan):
             block, pi = drawn["block"], drawn["pi"]
             if self.combine == "union":
                 notes.append("The pilot came from windows of rows and does not enter the fit.")
+        require_classes(problem, drawn, block)
         combined = self.combine in ("inverse_variance", "information", "pooled")
         if self.likelihood == "conditional":
             from statkit.plans._subsample_conditional import fit_conditional

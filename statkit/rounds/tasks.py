@@ -317,7 +317,8 @@ def column_scaling(block, centered: bool = False) -> dict:
     center = sample.mean(axis=0) if len(sample) else np.zeros(X.shape[1])
     if not (block.intercept or centered):
         center[:] = 0.0
-    spread = np.sqrt(((sample - center) ** 2).mean(axis=0)) if len(sample) else np.ones(X.shape[1])
+    with np.errstate(invalid="ignore", over="ignore"):  # rows are checked later, or were
+        spread = np.sqrt(((sample - center) ** 2).mean(axis=0)) if len(sample) else np.ones(X.shape[1])
     spread = np.where(spread > 1e-8 * np.abs(center), spread, np.maximum(np.abs(center), 1.0))
     fair = (np.abs(center) <= 10 * spread).all() and (spread > 0.05).all() and (spread < 20).all()
     nothing = np.empty(0)

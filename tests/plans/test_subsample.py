@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.datasets import make_glm
 from statkit.design.block import make_block
@@ -531,11 +532,75 @@ def test_values_that_are_not_finite_are_found_wherever_they_are(data, size, bad,
         {},
         {"criterion": "optA"},
         {"criterion": "uniform", "refine": None},
-        {"sampling": "poisson"},
+        {"sampling": "poisson", "mixture": 0.2},
     ):
-        model = GLMClassifier(plan=Subsample(size, **options))
+        model = GLMClassifier(plan=Subsample(size, **options), fit_intercept="mixture" in options)
         what = "NaN" if np.isnan(bad) else "infinity"
         with pytest.raises(ValueError, match=rf"contains {what}: column 'x2', row {row} "):
             with np.errstate(all="ignore"):
                 model.fit(X, y)
         assert not hasattr(model, "estimate_")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_class_that_no_drawn_row_has_is_named():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((20_000, 1))
+    y = np.where(np.arange(20_000) < 12, "rare", np.where(X[:, 0] > rng.standard_normal(20_000), "a", "b"))
+    with pytest.raises(ValueError, match=r"no drawn row has the class 'rare' \(0.* expected\)"):
+        GLMClassifier(plan=Subsample(100, criterion="uniform", refine=None), random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="no drawn row has the class"):
+        GLMClassifier(
+            plan=Subsample(100, criterion="uniform", refine=None, pilot="uniform"), random_state=0
+        ).fit(X, y == "rare")
+
+
+@parametrize_with_checks([GLMClassifier(plan=Subsample())])
+def test_sklearn_contract(estimator, check):
+    check(estimator)
+
+
+def test_weighted_fits_are_equivariant_and_know_repetitions(worked):
+    problem, block, b0, pi, S, _, gradient = worked
+    rng = np.random.default_rng(9)
+    Z, y = block.dense, block.y
+    A = np.array([[1.0, 0.7], [-0.4, 2.0]])
+    turned, other = make_problem(Z @ A, y, "binomial")
+    map_ = np.eye(3)
+    map_[1:, 1:] = np.linalg.inv(A)
+    lift = np.eye(3)
+    lift[1:, 1:] = A
+    for g in (None, gradient):
+        one = fit_rows(problem, block.take(S), pi[S], b0, gradient=g)
+        two = fit_rows(turned, other.take(S), pi[S], map_ @ b0, gradient=None if g is None else lift.T @ g)
+        np.testing.assert_allclose(two.theta, map_ @ one.theta, atol=1e-7)
+        for V, W in zip(one.covariances(), two.covariances(), strict=True):
+            np.testing.assert_allclose(W, map_ @ V @ map_.T, rtol=1e-5, atol=1e-12)
+    # Equal probabilities: the fit without weights.
+    rows = block.take(S)
+    flat = fit_rows(problem, rows, np.full(len(S), 0.15), b0)
+    plain = GLMClassifier(plan=Exact(tol=1e-10)).fit(Z[S], y[S]).estimate_
+    np.testing.assert_allclose(flat.theta, plain.values, atol=1e-7)
+    # Rows drawn twice are rows of weight two, in the estimate and in its population covariance.
+    times = rng.integers(1, 4, len(S))
+    repeated = fit_rows(
+        problem, block.take(np.repeat(S, times)), np.repeat(pi[S], times), b0, replacement=True
+    )
+    from dataclasses import replace
+
+    heavy = fit_rows(problem, replace(rows, weight=times.astype(float)), pi[S], b0, replacement=True)
+    np.testing.assert_allclose(repeated.theta, heavy.theta, atol=1e-9)
+    np.testing.assert_allclose(repeated.information, heavy.information, rtol=1e-9)
+
+
+def test_the_order_of_classes_does_not_matter():
+    rng = np.random.default_rng(13)
+    X = rng.standard_normal((20_000, 2))
+    eta = np.column_stack([np.zeros(20_000), X @ [1, -1], 0.5 + X @ [0.2, 0.7]])
+    y = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1)
+    turned = np.array([2, 0, 1])[y]
+    for criterion in ("optLs", "optL", "optA", "optV", "LCC"):
+        plan = Subsample(800, criterion=criterion)
+        one, two = (GLMClassifier(plan=plan, random_state=0).fit(X, labels) for labels in (y, turned))
+        assert (one.estimate_.sample_indices == two.estimate_.sample_indices).mean() > 0.99
+        np.testing.assert_allclose(two.coef_[[2, 0, 1]], one.coef_, atol=1e-3)
