@@ -89,7 +89,7 @@ def report(problem, plan, result, *, covariance=None, kind=Estimate, notes=(), *
         scale=float(scale),
         nobs=e.n,
         df_resid=residual,
-        df_model=rank - family.predictors * int(design.intercept),
+        df_model=rank - family.predictors * int(design.intercept) - family.n_thresholds,
         llf=family.loglik(sums, scale, e.n),
         deviance=sums["deviance"],
         null_deviance=_null_deviance(problem, e),
