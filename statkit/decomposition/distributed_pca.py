@@ -245,14 +245,16 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             ]
             bias = _distance(V, self._average(halves, "components", k))
         values = sum(machine["n"] * machine["variances"] for machine in machines) / m.n
+        beside = self._beside(machines, V) if self.n_steps else None
         for _ in range(self.n_steps):
-            S = session.round(products, m.mean, V)["products"] / (m.n - 1)
+            S = session.round(products, m.mean, np.column_stack([V, beside]))["products"] / (m.n - 1)
+            following, S = float(beside @ S[:, -1]), S[:, :-1]
             values, mixing = linalg.eigh(S.T @ S, V.T @ S)
             V = S @ mixing[:, ::-1]
             V /= np.linalg.norm(V, axis=0)
             values = values[::-1]
-            # A step shrinks what is left by the ratio of the first variance beside the components to the last in them.
-            bias *= min(sum(machine["n"] * machine["next"] for machine in machines) / m.n / values[-1], 1.0)
+            # A step shrinks what is left by the first variance beside the components over the last of theirs.
+            bias *= min(following / values[-1], 1.0) if values[-1] > 0 else 1.0
         total = float(m.products.sum() / (m.n - 1))
         found = self._found(V, values, m.n, m.mean, total)
         found["noise_variance_"] = max(total - float(values.sum()), 0.0) / (p - k) if p > k else 0.0
@@ -270,6 +272,13 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 weight *= np.maximum(m["variances"] - m["noise"], 1e-12 * max(m["variances"][0], 1e-300))
             blocks.append(m[which] * np.sqrt(weight))
         return linalg.svd(np.hstack(blocks), full_matrices=False)[0][:, :k]
+
+    @staticmethod
+    def _beside(machines, V):
+        """The direction next to the averaged components: the leading one of the machines' next components."""
+        stack = np.column_stack([m["beside"] * np.sqrt(m["n"]) for m in machines])
+        stack = stack - V @ (V.T @ stack)
+        return linalg.svd(stack, full_matrices=False)[0][:, 0]
 
     @staticmethod
     def _enough(n):
@@ -444,14 +453,14 @@ def local_components(X, k: int) -> dict:
     Z, mean = _centred(X)
     record = {"n": len(X), "halves": None}
     if len(X) > k:
-        record["components"], record["variances"], record["noise"], record["next"] = _leading(Z, k)
+        record["components"], record["variances"], record["noise"], record["beside"] = _leading(Z, k)
         if len(X) >= 2 * (k + 2):
             record["halves"] = [_leading(_centred(X[h::2])[0], k)[0] for h in (0, 1)]
     return {"machines": Machines([record]), "moments": Moments(len(X), mean, (Z * Z).sum(axis=0))}
 
 
 def _leading(Z, k):
-    """Components (p, k), their variances, and beside them the mean and the largest variance."""
+    """Components (p, k), their variances, the mean variance beside them, and the next component."""
     n, p = Z.shape
     more = min(k + 1, p)
     if n > p:
@@ -460,9 +469,9 @@ def _leading(Z, k):
     else:
         _, s, Vt = linalg.svd(Z, full_matrices=False)
         values, V = s[:more] ** 2 / (n - 1), Vt[:more].T
-    following = float(values[k]) if len(values) > k else 0.0
+    beside = V[:, k] if V.shape[1] > k else np.zeros(p)
     noise = max((Z * Z).sum() / (n - 1) - values[:k].sum(), 0.0) / max(p - k, 1)
-    return np.ascontiguousarray(V[:, :k]), values[:k], noise, following
+    return np.ascontiguousarray(V[:, :k]), values[:k], noise, beside
 
 
 def products(X, mean, V) -> dict:

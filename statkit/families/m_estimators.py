@@ -91,6 +91,8 @@ class MEstimator(Family):
             raise ValueError(
                 f"weight of {self.name} is negative: give a nonnegative stand-in for the curvature"
             )
+        if np.count_nonzero(w) < _FEW_INSIDE * len(w):
+            np.maximum(w, np.abs(r), out=w)  # far from the optimum: any positive curvature leads downhill
         if weight is not None:
             loss = loss * weight
             r *= weight

@@ -127,5 +127,7 @@ class Ordered(Family):
         return -sums["loss"]
 
     def null_loss(self, sum_y, sum_w, shape=None):
-        counts = np.asarray(sum_y, dtype=float)
+        counts = np.atleast_1d(np.asarray(sum_y, dtype=float))
+        if len(counts) == 1:  # two classes come as the weight of the second
+            counts = np.array([sum_w - counts[0], counts[0]])
         return -float(counts[counts > 0] @ np.log(counts[counts > 0] / counts.sum()))

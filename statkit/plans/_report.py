@@ -106,7 +106,7 @@ def report(
         scale=float(scale),
         nobs=e.n,
         df_resid=residual,
-        df_model=rank - family.predictors * int(design.intercept),
+        df_model=rank - family.predictors * int(design.intercept) - family.n_thresholds,
         llf=family.loglik(sums, scale, e.n),
         deviance=sums["deviance"],
         null_deviance=_null_deviance(problem, e),

@@ -31,14 +31,14 @@ def with_estimated_shape(plan, problem):
         result, null = plan.solve(problem, (theta, null))
         theta = np.where(np.isnan(result.theta), 0.0, result.theta)
     alpha = family.shape_start(_sums(problem, theta, guess))
-    for _ in range(_MOST):
+    for _ in range(_MOST if family.likelihood else 2 * _MOST):
         problem.shape = np.array([alpha])
         result, null = plan.solve(problem, (theta, null))
         theta = np.where(np.isnan(result.theta), 0.0, result.theta)
         before = alpha
         alpha, information = _improve(problem, theta, alpha, result.factor.rank)
         # A scale is no likelihood's and tells its error only roughly: it is followed to the end.
-        enough = plan.tol**2 if family.likelihood else plan.tol**4
+        enough = plan.tol**2 if family.likelihood else plan.tol**5
         if np.log(alpha / before) ** 2 * information < enough:
             break
     problem.shape = np.array([alpha])

@@ -181,12 +181,18 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         probability : ndarray of shape (n, K)
             NaN for rows with missing values.
         """
-        return self._fitted_family.probabilities(self.predict_latent(X, offset), self.thresholds_)
+        eta = self.predict_latent(X, offset)
+        return self._fitted_family.probabilities(eta, self.thresholds_)
 
     def predict(self, X, offset=None):
         """The likeliest class of every row."""
         p = self.predict_proba(X, offset)
         return self.classes_[np.where(np.isnan(p), -1.0, p).argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True  # on classes that are in no order
+        return tags
 
 
 def polr(

@@ -194,7 +194,7 @@ class Problem:
         """One round, or two for a family with context: the objective at θ over all rows."""
         family, context = self.family, None
         if family.context is not None:
-            context = self.context(theta, want.information)
+            context, null = self.context(theta, want.information), None
         rows = None if context is None else context.rows
         out = self.session.round(
             evaluate, family, theta, self.shape, self.center, self.scale, null, want, rows

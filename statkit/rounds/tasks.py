@@ -148,6 +148,8 @@ def evaluate(block, family, theta, shape, center, scale, null, want: Want, conte
         out = evaluate_ordered(block, family, theta, want) | _counts(block, family.n_classes)
         if want.sums:
             out["sums"] = _Sums(loss=out["loss"], pearson=np.nan, deviance=2 * out["loss"])
+            if block.offset is not None:
+                out["null"] = _Sums(deviance=np.nan)  # with an offset it has no closed form
         return out
     eta = linear_predictor(block, theta, K)
     r = np.empty_like(eta)

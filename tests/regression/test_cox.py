@@ -293,6 +293,7 @@ def test_plans_of_local_fits_are_stratified_by_machine(data):
     for plan in (
         LeastSquaresApproximation(partition_by="g"),
         OneStep(partition_by="g"),
+        OneStep(start="least_squares", n_steps=2, partition_by="g"),
         OneShot(partition_by="g", bias_correction=None),
     ):
         with warnings.catch_warnings():
@@ -302,7 +303,8 @@ def test_plans_of_local_fits_are_stratified_by_machine(data):
         assert (np.abs(fit.coef_ - exact.coef_) < bound * exact.estimate_.bse).all()
         np.testing.assert_allclose(fit.estimate_.bse, exact.estimate_.bse, rtol=0.06)
         assert fit.estimate_.n_events == data.e.sum()
-        assert fit.estimate_.llnull == pytest.approx(exact.estimate_.llnull, abs=1e-8)
+        if "pilot" not in fit.estimate_.plan:
+            assert fit.estimate_.llnull == pytest.approx(exact.estimate_.llnull, abs=1e-8)
         assert "stratified by machine" in str(fit.summary())
         with pytest.raises(AttributeError, match="no common baseline"):
             fit.predict_survival(data)

@@ -64,7 +64,9 @@ def test_rows_are_the_derivatives(link):
     loss, a, b, uu, ll, ul = family.rows(eta, y, cuts)
     F = {"logit": logistic, "probit": norm}[link]
     p = np.diff(F.cdf(np.concatenate([[-np.inf], cuts, [np.inf]])[:, None] - eta), axis=0)
-    np.testing.assert_allclose(loss, -np.log(p[y.astype(int), np.arange(60)]), rtol=1e-9)
+    some = p[y.astype(int), np.arange(60)] > 1e-6  # differences of the distribution lose their digits beyond
+    direct = -np.log(p[y.astype(int), np.arange(60)][some])
+    np.testing.assert_allclose(loss[some], direct, rtol=1e-8)
     h = 1e-5
     for part in range(3):
         moved = cuts.copy()
@@ -81,7 +83,7 @@ def test_rows_are_the_derivatives(link):
         np.testing.assert_allclose(((down[1] - up[1]) / (2 * h))[lower], ul[lower], atol=1e-5)
     far = family.rows(np.array([-700.0, 700.0, 37.0]), np.array([2.0, 1.0, 0.0]), cuts)
     assert all(np.isfinite(v).all() for v in far)
-    assert family.rows(np.zeros(1), np.ones(1), np.array([1.0, -1.0, 2.0]))[0][0] != 0
+    assert not np.isfinite(family.rows(np.zeros(1), np.ones(1), np.array([1.0, -1.0, 2.0]))[0]).any()
 
 
 def test_gradient_information_and_meat(data):
