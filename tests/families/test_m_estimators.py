@@ -47,7 +47,7 @@ def hinge_weight(eta, y):
 FAMILIES = [Huber(scale=1.5), Huber(k=0.8), Expectile(0.2), Expectile(0.9)]
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, MEstimator(hinge, hinge_score, hinge_weight)], ids=repr)
+@pytest.mark.parametrize("family", [*FAMILIES, MEstimator(hinge, hinge_score, hinge_weight)], ids=["huber, scale 1.5", "huber, k 0.8", "expectile 0.2", "expectile 0.9", "hinge"])
 def test_derivatives(family):
     rng = np.random.default_rng(1)
     eta, y, weight = rng.normal(size=200), np.sign(rng.normal(size=200)), rng.uniform(0.5, 2, 200)
