@@ -19,7 +19,9 @@ from statkit.causal.knowledge import Knowledge
 from statkit.causal.mcem import N_ITER, Chains, NoiseModel, Pool, moments
 
 _N_KNOTS = 5
-EARLY, LOW = 0, 1.0
+#: Iterations in which an edge costs half its price. What is drawn without an edge speaks against it, so an edge that is
+#: left out at first would starve; for nothing, edges would come in that then feed themselves.
+_GENEROUS = 3
 _GRID = 256
 #: Quantiles of a column's noise that are kept, to draw from it.
 _QUANTILES = np.linspace(0.0, 1.0, 201)
@@ -161,7 +163,10 @@ def fit_additive_model(data: IncompleteData, options: Options, random, *, start=
     basis = SplineBasis(values, data.weight, _N_KNOTS)
     price = edge_price(data, options)
     counts = data.pair_counts if options.effective_n else np.full((data.d, data.d), data.n)
+    # Completed tables hold what missing pairs say for an edge that is there: their rows count, but in the answer.
+    everywhere = np.where(data.pair_counts > 0, data.n, 0.0)
     knowledge = _restricted(options)
+    generous = _GENEROUS if pool.has_holes else 0
     n_iter = min(options.max_iter, N_ITER) if pool.has_holes else 1
     kept: list[Products] = []
     kept_moments = []
@@ -170,7 +175,7 @@ def fit_additive_model(data: IncompleteData, options: Options, random, *, start=
     for t in range(n_iter):
         X = pool.table()
         products = Products.of(basis, X, pool.weight)
-        score = AdditiveScore(basis, products, counts, price if t >= EARLY else LOW * price)
+        score = AdditiveScore(basis, products, everywhere, price / 2 if t < generous else price)
         if t >= n_iter // 2:
             kept.append(products)
             kept_moments.append(moments(X, pool.weight))
@@ -183,7 +188,7 @@ def fit_additive_model(data: IncompleteData, options: Options, random, *, start=
                 model.sweep(pool.chains, random)
     # The answer: the graph and functions for products averaged over the later iterations.
     score = AdditiveScore(basis, Products.mean(kept), counts, price)
-    A = _graph(score, options, knowledge)
+    A = _graph(score, options, knowledge, A)
     model, loglik = _model(data, score, A, X, pool.weight, options)
     mean, S = (np.mean(parts, axis=0) for parts in zip(*kept_moments, strict=True))
     S = well_conditioned(S)
@@ -216,8 +221,8 @@ def _restricted(options: Options) -> Knowledge:
     return options.knowledge._replace(allowed=options.knowledge.allowed & (place[:, None] < place))
 
 
-def _graph(score: AdditiveScore, options: Options, knowledge: Knowledge) -> np.ndarray:
-    return options.graph if options.graph is not None else search(score, knowledge)
+def _graph(score: AdditiveScore, options: Options, knowledge: Knowledge, start=None) -> np.ndarray:
+    return options.graph if options.graph is not None else search(score, knowledge, start)
 
 
 def _model(data, score: AdditiveScore, A, X, w, options: Options) -> tuple[AdditiveNoiseModel, float]:

@@ -309,18 +309,9 @@ class TransitionNB(JointPrediction, BaseEstimator):
 
     def _forget(self):
         """Drop what an earlier fit of another kind has set."""
-        for name in (
-            *(
-                "_online",
-                "_training",
-                "_labels",
-                "label_posterior_",
-                "label_error_proba_",
-                "drift_",
-                "drift_z_",
-            ),
-            *("transition_se_", "noise_rate_se_", "group_transition_", "groups_", "objective_path_"),
-        ):
+        trained = ("_training", "_labels", "label_posterior_", "label_error_proba_", "objective_path_")
+        judged = ("_drift", "drift_", "drift_z_", "transition_se_", "noise_rate_se_")
+        for name in ("_online", "groups_", "group_transition_", *trained, *judged):
             vars(self).pop(name, None)
 
     def _set_parameters(self, corpus, words, log_prior, T, R, strength, score_strength):
