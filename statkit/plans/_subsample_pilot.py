@@ -154,9 +154,8 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
         raise ValueError(
             "the pilot's fit diverged: raise pilot_size, or look for extreme values in the columns"
         )
-    model = Model(problem.family, theta, problem.shape, problem.center, problem.scale)
-    _, _, w, _ = link_rows(rows, model)
-    information = _information(rows.scaled(problem.center, problem.scale), w, problem.family.predictors)
+    # At the last step but one: scores need no more.
+    information = result.at.information
     pilot.theta, pilot.information, pilot.notes = theta, information, notes
     return pilot
 
