@@ -68,6 +68,8 @@ class Quantile(Family):
         return [Quantile(tau) for tau in self.tau] if isinstance(self.tau, tuple) else [self]
 
     def link(self, eta, y, weight, shape, context, r, w):
+        if self.predictors > 1:
+            raise ValueError("several quantiles are for the exact plan: fit them one at a time")
         e = y - eta
         e[np.abs(e) < _INTERPOLATED * (1 + np.abs(y))] = 0.0
         np.subtract(self.tau, e < 0, out=r)

@@ -61,7 +61,7 @@ class Solution:
 
 
 def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
-    """Newton's result of a fit on a block whose weights are in place.
+    """Newton's result of a fit on a block whose weights are in place, and the penalty that it took.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
     local = problem.local(block)
     local.alpha = 0.0
     if problem.family.solver == "linear_program":
-        return _linear_program(problem, local, block, shift)
+        return _linear_program(problem, local, block, shift), penalty
 
     def fit(diagonal):
         def evaluate(theta, _):
@@ -105,8 +105,9 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
         ridge = np.full(len(theta), _RESCUE * np.trace(null) / len(theta))
         if problem.design.intercept:
             ridge[:: problem.width] = 0.0
-        result = fit(ridge if penalty is None else penalty + ridge)
-    return result
+        penalty = ridge if penalty is None else penalty + ridge
+        result = fit(penalty)
+    return result, penalty
 
 
 def _linear_program(problem, local, block, shift):
@@ -153,7 +154,8 @@ def fit_rows(
         scaled = rows.scaled(problem.center, problem.scale)
         columns = [r0] if r0.ndim == 1 else [np.ascontiguousarray(c) for c in r0.T]
         shift = np.concatenate([scaled.transpose_matvec(c) for c in columns]) - gradient
-    result = solve_weighted(problem, rows, theta0 if start is None else start, shift=shift, penalty=penalty)
+    start = theta0 if start is None else start
+    result, penalty = solve_weighted(problem, rows, start, shift=shift, penalty=penalty)
     theta = np.where(np.isnan(result.theta), 0.0, result.theta)
     _, r, w, _ = link_rows(rows, model(theta))
     K = problem.family.predictors
@@ -164,11 +166,14 @@ def fit_rows(
     spread = np.ones_like(pi) if replacement else np.sqrt(np.maximum(1.0 - pi, 0.0))
     each = spread if K == 1 else spread[:, None]
     root = np.sqrt(pi) if K == 1 else np.sqrt(pi)[:, None]
+    bread = Factor(M, keep=result.factor.keep)
+    if bread.failed:  # on the way to the estimate a column lost its information
+        bread = Factor(M)
     n = block.n_rows
     factor = n / (n - len(theta)) if correct and n > len(theta) else 1.0
     return Solution(
-        result.theta,
-        Factor(M, keep=None if result.factor.keep is None else result.factor.keep),
+        result.theta if bread.keep is None else np.where(bread.keep, result.theta, np.nan),
+        bread,
         M,
         factor * score_covariance(problem, block, each * residual),
         score_covariance(problem, block, root * r),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from statkit.engines.engine import CACHE_BYTES
 from statkit.exceptions import SeparationWarning
 from statkit.plans._subsample_pass import Model, PilotRates, link_rows, pilot_rows, rare_columns, weighted
 from statkit.rounds.tasks import _information
@@ -56,8 +57,7 @@ class Pilot:
 def draw_pilot(problem, size, kind, rare=None) -> Pilot:
     """Draw about ``size`` rows; ``kind`` and ``rare`` are the plan's ``pilot`` and ``rare_features``."""
     session, n = problem.session, problem.session.n_rows
-    # Blocks of which encoding reads this much are kept between rounds, so that looking twice reads once.
-    cheap = problem.in_memory or n * 8 * (len(problem.design.columns) + 2) <= session.cache_bytes
+    cheap = problem.in_memory or _kept_between_rounds(session, n)
     windows, chosen, balance = None, session.partitions, None
     binary = problem.family.name in ("binomial", "quasi_binomial")
     rate = min(1.0, size / n)
@@ -91,8 +91,23 @@ def draw_pilot(problem, size, kind, rare=None) -> Pilot:
     return Pilot(block, pi, rates, windows is None, balance, block.row_numbers())
 
 
+def _kept_between_rounds(session, n):
+    """Whether all rows are likely to stay encoded, so that looking twice reads once; by the first partition."""
+    first = session.partitions[0]
+    size = session.round(_encoded_size, partitions=[first])["bytes"]
+    session.n_rounds -= 1  # a block that is there already
+    session.rows_visited -= first.n_rows
+    # Not the session's own limit, which differs between engines: all draw the same rows.
+    return size * n <= CACHE_BYTES * max(first.n_rows, 1)
+
+
+def _encoded_size(block) -> dict:
+    return {"bytes": block.nbytes}
+
+
 def _forgive(problem, partitions):
-    if problem.in_memory:
+    """A look at the responses is no pass where the rows stay in memory for the pass that follows."""
+    if problem.in_memory or problem.session.all_cached:
         problem.session.rows_visited -= sum(p.n_rows for p in partitions)
 
 
@@ -154,9 +169,8 @@ def fit_pilot(problem, pilot: Pilot, n_drawn: int = 0) -> Pilot:
         raise ValueError(
             "the pilot's fit diverged: raise pilot_size, or look for extreme values in the columns"
         )
-    model = Model(problem.family, theta, problem.shape, problem.center, problem.scale)
-    _, _, w, _ = link_rows(rows, model)
-    information = _information(rows.scaled(problem.center, problem.scale), w, problem.family.predictors)
+    # At the last step but one: scores need no more.
+    information = result.at.information
     pilot.theta, pilot.information, pilot.notes = theta, information, notes
     return pilot
 

@@ -192,7 +192,7 @@ class RareEvents(Plan):
         pilot = fit_pilot(problem, draw_pilot(problem, min(size, n), "case_control"))
         if problem.family.n_shape == 0 and not pilot.notes and pilot.rates.one > pilot.rates.zero:
             # Unweighted with a corrected intercept: the same model, estimated with less variance.
-            fit = solve_weighted(problem, pilot.block, pilot.theta)
+            fit, _ = solve_weighted(problem, pilot.block, pilot.theta)
             if np.isfinite(fit.theta).all():
                 pilot.theta = fit.theta.copy()
                 pilot.theta[0] -= np.log(pilot.rates.one / pilot.rates.zero)
@@ -233,7 +233,7 @@ class RareEvents(Plan):
         if self.firth:
             result = _firth(problem, rows, pilot.theta, penalty)
         else:
-            result = solve_weighted(problem, rows, pilot.theta, penalty=penalty)
+            result, _ = solve_weighted(problem, rows, pilot.theta, penalty=penalty)
         theta = np.where(np.isnan(result.theta), 0.0, result.theta)
         _, r, _, _ = link_rows(rows, replace(drawn["model"], theta=theta))
         meat = score_covariance(problem, block, r)

@@ -467,11 +467,12 @@ def _two_values(y):
         y.dtype.kind == "f" and not (float(low).is_integer() and float(high).is_integer())
     ):
         return None
-    upper = y == high
-    if np.count_nonzero(upper) + np.count_nonzero(y == low) != len(y):
-        return None
+    step = 2**20  # no array as long as the rows
+    for part in (y[start : start + step] for start in range(0, len(y), step)):
+        if np.count_nonzero(part == high) + np.count_nonzero(part == low) != len(part):
+            return None
     coded = y.dtype == np.float64 and low == 0.0 and high == 1.0
-    return (y if coded else upper.astype(float)), np.array([low, high])
+    return (y if coded else (y == high).astype(float)), np.array([low, high])
 
 
 def _distinct(y):

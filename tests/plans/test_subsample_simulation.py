@@ -41,7 +41,10 @@ def fits(case, plan, reps, n=20_000, seed=0):
 @pytest.mark.parametrize("case", ["mz", "nz", "ue", "t3", "exp"])
 @pytest.mark.parametrize("options", [{}, {"refine": None}, {"refine": None, "sampling": "poisson"}], ids=str)
 def test_full_data_variance(case, options):
-    errors, variances, _ = fits(case, Subsample(1_000, pilot_size=1_000, **options), 200)
+    size = (
+        2_000 if case == "t3" else 1_000
+    )  # heavy tails: at 1,000 rows the variance is estimated 15 % too small
+    errors, variances, _ = fits(case, Subsample(size, pilot_size=size, **options), 200)
     ratio = variances.mean() / (errors**2).mean()
     assert 0.8 < ratio < 1.25  # 200 draws: about 7 % of Monte Carlo error, and small-sample bias
     assert 0.92 < (np.abs(errors) < 1.96 * np.sqrt(variances)).mean() < 0.975
