@@ -29,7 +29,8 @@ _LONG_STEP = 0.3
 _MOST_STEPS = 25
 _MOST_HALVINGS = 30
 # Columns with less information than this (of scaled columns) are held by a prior while a batch is solved, so that
-# the first few rows of a rare level cannot carry it away. The prior does not enter the summary.
+# the first few rows of a rare level cannot carry it away. The prior fades as information comes, and does not enter
+# the summary.
 _THIN, _PRIOR = 25.0, 0.25
 # The retained rows are visited again whenever the stream has grown by this factor.
 _REVISIT = 1.5
@@ -517,7 +518,7 @@ def _penalty(plan, problem, state, A, batch) -> np.ndarray:
         if thin.any():
             if problem.design.intercept:
                 thin[:: problem.width] = False
-            penalty[thin] += _PRIOR
+            penalty[thin] += _PRIOR * (1.0 - diagonal[thin] / _THIN) ** 2
         else:  # from now on too: information only grows, but for forgetting
             state.thick = plan.forgetting == 1.0
     return penalty
