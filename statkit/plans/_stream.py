@@ -29,10 +29,13 @@ _LONG_STEP = 0.3
 _MOST_STEPS = 25
 _MOST_HALVINGS = 30
 # Columns with less information than this (of scaled columns) are held by a prior while a batch is solved, so that
-# the first few rows of a rare level cannot carry it away. The prior does not enter the summary.
+# the first few rows of a rare level cannot carry it away. The prior fades as information comes, and does not enter
+# the summary.
 _THIN, _PRIOR = 25.0, 0.25
 # The retained rows are visited again whenever the stream has grown by this factor.
 _REVISIT = 1.5
+# A visit ends when the squared step, in standard errors, is below this.
+_MOST_VISITS, _STILL = 3, 1e-2
 # Up to this many coefficients a step is computed by plain compiled loops.
 _SMALL = 64
 # Up to this many columns rows are swept once for everything; more are better served by wide products.
@@ -296,22 +299,23 @@ def _rare(counts, block) -> np.ndarray:
     return few[block.codes.columns].any(axis=1)
 
 
-def _retain_rare(plan, problem, state, block, at):
-    """Move the batch's rows of rare levels from the summary to the retained rows."""
+def _retain_rare(plan, problem, state, block, at) -> bool:
+    """Move the batch's rows of rare levels from the summary to the retained rows; whether there were any."""
     counts = state.counts
     state.counts = counts + _counts(block)
     room = _MOST_RETAINED * plan.retained() - state.buffer.n_rows
     if room <= 0 or not (counts < _RARE).any():
-        return
+        return False
     rows = np.flatnonzero(_rare(counts, block))[:room]
     if not len(rows):
-        return
+        return False
     part = block.take(rows)
     out = _evaluate(problem, state, part, at)
     H, v = out["information"], out["gradient"] + out["information"] @ at
     state.A, state.v = state.A - H, state.v - v
     state.buffer_A, state.buffer_v = state.buffer_A + H, state.buffer_v + v
     state.buffer = concatenate([state.buffer, part])
+    return True
 
 
 def _forget(plan, state):
@@ -364,13 +368,15 @@ def _absorb(plan, problem, state, block):
     state.A = state.A + out["information"]
     state.v = state.v + out["gradient"] + out["information"] @ at
     state.theta = theta
+    more = False
     if state.counts is not None and block.codes is not None:
-        _retain_rare(plan, problem, state, block, at)
+        more = _retain_rare(plan, problem, state, block, at)
     if state.squares is not None:
         state.squares = state.squares + out["information"]
     _account(state, first, drop=float(first["gradient"] @ (theta - b0)), meat=out.get("meat"))
     state.history = state.history.add(block.n_rows, *test, _mean_loss(first), steps)
-    if state.buffer is not None and state.n > _REVISIT * state.visited:
+    cheap = more and state.buffer.n_rows <= 2 * block.n_rows
+    if cheap or (state.buffer is not None and state.n > _REVISIT * state.visited):
         _visit(plan, problem, state)
 
 
@@ -496,12 +502,16 @@ def _absorb_local_fit(plan, problem, state, block):
 
 def _visit(plan, problem, state):
     """Take the exact score of the retained rows at today's estimate, and solve again."""
-    out = _evaluate(problem, state, state.buffer, state.theta)
-    state.buffer_A = out["information"]
-    state.buffer_v = out["gradient"] + out["information"] @ state.theta
-    A, v = state.total()
-    P = _penalty(plan, problem, state, A, None)
-    state.theta = Factor(A + np.diag(P), tolerance=1e-13).solve(v)
+    for _ in range(_MOST_VISITS):
+        out = _evaluate(problem, state, state.buffer, state.theta)
+        state.buffer_A = out["information"]
+        state.buffer_v = out["gradient"] + out["information"] @ state.theta
+        A, v = state.total()
+        P = _penalty(plan, problem, state, A, None)
+        step = Factor(A + np.diag(P), tolerance=1e-13).solve(v) - state.theta
+        state.theta = state.theta + step
+        if float(step @ A @ step) < _STILL * _dispersion(problem, state):
+            break
     state.visited = state.n
 
 
@@ -517,7 +527,7 @@ def _penalty(plan, problem, state, A, batch) -> np.ndarray:
         if thin.any():
             if problem.design.intercept:
                 thin[:: problem.width] = False
-            penalty[thin] += _PRIOR
+            penalty[thin] += _PRIOR * (1.0 - diagonal[thin] / _THIN) ** 2
         else:  # from now on too: information only grows, but for forgetting
             state.thick = plan.forgetting == 1.0
     return penalty
