@@ -13,6 +13,7 @@ from scipy.linalg import solve_continuous_lyapunov
 from statkit.exceptions import DriftWarning
 from statkit.plans import _sgd_kernels as k
 from statkit.plans._report import report
+from statkit.plans._sgd_pilot import MOST_COLUMNS
 from statkit.plans._sgd_theta import theta_now
 from statkit.results.covariance import cluster_covariance, hc0_covariance
 from statkit.rounds.problem import Evaluation
@@ -102,8 +103,10 @@ def choose(plan, problem) -> Inference:
         raise ValueError(
             f"inference={name!r} cuts the rows in advance and must know how many there are: use fit, or 'rs'"
         )
-    if name in ("rs", "obm") and Q > 3_000:
-        raise ValueError(f"inference={name!r} keeps a matrix of {Q:,}² numbers: use 'rs_diag'")
+    if Q > MOST_COLUMNS and name != "rs_diag":
+        raise ValueError(
+            f"inference={name!r} keeps a matrix of {Q:,}² numbers: use 'rs_diag' or 'hulc', which keep vectors"
+        )
     if name == "higrad":
         tree = plan.tree
         if not (len(tree) >= 1 and all(isinstance(b, (int, np.integer)) and b >= 2 for b in tree)):

@@ -340,6 +340,8 @@ def test_very_many_sparse_columns():
     assert model.predict_proba(S[:5]).shape == (5, 2)
     with pytest.raises(ValueError, match="no covariance"):
         model.predict_interval(S[:5])
+    with pytest.raises(ValueError, match="rs_diag"):
+        GLMClassifier(plan=AveragedSGD(inference="plugin")).fit(S, y)
 
 
 # -- however rows arrive ----------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_elastic_net_of_scikit_learn(solver, family):
     from sklearn.linear_model import ElasticNet, LogisticRegression
 
     X, y = data(600, 8, family)
-    alpha, ratio = 0.05, 0.6
+    alpha, ratio = 0.1, 0.6
     weight = np.random.default_rng(0).uniform(0.5, 2, 600)
     weight /= weight.mean()
     r = solver(X, y, family, alpha=alpha, l1_ratio=ratio, sample_weight=weight, tol=1e-10, max_epochs=2_000)
