@@ -55,9 +55,8 @@ class DebiasedAverage(MachinePlan):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((2_000, 40))
     >>> fit = GLMRegressor(plan=DebiasedAverage(4)).fit(X, X[:, 3] + rng.standard_normal(2_000))
-    >>> sparse = fit.estimate_.sparse_params
-    >>> sparse.index[sparse != 0].tolist()[-1]
-    'x3'
+    >>> bool(fit.estimate_.sparse_params["x3"] > 0.8)
+    True
 
     References
     ----------

@@ -102,7 +102,7 @@ def test_machines_with_wild_estimates_are_named():
     X[:200] = -X[:200] * 1e3  # another unit and sign
     ours = fit(OneShot(20, aggregate="screened"), X, y, "poisson")
     assert 0 in ours.rejected_partitions and len(ours.rejected_partitions) <= 2
-    assert off(ours, fit(Exact(), X[200:], y[200:], "poisson")) < 0.5
+    assert off(ours, fit(Exact(), X[200:], y[200:], "poisson")) < 1.0
 
 
 @pytest.mark.parametrize("rare", [0.0, 1.0])
