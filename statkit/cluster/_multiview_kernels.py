@@ -123,28 +123,69 @@ def factor_entries(F, candidates, out):
             out[i, j] = total
 
 
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def _gather_row(columns, values, A, first, row):
+    """``row[first:]`` = Σ_j values_j A[columns_j, first:], four rows of ``A`` at a time."""
+    n, K = A.shape[1], len(columns)
+    row[first:] = 0.0
+    j = 0
+    while j + 4 <= K:
+        a, b = A[columns[j]], A[columns[j + 1]]
+        c, d = A[columns[j + 2]], A[columns[j + 3]]
+        p, q, r, s = values[j], values[j + 1], values[j + 2], values[j + 3]
+        for t in range(first, n):
+            row[t] += p * a[t] + q * b[t] + r * c[t] + s * d[t]
+        j += 4
+    while j < K:
+        a, p = A[columns[j]], values[j]
+        for t in range(first, n):
+            row[t] += p * a[t]
+        j += 1
+
+
 @njit(cache=True, nogil=True)
-def gather_product(columns, values, A, out):
-    """``out = S A`` for a sparse S with ``K`` entries a row, four rows of ``A`` at a time."""
-    n, K = columns.shape
-    m = A.shape[1]
-    row = np.empty(m)
+def diffuse(columns, values, A, turned, out):
+    """The upper half of ``out = S A Sᵀ`` for a symmetric A and a sparse S with ``K`` entries a row.
+
+    ``turned`` is room for (S A)ᵀ; the lower half of ``out`` is left as it is.
+    """
+    n = len(columns)
+    block = 8  # rows that are turned together: a line of the cache
+    rows = np.empty((block, n))
+    for start in range(0, n, block):
+        stop = min(start + block, n)
+        for i in range(start, stop):
+            _gather_row(columns[i], values[i], A, 0, rows[i - start])
+        for t in range(n):
+            for i in range(start, stop):
+                turned[t, i] = rows[i - start, t]
     for i in range(n):
-        row[:] = 0.0
-        j = 0
-        while j + 4 <= K:
-            a, b = A[columns[i, j]], A[columns[i, j + 1]]
-            c, d = A[columns[i, j + 2]], A[columns[i, j + 3]]
-            p, q, r, s = values[i, j], values[i, j + 1], values[i, j + 2], values[i, j + 3]
-            for t in range(m):
-                row[t] += p * a[t] + q * b[t] + r * c[t] + s * d[t]
-            j += 4
-        while j < K:
-            a, p = A[columns[i, j]], values[i, j]
-            for t in range(m):
-                row[t] += p * a[t]
-            j += 1
-        out[i] = row
+        _gather_row(columns[i], values[i], turned, i, out[i])
+
+
+@njit(cache=True, nogil=True)
+def normalize_upper(W):
+    """A symmetric W, given by its upper half, over twice its off-diagonal row sums, ½ on the diagonal.
+
+    Dividing the rows and taking the symmetric part of that is one factor for each pair.
+    """
+    n = len(W)
+    total = np.zeros(n)
+    for i in range(n):
+        for j in range(i + 1, n):
+            total[i] += W[i, j]
+            total[j] += W[i, j]
+    for i in range(n):
+        total[i] = 0.25 / total[i] if total[i] > 0 else 0.25
+    block = 32
+    for first in range(0, n, block):
+        for second in range(first, n, block):
+            for i in range(first, min(first + block, n)):
+                for j in range(max(second, i + 1), min(second + block, n)):
+                    W[i, j] *= total[i] + total[j]
+                    W[j, i] = W[i, j]
+    for i in range(n):
+        W[i, i] = 0.5
 
 
 @njit(cache=True, nogil=True)

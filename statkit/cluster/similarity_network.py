@@ -17,7 +17,7 @@ from statkit.cluster._multiview_base import (
     AffinityInput,
     BaseMultiViewClusterer,
 )
-from statkit.cluster._multiview_kernels import gather_product
+from statkit.cluster._multiview_kernels import diffuse, normalize_upper
 from statkit.cluster._scaling import fit_scaler
 from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eigenvectors
 
@@ -234,15 +234,6 @@ def local_affinity(X, n_neighbors, mu):
     return 0.5 * (d + d.T)
 
 
-def _normalize(W):
-    """W over twice its off-diagonal row sums, ½ on the diagonal, symmetrised; in place."""
-    np.fill_diagonal(W, 0.0)
-    total = W.sum(axis=1)
-    W /= 2.0 * np.where(total > 0, total, 1.0)[:, None]
-    np.fill_diagonal(W, 0.5)
-    return 0.5 * (W + W.T)
-
-
 def _neighbors_of(P, count):
     """The ``count`` largest entries of each row (the diagonal is one) over their sum: columns and values."""
     at = (
@@ -257,34 +248,33 @@ def _neighbors_of(P, count):
 
 def fuse(affinities, n_neighbors, rounds, seen=None):
     """The fused graph of affinities (n, n): rounds of diffusion of each through the mean of the others."""
-    P = [_normalize(W.copy()) for W in affinities]
+    P = []
+    for W in affinities:
+        P.append(0.5 * (W + W.T))
+        normalize_upper(P[-1])
     V, n = len(P), len(P[0])
     if V == 1:
         return P[0]
     S = [_neighbors_of(P_v, min(n_neighbors, n)) for P_v in P]
     have = None if seen is None else seen.astype(np.float64)
-    half, turned = np.empty((n, n)), np.empty((n, n))
+    others, turned = np.empty((n, n)), np.empty((n, n))
     for _ in range(rounds):
         total = _masked_sum(P, have)
-        updated = []
         for v in range(V):
-            others = total - (P[v] if have is None else P[v] * np.outer(have[:, v], have[:, v]))
+            # The mean of the others; a common factor does not survive the normalisation.
             if have is None:
-                others /= V - 1
+                np.subtract(total, P[v], out=others)
             else:
-                shared = have @ have.T - np.outer(
-                    have[:, v], have[:, v]
-                )  # other views that both samples have
-                others /= np.maximum(shared, 1.0)
-            gather_product(*S[v], others, half)
-            turned[:] = half.T
-            new = np.empty((n, n))
-            gather_product(*S[v], turned, new)
-            updated.append(_normalize(new))
-        P = updated
+                both = np.outer(have[:, v], have[:, v])
+                np.subtract(total, P[v] * both, out=others)
+                others /= np.maximum(have @ have.T - both, 1.0)  # other views that both samples have
+            diffuse(*S[v], others, turned, P[v])
+            normalize_upper(P[v])
     total = _masked_sum(P, have)
-    total /= V if have is None else np.maximum(have @ have.T, 1.0)
-    return _normalize(total)
+    if have is not None:
+        total /= np.maximum(have @ have.T, 1.0)
+    normalize_upper(total)
+    return total
 
 
 def _masked_sum(P, have):

@@ -475,11 +475,15 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         mean, gain = self.mean_[kept].astype(X.dtype), self._model.gain(method).astype(X.dtype)
         out = np.zeros((len(X), self.n_components_), dtype=X.dtype)
         whole = len(kept) == X.shape[1]
-        for rows in _row_blocks(X):
-            for start in range(0, len(kept), _COLUMNS):
-                part = slice(start, start + _COLUMNS)
-                block = X[rows, part] if whole else X[rows][:, kept[part]]
-                out[rows] += (block - mean[part]) @ gain[part]
+        if whole and X.dtype == np.float64:  # the mean can be taken off afterwards: X is read once
+            np.dot(X, gain, out=out)
+            out -= mean @ gain
+        else:
+            for rows in _row_blocks(X):
+                for start in range(0, len(kept), _COLUMNS):
+                    part = slice(start, start + _COLUMNS)
+                    block = X[rows, part] if whole else X[rows][:, kept[part]]
+                    out[rows] += (block - mean[part]) @ gain[part]
         holes = np.flatnonzero(~np.isfinite(out).all(axis=1))
         if holes.size:
             out[holes] = self._model.score(X[np.ix_(holes, kept)] - mean, method)

@@ -27,7 +27,8 @@ from statkit.cluster import (
 )
 from statkit.cluster._multiview_kernels import (
     cluster_totals,
-    gather_product,
+    diffuse,
+    normalize_upper,
     project_rows_off_diagonal,
     simplex_regression,
     sum_pairwise_pass,
@@ -503,15 +504,25 @@ def test_similarity_network_against_its_formula(blobs):
     np.testing.assert_allclose(fit.affinity_, normalised(sum(P) / 3), atol=1e-12)
 
 
-def test_gather_product():
+def test_diffusion_and_its_normalisation():
     rng = np.random.default_rng(0)
-    columns = np.stack([rng.choice(300, 7, replace=False) for _ in range(300)])
-    values, A = rng.normal(size=(300, 7)), rng.normal(size=(300, 300))
-    S = np.zeros((300, 300))
+    n = 203
+    columns = np.stack([rng.choice(n, 7, replace=False) for _ in range(n)])
+    values, A = rng.random((n, 7)), rng.random((n, n))
+    A += A.T
+    S = np.zeros((n, n))
     np.put_along_axis(S, columns, values, axis=1)
-    out = np.empty_like(A)
-    gather_product(columns, values, A, out)
-    np.testing.assert_allclose(out, S @ A, atol=1e-12)
+    out, want = np.zeros((n, n)), S @ A @ S.T
+    diffuse(columns, values, A, np.empty((n, n)), out)
+    np.testing.assert_allclose(np.triu(out), np.triu(want), rtol=1e-12)
+    normalize_upper(out)
+    np.fill_diagonal(want, 0.0)
+    want /= 2 * want.sum(axis=1, keepdims=True)
+    np.fill_diagonal(want, 0.5)
+    np.testing.assert_allclose(out, 0.5 * (want + want.T), rtol=1e-12)
+    lonely = np.zeros((3, 3))
+    normalize_upper(lonely)
+    np.testing.assert_array_equal(lonely, 0.5 * np.eye(3))
 
 
 def test_similarity_network_with_missing_views_and_new_samples(holes):

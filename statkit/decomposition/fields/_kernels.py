@@ -117,28 +117,35 @@ def apply_varying(points, sigma, root, nu, table, step, reach2, block, out):
 
 
 @njit(cache=True, nogil=True)
-def column_moments(X, rows, mean, squares, count):
-    """Welford's update over the selected rows, column by column in place; NaN values are left out."""
-    p = X.shape[1]
+def column_moments(X, rows, start, stop, mean, squares, count):
+    """Welford's update of columns ``start:stop`` over the selected rows, in place; NaN values are left out.
+
+    As many columns as stay in the cache with their sums: then X is read once, and nothing else.
+    """
     whole = True
     for n in range(len(rows)):
         i = rows[n]
         total = 0.0
-        for j in range(p):
+        for j in range(start, stop):
             total += X[i, j] * 0.0  # NaN and infinities do not vanish
         if whole and total == 0.0:  # every count is n so far: no division a value
             share = 1.0 / (n + 1)
-            for j in range(p):
+            for j in range(start, stop):
                 step = X[i, j] - mean[j]
                 mean[j] += step * share
                 squares[j] += step * (X[i, j] - mean[j])
-                count[j] += 1.0
             continue
-        whole = False
-        for j in range(p):
+        if whole:
+            whole = False
+            for j in range(start, stop):
+                count[j] = n
+        for j in range(start, stop):
             x = X[i, j]
             if not math.isnan(x):
                 count[j] += 1.0
                 step = x - mean[j]
                 mean[j] += step / count[j]
                 squares[j] += step * (x - mean[j])
+    if whole:
+        for j in range(start, stop):
+            count[j] = len(rows)

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 NEAREST = 8
 _CELLS = 5_000_000  # products (rows × pairs) that are looked at in all
 _CHUNK = 2_000_000
+_CACHED = 100_000  # products that stay in the cache
 
 
 @dataclass(frozen=True)
@@ -74,32 +75,54 @@ def pair_correlations(X: np.ndarray, pairs: Pairs, row_weights: np.ndarray) -> n
     Resampling rows is weighting them, so all resamples together are one matrix product with the products of
     the two columns. A correlation without variance, or without two common rows, is 0.
     """
+    used, place = np.unique(np.concatenate([pairs.i, pairs.j]), return_inverse=True)
+    i, j = place[: len(pairs)], place[len(pairs) :]
+    Z = np.ascontiguousarray(X[:, used].T, dtype=float)  # a row a location
+    if np.isfinite(Z).all():
+        return _whole_correlations(Z, i, j, row_weights)
     n = X.shape[0]
     out = np.zeros((len(row_weights), len(pairs)))
     step = max(1, _CHUNK // max(n, 1))
     for start in range(0, len(pairs), step):
         part = slice(start, start + step)
-        a = X[:, pairs.i[part]].astype(float)
-        b = X[:, pairs.j[part]].astype(float)
+        a, b = Z[i[part]].T, Z[j[part]].T
         both = np.isfinite(a) & np.isfinite(b)
-        if both.all():
-            a -= a.mean(axis=0)
-            b -= b.mean(axis=0)
-            count = row_weights.sum(axis=1)[:, None]
-        else:
-            seen = np.maximum(both.sum(axis=0), 1)
-            a = np.where(both, a, 0.0)
-            b = np.where(both, b, 0.0)
-            a = np.where(both, a - a.sum(axis=0) / seen, 0.0)
-            b = np.where(both, b - b.sum(axis=0) / seen, 0.0)
-            count = np.maximum(row_weights @ both, 1e-300)
+        seen = np.maximum(both.sum(axis=0), 1)
+        a = np.where(both, a, 0.0)
+        b = np.where(both, b, 0.0)
+        a = np.where(both, a - a.sum(axis=0) / seen, 0.0)
+        b = np.where(both, b - b.sum(axis=0) / seen, 0.0)
+        count = np.maximum(row_weights @ both, 1e-300)
         mean_a, mean_b = row_weights @ a / count, row_weights @ b / count
         cross = row_weights @ (a * b) / count - mean_a * mean_b
         var_a = row_weights @ (a * a) / count - mean_a**2
         var_b = row_weights @ (b * b) / count - mean_b**2
-        scale = np.sqrt(np.maximum(var_a * var_b, 0))
-        floor = 1e-12 * np.sqrt(np.max(a * a, axis=0, initial=0) * np.max(b * b, axis=0, initial=0))
-        out[:, part] = np.divide(
-            cross, scale, out=np.zeros_like(cross), where=scale > np.maximum(floor, 1e-300)
-        )
-    return np.clip(out, -1, 1)
+        largest = np.max(a * a, axis=0, initial=0) * np.max(b * b, axis=0, initial=0)
+        out[:, part] = _ratio(cross, var_a * var_b, largest)
+    return out
+
+
+def _whole_correlations(Z, i, j, row_weights):
+    """The same without holes: means and variances once a location, the product of two locations once a pair."""
+    Z -= Z.mean(axis=1, keepdims=True)
+    weights = np.ascontiguousarray(row_weights.T / row_weights.sum(axis=1), dtype=float)  # (n, b)
+    mean, square, largest = Z @ weights, np.empty((len(Z), len(row_weights))), np.empty(len(Z))
+    out = np.empty((len(row_weights), len(i)))
+    step = max(1, _CACHED // Z.shape[1])
+    for start in range(0, len(Z), step):
+        part = slice(start, start + step)
+        products = Z[part] ** 2
+        square[part], largest[part] = products @ weights, products.max(axis=1)
+    variance = square - mean**2
+    for start in range(0, len(i), step):
+        a, b = i[start : start + step], j[start : start + step]
+        cross = (Z[a] * Z[b]) @ weights - mean[a] * mean[b]
+        out[:, start : start + step] = _ratio(cross.T, (variance[a] * variance[b]).T, largest[a] * largest[b])
+    return out
+
+
+def _ratio(cross, product, largest):
+    """cross / √product within ±1; 0 where the variances are rounding, next to the ``largest`` values."""
+    scale = np.sqrt(np.maximum(product, 0))
+    enough = scale > np.maximum(1e-12 * np.sqrt(largest), 1e-300)
+    return np.clip(np.divide(cross, scale, out=np.zeros_like(cross), where=enough), -1, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_COLUMNS = 2_048  # a chunk that stays in the cache
+_CACHED = 250_000  # values of a chunk, which then stays in the cache
 WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0)
 FOLDS = 5
 
@@ -18,14 +18,17 @@ class Samples:
 
     def __init__(self, X: np.ndarray, mean: np.ndarray, weights: np.ndarray):
         self.X, self.mean, self.root = X, mean, np.sqrt(weights)
+        self.weighted = bool(np.any(weights != 1.0))
         self.n, self.p = X.shape
         self.dtype = np.float32 if X.dtype == np.float32 else np.float64
 
     def chunks(self):
-        for start in range(0, self.p, _COLUMNS):
-            part = slice(start, start + _COLUMNS)
+        width = max(64, _CACHED // self.n)
+        for start in range(0, self.p, width):
+            part = slice(start, start + width)
             block = self.X[:, part] - self.mean[part].astype(self.dtype)
-            block *= self.root[part].astype(self.dtype)
+            if self.weighted:
+                block *= self.root[part].astype(self.dtype)
             yield part, block
 
     def gram_and_product(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

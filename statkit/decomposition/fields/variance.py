@@ -10,6 +10,7 @@ from statkit.decomposition.meshes.structure import resolve_structure
 
 BANDWIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # in node spacings
 FOLDS = 5
+COLUMNS = 2_048  # their sums stay in the cache
 
 
 def moments(X: np.ndarray, rows=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -19,7 +20,8 @@ def moments(X: np.ndarray, rows=None) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """
     chosen = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
     mean, squares, count = np.zeros((3, X.shape[1]))
-    column_moments(X, chosen, mean, squares, count)
+    for start in range(0, X.shape[1], COLUMNS):
+        column_moments(X, chosen, start, min(start + COLUMNS, X.shape[1]), mean, squares, count)
     mean = np.where(count > 0, mean, np.nan)
     variance = np.where(count > 1, np.maximum(squares, 0) / np.maximum(count - 1, 1), 0.0)
     # Rounding of a constant column is no variance.
