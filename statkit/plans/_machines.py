@@ -58,6 +58,7 @@ class Combined:
 class MachinePlan(Plan):
     """Base of the plans that treat partitions as machines."""
 
+    serves_context = serves_thresholds = True
     n_partitions = None
     partition_by = None
     shuffle = False

@@ -53,6 +53,8 @@ class Exact(Plan):
     P. McCullagh and J. A. Nelder (1989), Generalized Linear Models, 2nd edition, §2.5.
     """
 
+    serves_context = serves_thresholds = True
+
     def __init__(self, max_rounds=20, tol=1e-4, pilot_size="auto", certify=True):
         self.max_rounds = max_rounds
         self.tol = tol

@@ -17,6 +17,9 @@ class Plan(BaseEstimator):
     ``ValueError`` that names the missing piece.
     """
 
+    #: Whether it serves families whose rows are tied together by a context (Cox), and models with thresholds.
+    serves_context = False
+    serves_thresholds = False
     #: Covariance where the loss is no likelihood and ``cov_type`` is left at "nonrobust".
     sandwich = "HC1"
 

@@ -119,6 +119,8 @@ class Subsample(Plan):
     (2022), Maximum Sampled Conditional Likelihood for Informative Subsampling.
     """
 
+    serves_context = True
+
     def __init__(
         self,
         size=10_000,

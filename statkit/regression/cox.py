@@ -159,11 +159,8 @@ class CoxPHRegressor(RegressionBase):
         return Cox(self.ties)
 
     def _plan(self):
-        from statkit.plans import Exact, Subsample
-        from statkit.plans._machines import MachinePlan
-
         plan = super()._plan()
-        if not isinstance(plan, (Exact, MachinePlan, Subsample)):
+        if not plan.serves_context:
             raise ValueError(
                 f"{type(plan).__name__} needs rows that are independent of each other, and risk sets tie them together: "
                 "use Exact(), Subsample(), or a plan of local fits such as LeastSquaresApproximation()"
