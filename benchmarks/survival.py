@@ -8,8 +8,8 @@ One thread, alternating within one process; least CPU seconds of the repetitions
 
 import warnings
 
+import _harness as h
 import numpy as np
-from _harness import Line, alternate, arguments, record, show
 
 from statkit.decomposition import DistributedPCA
 from statkit.plans import Subsample
@@ -47,12 +47,12 @@ def cox(full):
     except ImportError:
         pass
     CoxPHRegressor().fit(X[:500], y[:500])
-    out = alternate(3 if full else 2, **works)
+    out = h.alternate(3 if full else 2, **works)
     cpu = {name: figure["cpu"] for name, figure in out["figures"].items()}
     others = [name for name in works if name != "statkit"]
     ratio = min(cpu[name] for name in others) / cpu["statkit"]
     worst = max(np.abs(out["answers"]["statkit"] - out["answers"][name]).max() for name in others)
-    return Line(
+    return h.Line(
         f"Cox, {n:,} × 10, Efron", "faster than the fastest peer; coefficients to 1e-6",
         f"{ratio:.1f} × faster, {worst:.1e}", ratio > 1 and worst < 1e-6, out["figures"],
     )  # fmt: skip
@@ -62,9 +62,9 @@ def large(full):
     n = 1_000_000 if full else 100_000
     X, y = survival(n, 10)
     CoxPHRegressor().fit(X[:500], y[:500])
-    out = alternate(1, statkit=lambda: CoxPHRegressor(engine="serial").fit(X, y))
+    out = h.alternate(1, statkit=lambda: CoxPHRegressor(engine="serial").fit(X, y))
     cpu = out["figures"]["statkit"]["cpu"]
-    return Line(
+    return h.Line(
         f"Cox, {n:,} × 10, {int(y[:, 1].sum()):,} event times", "-", f"{cpu:.1f} CPU s", True, out["figures"]
     )
 
@@ -91,7 +91,7 @@ def subsample(full):
         ]
         figures[name] = {"error": float(np.mean(error) / variance)}
     share = figures["calibrated"]["error"]
-    return Line(
+    return h.Line(
         f"Cox, {n:,} rows, 2,000 censored ones drawn", "error ≤ .1 × the full sampling variance",
         " / ".join(f"{name} {f['error']:.3g}" for name, f in figures.items()), share <= 0.1, figures,
     )  # fmt: skip
@@ -109,13 +109,13 @@ def ordered(full):
         return OrderedModel(y, X, distr="logit").fit(method="bfgs", disp=0, maxiter=200).params[:8]
 
     OrderedClassifier().fit(X[:500], y[:500])
-    out = alternate(
+    out = h.alternate(
         1, statkit=lambda: OrderedClassifier(engine="serial").fit(X, y).coef_, statsmodels=statsmodels
     )
     cpu = {name: figure["cpu"] for name, figure in out["figures"].items()}
     worst = np.abs(out["answers"]["statkit"] - out["answers"]["statsmodels"]).max()
     ratio = cpu["statsmodels"] / cpu["statkit"]
-    return Line(
+    return h.Line(
         f"ordered logit, {n:,} × 8, 4 classes", "faster than statsmodels", f"{ratio:.0f} × faster, {worst:.1e}",
         ratio > 1, out["figures"],
     )  # fmt: skip
@@ -139,7 +139,7 @@ def components(full):
         names = ("one shot", "one step", "predicted", "predicted after the step")
         figures[f"K={K}"] = dict(zip(names, np.mean(found, axis=0).tolist(), strict=True))
     text = " / ".join(f"{f['one shot']:.3f}, {f['one step']:.4f}" for f in figures.values())
-    return Line("PCA, 6,400 × 50 in 4 / 16 / 64 machines", "distance; a step at least halves it", text,
+    return h.Line("PCA, 6,400 × 50 in 4 / 16 / 64 machines", "distance; a step at least halves it", text,
                 all(f["one step"] < 0.6 * f["one shot"] for f in figures.values()), figures)  # fmt: skip
 
 
@@ -147,9 +147,9 @@ LINES = {"cox": cox, "large": large, "subsample": subsample, "ordered": ordered,
 
 
 def main():
-    args = arguments(LINES)
+    args = h.arguments(LINES)
     lines = {key: LINES[key](args.size == "full") for key in args.only or LINES}
-    show(record("survival", args.size, lines), list(LINES))
+    h.show(h.record("survival", args.size, lines), list(LINES))
 
 
 if __name__ == "__main__":
