@@ -230,20 +230,3 @@ def test_family_interpolated_rows_have_no_sign():
     r, w = np.empty(3), np.empty(3)
     loss = Quantile(0.25).link(eta, y, None, None, None, r, w)
     assert r.tolist() == [0.25, 0.25, -0.75] and loss == 1.0
-
-
-@pytest.mark.parametrize(
-    ("tau", "expected", "loss"),
-    [
-        (0.25, (0.211843, 1.971721, -0.971729), 248.842251),
-        (0.5, (1.063020, 2.019152, -1.014583), 284.031575),
-        (0.9, (2.537630, 2.049865, -1.064772), 137.567098),
-    ],
-)
-def test_three_quantiles_to_their_digits(tau, expected, loss):
-    rng = np.random.default_rng(3)
-    X = rng.standard_normal((500, 2))
-    y = 1 + X @ [2, -1] + rng.standard_t(3, 500)
-    e = QuantileRegressor(tau).fit(X, y).estimate_
-    np.testing.assert_allclose(e.values, expected, atol=2e-6)
-    assert e.objective == pytest.approx(loss, abs=2e-6)
