@@ -28,7 +28,8 @@ def row_terms(eta, y, weight, shift, cumulative, own, r, w):
     for i in range(n):
         a = weight[i] if weighted else 1.0
         if a == 0.0:  # its predictor may be anything, even beyond what an exponential holds
-            r[i] = w[i] = 0.0
+            r[i] = 0.0
+            w[i] = 0.0
             continue
         first, last = int(y[i, 0]), int(y[i, 1])
         at_risk = 0.0
