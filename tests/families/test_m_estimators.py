@@ -13,7 +13,18 @@ from statkit.plans import LeastSquaresApproximation, OneShot, OneStep, Subsample
 from statkit.regression import GLMRegressor
 
 
-@parametrize_with_checks([GLMRegressor(Huber()), GLMRegressor(Expectile(0.3))])
+def nearly_interpolated(estimator):
+    """The check has 15 rows for 11 coefficients: an estimated scale is then barely determined (to 1e-6)."""
+    if estimator.family != Huber():
+        return {}
+    names = ("dense_data", "sparse_data")
+    return {f"check_sample_weight_equivalence_on_{n}": "equal to 1e-6 only" for n in names}
+
+
+@parametrize_with_checks(
+    [GLMRegressor(Huber()), GLMRegressor(Huber(scale=1.0)), GLMRegressor(Expectile(0.3))],
+    expected_failed_checks=nearly_interpolated,
+)
 def test_sklearn_contract(estimator, check):
     check(estimator)
 
