@@ -27,6 +27,10 @@ def row_terms(eta, y, weight, shift, cumulative, own, r, w):
     total = 0.0
     for i in range(n):
         a = weight[i] if weighted else 1.0
+        if a == 0.0:  # its predictor may be anything, even beyond what an exponential holds
+            r[i] = 0.0
+            w[i] = 0.0
+            continue
         first, last = int(y[i, 0]), int(y[i, 1])
         at_risk = 0.0
         if last > first:
@@ -75,7 +79,8 @@ class RiskSums:
         both = RiskSums(self.size, self.parts + other.parts, self.tied + other.tied)
         # A part with few of the grid's points stays apart, so that a partition is not as large as the grid.
         if sum(len(part[2]) for part in both.parts) > 2 * self.size:
-            both.parts = [(*both.total()[:1], None, *both.total()[1:])]
+            shift, sums, moments = both.total()
+            both.parts = [(shift, None, sums, moments)]
         if len(both.tied) > 2:
             both.tied = [_joined(both.tied)]
         return both

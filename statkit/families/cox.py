@@ -114,8 +114,8 @@ class Cox(Family):
         first, last = np.where(at_risk, first, 0), np.where(at_risk, last, 0)
         event = np.where(at_risk, block.y[:, 2], 0.0)
         at = np.maximum(last - 1, 0)
-        with np.errstate(over="ignore"):
-            rate = np.where(at_risk, a * np.exp(eta - hazard[0]), 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rate = np.where(at_risk & (a > 0), a * np.exp(eta - hazard[0]), 0.0)
         U = block.to_dense() * r[:, None]
         U -= (a * event)[:, None] * mean[at]
         U += rate[:, None] * (path[last] - path[first])

@@ -65,7 +65,7 @@ class Combined:
 class MachinePlan(Plan):
     """Base of the plans that treat partitions as machines."""
 
-    fits_context = bootstraps = True
+    fits_context = fits_thresholds = bootstraps = True
     n_partitions = None
     partition_by = None
     shuffle = False

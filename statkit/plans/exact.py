@@ -59,7 +59,7 @@ class Exact(Plan):
     P. McCullagh and J. A. Nelder (1989), Generalized Linear Models, 2nd edition, §2.5.
     """
 
-    fits_l1 = fits_context = bootstraps = True
+    fits_l1 = fits_context = fits_thresholds = bootstraps = True
 
     def __init__(self, max_rounds=20, tol=1e-4, pilot_size="auto", certify=True):
         self.max_rounds = max_rounds

@@ -21,6 +21,8 @@ class Plan(BaseEstimator):
     fits_l1 = False
     #: Whether the plan fits families whose rows share a context, such as risk sets.
     fits_context = False
+    #: Whether the plan fits models with thresholds, such as ordered classes.
+    fits_thresholds = False
     #: Whether the plan has errors from random multipliers.
     bootstraps = False
     #: Covariance where the loss is no likelihood and ``cov_type`` is left at "nonrobust".

@@ -109,7 +109,8 @@ def _first(model, X, roles, classes):
         source, design, family = tabular(model, X, roles, fitted, labels)
         design, _ = freeze(declared(model, design), source, SerialEngine())
     problem = Problem(
-        family, design, None, alpha=float(model.alpha), cov_type=model.cov_type, seed=model._seed(),
+        family, design, None, alpha=float(model.alpha), cov_type=model._covariance(family, model.plan),
+        seed=model._seed(),
         scaling={"center": np.empty(0), "scale": np.empty(0)},
     )  # fmt: skip
     problem.l1_ratio = float(model.l1_ratio)

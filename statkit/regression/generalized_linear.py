@@ -167,7 +167,11 @@ class GLMRegressor(RegressorMixin, RegressionBase):
     def _family(self, classes):
         from statkit.families import resolve_family
 
-        return resolve_family(self.family, self.link)
+        family = resolve_family(self.family, self.link)
+        if family.context is not None or family.n_thresholds:
+            home = "CoxPHRegressor" if family.context is not None else "OrderedClassifier"
+            raise ValueError(f"the {family.name} family has an estimator of its own: {home}")
+        return family
 
     def _response(self, y, labels=None):
         y = column_or_1d(y, warn=True)

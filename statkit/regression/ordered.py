@@ -96,11 +96,8 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, groups)
 
     def _plan(self):
-        from statkit.plans import Exact
-        from statkit.plans._machines import MachinePlan
-
         plan = super()._plan()
-        if not isinstance(plan, (Exact, MachinePlan)):
+        if not plan.fits_thresholds:
             raise ValueError(
                 f"{type(plan).__name__} does not know thresholds: use Exact(), or a plan of local fits such as "
                 "LeastSquaresApproximation()"

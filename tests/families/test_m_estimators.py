@@ -13,7 +13,18 @@ from statkit.plans import LeastSquaresApproximation, OneShot, OneStep, Subsample
 from statkit.regression import GLMRegressor
 
 
-@parametrize_with_checks([GLMRegressor(Huber()), GLMRegressor(Expectile(0.3))])
+def nearly_interpolated(estimator):
+    """The check has 15 rows for 11 coefficients: an estimated scale is then barely determined (to 1e-6)."""
+    if estimator.family != Huber():
+        return {}
+    names = ("dense_data", "sparse_data")
+    return {f"check_sample_weight_equivalence_on_{n}": "equal to 1e-6 only" for n in names}
+
+
+@parametrize_with_checks(
+    [GLMRegressor(Huber()), GLMRegressor(Huber(scale=1.0)), GLMRegressor(Expectile(0.3))],
+    expected_failed_checks=nearly_interpolated,
+)
 def test_sklearn_contract(estimator, check):
     check(estimator)
 
@@ -47,7 +58,11 @@ def hinge_weight(eta, y):
 FAMILIES = [Huber(scale=1.5), Huber(k=0.8), Expectile(0.2), Expectile(0.9)]
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, MEstimator(hinge, hinge_score, hinge_weight)], ids=["huber, scale 1.5", "huber, k 0.8", "expectile 0.2", "expectile 0.9", "hinge"])
+@pytest.mark.parametrize(
+    "family",
+    [*FAMILIES, MEstimator(hinge, hinge_score, hinge_weight)],
+    ids=["huber, scale 1.5", "huber, k 0.8", "expectile 0.2", "expectile 0.9", "hinge"],
+)
 def test_derivatives(family):
     rng = np.random.default_rng(1)
     eta, y, weight = rng.normal(size=200), np.sign(rng.normal(size=200)), rng.uniform(0.5, 2, 200)

@@ -264,6 +264,14 @@ def test_constants_scale_and_extreme_offsets(data):
         plain.predict_survival_function(new, [5.0]),
         rtol=1e-9,
     )
+    out = (data.index < 5) * 1.0
+    kinds = {"weights": "v", "cov_type": "HC0"}
+    silent = coxph(
+        "Surv(t, e) ~ x0 + x1 + offset(z)", data.assign(z=2_000 * out, v=1 - out), **kinds
+    ).estimate_
+    without = coxph("Surv(t, e) ~ x0 + x1", data[5:].assign(v=1.0), **kinds).estimate_
+    np.testing.assert_allclose(silent.values, without.values, rtol=1e-10)
+    np.testing.assert_allclose(silent.bse, without.bse, rtol=1e-10)
     with pytest.warns(AliasedColumnsWarning, match="z"):
         alias = coxph("Surv(t, e) ~ x0 + x1 + z", data.assign(z=2 * data.x0 - data.x1))
     np.testing.assert_allclose(alias.coef_, [*plain.coef_, 0], rtol=1e-6)

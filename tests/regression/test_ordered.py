@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from statkit.families import Ordered
 from statkit.plans import LeastSquaresApproximation, OneShot, OneStep, Subsample
-from statkit.regression import GLMClassifier, OrderedClassifier, polr
+from statkit.regression import GLMClassifier, GLMRegressor, OrderedClassifier, polr
 
 
 @parametrize_with_checks([OrderedClassifier()])
@@ -163,5 +163,7 @@ def test_wrong_input(data):
         OrderedClassifier(classes=[0, 0]).fit(X, y)
     with pytest.raises(ValueError, match="no link"):
         OrderedClassifier("cloglog").fit(X, y)
+    with pytest.raises(ValueError, match="OrderedClassifier"):
+        GLMRegressor(Ordered(4)).fit(X, y)
     with pytest.raises(ValueError, match="thresholds"):
         OrderedClassifier(plan=Subsample(100)).fit(X, y)
