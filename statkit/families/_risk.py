@@ -7,6 +7,7 @@ sets at every point (and takes off what enters late); sums from the end, within 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -146,7 +147,7 @@ def risk_sums(block, eta, offsets, tied, moments) -> RiskSums:
     used = np.zeros(D, bool)
     used[leave[at_risk]] = True
     used[enter[late]] = True
-    points = np.flatnonzero(used)
+    points: Any = np.flatnonzero(used)
     if 2 * len(points) > D:
         points, place = None, None
     else:
@@ -207,7 +208,7 @@ class Hazard:
     n_events: int
     increments: np.ndarray
     variance: np.ndarray
-    moments: tuple | None = None
+    moments: Any = None
 
     @property
     def rows(self) -> tuple:
