@@ -240,7 +240,7 @@ class Hazard:
         np.cumsum(step, axis=0, out=path[1:])
         return mean, path, own
 
-    _first: tuple | None = None
+    _first: Any = None
 
 
 def hazard_of(sums: RiskSums, offsets, tied, efron: bool) -> Hazard:
