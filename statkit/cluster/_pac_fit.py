@@ -139,7 +139,9 @@ class AnnealedClusterer(SoftClusterer):
     def _from_subsample(self, state, X, rows, m, a, m_critical, start, rng):
         """Clusters of some rows, then sweeps over all: (state, path, converged, sweeps)."""
         options = (m, a, m_critical, start, rng)
-        first, path, _, _ = self._best_start(state.take(rows), self._n_starts, *options)
+        first, path, _, _ = self._best_start(
+            state.take(rows), self._n_starts, *options, varied=not self._linear
+        )
         seen = state.seen_from(rows, X)
         P, Q = first.predictor(m, power_of(m), a, np.inf).probabilities(seen, self.n_jobs, weights=True)
         del first, seen
@@ -151,13 +153,16 @@ class AnnealedClusterer(SoftClusterer):
         )  # fmt: skip
         return state, path, converged, n_iter
 
-    def _best_start(self, state, n_starts, m, a, m_critical, start, rng):
-        """The best of several starts by the objective: (state, path, converged, sweeps)."""
+    def _best_start(self, state, n_starts, m, a, m_critical, start, rng, varied=False):
+        """The best of several starts by the objective: (state, path, converged, sweeps).
+
+        ``varied`` starts skip more and more of the annealing.
+        """
         n_starts = 1 if start is not None else n_starts
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_starts)
         run = delayed(self._one_start)
         runs = Parallel(n_jobs=self.n_jobs if n_starts > 1 else 1, prefer="threads")(
-            run(state.fresh(), m, a, m_critical, start, check_random_state(int(seed)), number)
+            run(state.fresh(), m, a, m_critical, start, check_random_state(int(seed)), skip=number * varied)
             for number, seed in enumerate(seeds)
         )
         return min(runs, key=lambda result: result[0].objective(a))
@@ -169,7 +174,7 @@ class AnnealedClusterer(SoftClusterer):
     def _n_starts(self):
         return self.n_init
 
-    def _one_start(self, state, m, a, m_critical, start, rng, number):
+    def _one_start(self, state, m, a, m_critical, start, rng, skip):
         K = self.n_clusters
         order = Order(state.n, self.order, rng)
         path = Path()
@@ -177,7 +182,7 @@ class AnnealedClusterer(SoftClusterer):
         if start is not None:
             state.start(start.copy(), m)
         elif self.init == "anneal":
-            min_sweeps = anneal(state, m, a, order, path, m_critical, K, number % 4, self.verbose)
+            min_sweeps = anneal(state, m, a, order, path, m_critical, K, skip, self.verbose)
         elif self.init == "uniform":
             state.start(noise_start(state.n, K, rng), m)
             min_sweeps = 12

@@ -41,8 +41,7 @@ class PAC(AnnealedClusterer):
         ``size_exponent`` near 1); "random" draws rows from the simplex; an array of probabilities is a warm
         start, and its columns keep their order.
     n_init : int, default=1
-        Number of starts; the one of lowest objective is kept. Annealed starts after the first begin at lower
-        exponents, since the whole path leads to nearly the same minimum from any noise.
+        Number of starts; the one of lowest objective is kept.
     max_iter : int, default=100
         Largest number of sweeps at the final exponent.
     tol : float, default=1e-3
