@@ -53,7 +53,7 @@ def subsample_cox(plan, problem):
     first = problem.session.round(events_and_pilot, problem.seed, rate)
     pilot, pi0 = first["kept"].block(), first["kept"].scores
     penalty = problem.penalty(first["weight"])
-    start = solve_weighted(problem, weighted(pilot, 1 / pi0), np.zeros(problem.size), penalty=penalty)
+    start, _ = solve_weighted(problem, weighted(pilot, 1 / pi0), np.zeros(problem.size), penalty=penalty)
     theta = np.where(np.isnan(start.theta), 0.0, start.theta)
     hazard = problem.context(theta)
     at = (problem.family, theta, problem.center, problem.scale, hazard.rows, hazard.tables())
@@ -72,7 +72,7 @@ def subsample_cox(plan, problem):
     local.alpha = 0.0
     if plan.refine == "calibrated":
         shift = local.evaluate(theta, Want(information=False)).gradient - _full_gradient(pilot, *at)
-    result = solve_weighted(problem, rows, theta, shift=shift, penalty=penalty)
+    result, penalty = solve_weighted(problem, rows, theta, shift=shift, penalty=penalty)
     if plan.refine == "newton":
         from statkit.plans.exact import Exact
 

@@ -100,7 +100,6 @@ class Problem:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.shape = shape
-        self.l1_ratio = 0.0  # share of the lasso in the penalty, for plans that have one
         self.cov_type = cov_type
         self.seed = seed
         self.machines = None  # labels of the partitions, where they are machines

@@ -150,7 +150,7 @@ def test_a_loss_of_ones_own():
     [
         (OneShot(n_partitions=4, bias_correction="jackknife"), 0.6),
         (LeastSquaresApproximation(n_partitions=4), 0.5),
-        (OneStep(n_partitions=4), 0.02),
+        (OneStep("least_squares", n_partitions=4), 0.02),
         (Subsample(400), 1.0),
     ],
     ids=repr,

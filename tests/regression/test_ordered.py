@@ -140,7 +140,7 @@ def test_labels_files_and_engines(data, tmp_path):
     [
         (LeastSquaresApproximation(n_partitions=4), 0.5),
         (OneShot(n_partitions=4, bias_correction="jackknife"), 0.5),
-        (OneStep(n_partitions=4), 0.02),
+        (OneStep("least_squares", n_partitions=4), 0.02),
         (OneStep(start="pilot", n_steps=2, n_partitions=4), 0.02),
     ],
     ids=repr,
