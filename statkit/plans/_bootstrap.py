@@ -50,6 +50,6 @@ def bootstrap_results(problem, theta, covariance, draws) -> dict:
     error = np.sqrt(np.diag(problem.public_matrix(covariance)))
     seen = np.isfinite(error) & (error > 0)
     reach = float(np.quantile(np.abs(moved[:, seen] / error[seen]).max(axis=1), 1 - _LEVEL))
-    names = problem.design.names * problem.family.predictors
+    names = problem.names * problem.family.predictors
     bands = pd.DataFrame({0: shift - reach * error, 1: shift + reach * error}, index=names)
     return {"bootstrap_draws": moved, "simultaneous_conf_int": bands}

@@ -340,11 +340,8 @@ def heterogeneity_table(problem, combined):
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(Q > 0, np.maximum(0.0, 1 - df / Q), 0.0)
         p = stats.chi2.sf(Q, df)
-    names = problem.design.names * problem.family.predictors
-    at = (np.arange(problem.family.predictors)[:, None] * len(problem.design.names)
-          + problem.design.position).ravel()  # fmt: skip
     columns = {"Q": Q, "df": df, "p": p, "I2": np.where(df > 0, share, np.nan)}
-    return pd.DataFrame(columns, index=[names[j] for j in at])
+    return pd.DataFrame(columns, index=problem.internal_names)
 
 
 def line(number, started, name) -> dict:

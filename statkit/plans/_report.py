@@ -142,7 +142,7 @@ def report(
 
 def _names(problem, internal) -> list[str]:
     """Names of the columns that a mask of internal coefficients marks."""
-    names = [problem.names[problem._position[j % problem.stride]] for j in np.flatnonzero(internal)]
+    names = [problem.internal_names[j] for j in np.flatnonzero(internal)]
     return list(dict.fromkeys(names))
 
 

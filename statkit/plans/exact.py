@@ -243,6 +243,6 @@ def _checked(problem, result):
 
 
 def _column_names(problem, internal) -> str:
-    names = [problem.names[problem._position[j % problem.stride]] for j in internal]
+    names = [problem.internal_names[j] for j in internal]
     shown = list(dict.fromkeys(names))
     return ", ".join(map(repr, shown[:8])) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")

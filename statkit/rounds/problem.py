@@ -305,19 +305,24 @@ class Problem:
         return T
 
     @property
-    def _position(self) -> np.ndarray:
+    def position(self) -> np.ndarray:
         """Public position of each internal parameter of one predictor."""
         first = len(self.design.names)
         return np.append(self.design.position, np.arange(first, first + self.family.n_thresholds)).astype(
             np.intp
         )
 
+    @property
+    def internal_names(self) -> list[str]:
+        """Public name of each internal parameter, predictors one after another."""
+        return [self.names[j] for j in self.position] * self.family.predictors
+
     def public_values(self, theta: np.ndarray) -> np.ndarray:
         """θ in the order and units of ``design.names``, classes one after another.
 
         NaN stays NaN (columns left out), and levels that were set aside get their limit, ±inf.
         """
-        K, names, position = self.family.predictors, len(self.names), self._position
+        K, names, position = self.family.predictors, len(self.names), self.position
         values = np.full((K, names), np.nan)
         raw = theta.reshape(K, -1)
         if self.scale.size:
@@ -342,7 +347,7 @@ class Problem:
                 M = T @ M @ T.T
         M[left_out] = np.nan
         M[:, left_out] = np.nan
-        where = (np.arange(K)[:, None] * names + self._position).ravel()
+        where = (np.arange(K)[:, None] * names + self.position).ravel()
         full = np.full((K * names, K * names), np.nan)
         full[np.ix_(where, where)] = M
         return full

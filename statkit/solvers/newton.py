@@ -105,11 +105,8 @@ def newton(
                 "the log-likelihood is not finite at the start: look for extreme values in the response, the "
                 "offset or the columns"
             )
-        finite = bool(np.isfinite(np.diagonal(e.information)).all())
-        if previous is None and not finite:
-            raise ValueError(
-                "the information is not finite at the start: look for extreme values in the columns"
-            )
+        # A step to where the information overflows was too long, whatever the loss there.
+        finite = previous is None or bool(np.isfinite(np.diagonal(e.information)).all())
         if previous is not None and not (finite and loss <= previous + slack):
             halvings += 1
             if halvings > _MOST_HALVINGS or result is None:

@@ -6,6 +6,16 @@ from statkit.plans import Renewable
 from statkit.regression import GLMClassifier, GLMRegressor, QuantileRegressor
 
 
+def batches(estimator):
+    """A stream takes rows as they come: of 15 rows, some waiting, a bandwidth depends on how many came."""
+    if not isinstance(estimator, QuantileRegressor):
+        return {}
+    return {
+        f"check_sample_weight_equivalence_on_{data}": "the bandwidth of the smoothed loss follows the rows"
+        for data in ("dense_data", "sparse_data")
+    }
+
+
 @parametrize_with_checks(
     [
         GLMRegressor(),
@@ -14,7 +24,8 @@ from statkit.regression import GLMClassifier, GLMRegressor, QuantileRegressor
         GLMRegressor(plan=Renewable()),
         GLMClassifier(plan=Renewable()),
         QuantileRegressor(plan=Renewable()),
-    ]
+    ],
+    expected_failed_checks=batches,
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
