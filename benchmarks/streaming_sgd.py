@@ -31,9 +31,16 @@ def statkit_fit(X, y, inference):
 def sklearn_fit(X, y):
     from sklearn.linear_model import SGDClassifier
 
-    return SGDClassifier(loss="log_loss", alpha=0.0, average=True, max_iter=1, tol=None, shuffle=False).fit(
-        X, y
-    )
+    return SGDClassifier(
+        loss="log_loss",
+        alpha=0.0,
+        average=True,
+        max_iter=1,
+        tol=None,
+        shuffle=False,
+        learning_rate="constant",
+        eta0=0.01,
+    ).fit(X, y)
 
 
 def batches(model, X, y, size, **first):
