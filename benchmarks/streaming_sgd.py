@@ -125,7 +125,11 @@ def partial(size):
 
     def theirs():
         return batches(
-            SGDClassifier(loss="log_loss", alpha=0.0, average=True), X, y, 10_000, classes=[0.0, 1.0]
+            SGDClassifier(loss="log_loss", alpha=0.0, average=True, learning_rate="constant", eta0=0.01),
+            X,
+            y,
+            10_000,
+            classes=[0.0, 1.0],
         )
 
     mine()
