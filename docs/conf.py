@@ -10,6 +10,9 @@ import _pages  # noqa: E402
 
 import statkit  # noqa: E402
 
+# Gallery, reference and measured tables are made, not written; before Sphinx looks which pages there are.
+_pages.make(HERE)
+
 project, author = "statkit", "the statkit developers"
 version = release = statkit.__version__
 
@@ -18,9 +21,9 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # MathJax in the package: the site is read without a network too
 ]
-exclude_patterns = ["_build", "_pages.py"]
+exclude_patterns = ["_build"]
 source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -40,8 +43,6 @@ numpydoc_xref_param_type = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "statkit"
-html_static_path = ["_static"]
-html_css_files = ["site.css"]
 html_copy_source = False
 html_theme_options = {
     "navigation_with_keys": False,
@@ -51,10 +52,4 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-# MathJax from the package of the theme would be fetched from a network; the site is read offline too.
-mathjax_path = "mathjax/tex-chtml.js"
 
-
-def setup(app):
-    """Pages that are made, not written: the gallery, the reference, the measured tables."""
-    app.connect("builder-inited", lambda app: _pages.make(HERE))
