@@ -13,12 +13,12 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from statkit._replaced import replaced
 
 FORMAT = "statkit-model"
 VERSION = 1
@@ -60,20 +60,8 @@ def write_model(path: str | os.PathLike[str], document: dict[str, Any], format: 
         raise TypeError(f"a model document must be a dict; got {type(document).__name__}")
     arrays: list[np.ndarray] = []
     head = {"format": format, "version": VERSION, "document": _encode(document, "document", arrays)}
-    with _replaced(path) as unfinished, open(unfinished, "wb") as content:
+    with replaced(path) as unfinished, open(unfinished, "wb") as content:
         _write(content, head, arrays)
-
-
-@contextmanager
-def _replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A file to write to, which takes the place of ``path`` once it is complete."""
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def model_to_bytes(document: dict[str, Any]) -> bytes:
@@ -134,7 +122,7 @@ def write_text(path: str | os.PathLike[str], document: dict[str, Any], format: s
             {"dtype": array.dtype.str, "shape": list(array.shape), "values": array.ravel().tolist()}
         )
     head = {"format": format, "version": VERSION, "document": tree, "arrays": listed}
-    with _replaced(path) as unfinished:
+    with replaced(path) as unfinished:
         unfinished.write_text(
             json.dumps(head, allow_nan=False, ensure_ascii=False, indent=1), encoding="utf-8"
         )

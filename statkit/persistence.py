@@ -15,6 +15,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from statkit._replaced import replaced
+
 __all__ = ["load", "save"]
 
 _HEADER = "statkit.json"
@@ -112,15 +114,10 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     content = _write_bytes(_to_plain(estimator, "the estimator", {}))
     header = {"format": _FORMAT, "statkit": statkit.__version__, "estimator": type(estimator).__name__}
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replaced(path) as unfinished:
         unfinished.write_bytes(content)
         with zipfile.ZipFile(unfinished, "a") as file:
             file.writestr(_HEADER, json.dumps(header))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from statkit._replaced import replaced
 
 
 def labels(
@@ -66,11 +67,7 @@ def labels(
             "text": texts[issues.index],
         }
     )
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
+    with replaced(output) as unfinished:
         table.to_csv(unfinished, index=False)
-        os.replace(unfinished, output)
-    finally:
-        unfinished.unlink(missing_ok=True)
     typer.echo(model.summary().as_text())
     typer.echo(f"{int(issues['is_issue'].sum()):,} of {len(issues):,} labels are likely wrong: {output}")

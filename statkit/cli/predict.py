@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from statkit._replaced import replaced
 
 
 def predict(
@@ -34,12 +35,10 @@ def predict(
 
     fitted = load_model(model)
     schema = pa.schema([("prediction", pa.float64())])
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            data = files[0] if len(files) == 1 else files
-            for mean in predicted_batches(fitted, data, show=sys.stderr.isatty()):
-                writer.write_table(pa.table([pa.array(mean, from_pandas=True)], schema=schema))
-        os.replace(unfinished, output)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        replaced(output) as unfinished,
+        pq.ParquetWriter(unfinished, schema, compression="zstd") as writer,
+    ):
+        data = files[0] if len(files) == 1 else files
+        for mean in predicted_batches(fitted, data, show=sys.stderr.isatty()):
+            writer.write_table(pa.table([pa.array(mean, from_pandas=True)], schema=schema))

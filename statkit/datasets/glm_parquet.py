@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from statkit._replaced import replaced
 from statkit.datasets.glm_simulator import GLMSimulation, glm_simulation, whole_number
 
 if TYPE_CHECKING:
@@ -68,27 +68,24 @@ def write_glm_parquet(
     n_samples = whole_number("n_samples", n_samples, least=1)
     row_group_size = whole_number("row_group_size", row_group_size, least=1)
     simulation = glm_simulation(n_features, **options)
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     tables = _tables(simulation, n_samples)
     first = next(tables)
     waiting: list[pa.Table] = []
     n_waiting = 0
-    try:
-        with pq.ParquetWriter(unfinished, first.schema, compression=compression) as writer:
-            for table in itertools.chain([first], tables):
-                waiting.append(table)
-                n_waiting += len(table)
-                while n_waiting >= row_group_size:
-                    joined = pa.concat_tables(waiting)
-                    writer.write_table(joined.slice(0, row_group_size), row_group_size=row_group_size)
-                    waiting = [joined.slice(row_group_size)]
-                    n_waiting -= row_group_size
-            if n_waiting:
-                writer.write_table(pa.concat_tables(waiting), row_group_size=row_group_size)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        replaced(path) as unfinished,
+        pq.ParquetWriter(unfinished, first.schema, compression=compression) as writer,
+    ):
+        for table in itertools.chain([first], tables):
+            waiting.append(table)
+            n_waiting += len(table)
+            while n_waiting >= row_group_size:
+                joined = pa.concat_tables(waiting)
+                writer.write_table(joined.slice(0, row_group_size), row_group_size=row_group_size)
+                waiting = [joined.slice(row_group_size)]
+                n_waiting -= row_group_size
+        if n_waiting:
+            writer.write_table(pa.concat_tables(waiting), row_group_size=row_group_size)
     return simulation.truth
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from statkit._replaced import replaced
+
 __all__ = ["SequentialBlocks", "sequential_blocks", "shuffle_file"]
 
 
@@ -161,7 +163,6 @@ def shuffle_file(source, target, *, random_state=None, memory_limit=256 * 2**20)
         meta = file.metadata
         total = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
         n_buckets = max(1, -(-3 * total // int(memory_limit)))
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
         with tempfile.TemporaryDirectory(prefix="statkit-") as folder:
             paths = [os.path.join(folder, f"{k}.arrow") for k in range(n_buckets)]
             writers = [pa.ipc.new_file(path, file.schema_arrow) for path in paths]
@@ -173,17 +174,16 @@ def shuffle_file(source, target, *, random_state=None, memory_limit=256 * 2**20)
             finally:
                 for writer in writers:
                     writer.close()
-            try:
-                with pq.ParquetWriter(unfinished, file.schema_arrow, compression="zstd") as out:
-                    for path in paths:
-                        with pa.ipc.open_file(path) as reader:
-                            table = reader.read_all()
-                        out.write_table(
-                            table.take(pa.array(rng.permutation(table.num_rows))), row_group_size=65_536
-                        )
-                os.replace(unfinished, target)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            with (
+                replaced(target) as unfinished,
+                pq.ParquetWriter(unfinished, file.schema_arrow, compression="zstd") as out,
+            ):
+                for path in paths:
+                    with pa.ipc.open_file(path) as reader:
+                        table = reader.read_all()
+                    out.write_table(
+                        table.take(pa.array(rng.permutation(table.num_rows))), row_group_size=65_536
+                    )
     finally:
         file.close()
     return target
