@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 
 from statkit.solvers.cholesky import Factor
+from statkit.solvers.coordinate_descent import minimise
 
 __all__ = ["Selected", "penalised", "selected"]
 
@@ -24,38 +24,13 @@ class Selected:
     notes: list = field(default_factory=list)
 
 
-@njit(cache=True, nogil=True)
-def lasso_descent(A, v, threshold, theta, tol, most):
-    """Minimise ½θ'Aθ − v'θ + Σ threshold_j |θ_j| by coordinates from ``theta``, in place; the number of sweeps."""
-    q = theta.size
-    gradient = v - A @ theta
-    for sweep in range(most):
-        moved = 0.0
-        for j in range(q):
-            if not A[j, j] > 0.0:
-                continue
-            z = gradient[j] + A[j, j] * theta[j]
-            new = np.sign(z) * max(abs(z) - threshold[j], 0.0) / A[j, j]
-            step = new - theta[j]
-            if step != 0.0:
-                theta[j] = new
-                for k in range(q):
-                    gradient[k] -= step * A[k, j]
-                moved = max(moved, abs(step) * np.sqrt(A[j, j]))
-        if moved < tol:
-            return sweep + 1
-    return most
-
-
 def penalised(problem, state) -> np.ndarray:
     """The estimate with the model's elastic-net penalty, in internal coordinates."""
     A, v = state.total()
     ridge, threshold = problem.penalty(state.weight), problem.l1_penalty(state.weight)
     if ridge is not None:
         A = A + np.diag(ridge)
-    theta = state.theta.copy()
-    lasso_descent(A, v, threshold, theta, 1e-10, 10_000)
-    return theta
+    return minimise(A, v, threshold, state.theta)
 
 
 def _free_intercept(problem, values):
@@ -83,15 +58,13 @@ def selected(plan, problem, state) -> Selected:
         with np.errstate(divide="ignore"):
             weights = np.where(theta != 0, root / np.abs(theta * root), np.inf)
     weights = _free_intercept(problem, weights)
-    start = np.zeros(state.q)
-    lasso_descent(A, v, np.where(weights > 0, np.inf, 0.0), start, 1e-10, 10_000)  # the intercept alone
-    pull = np.abs(v - A @ start)
+    at = minimise(A, v, np.where(weights > 0, np.inf, 0.0))  # the intercept alone
+    pull = np.abs(v - A @ at)
     finite = (weights > 0) & np.isfinite(weights)
     largest = float((pull[finite] / weights[finite]).max()) if finite.any() else 0.0
     lines, best, seen = [], None, {}
-    at = start
     for penalty in largest * np.geomspace(1.0, _SMALLEST, _GRID):
-        lasso_descent(A, v, np.where(weights > 0, penalty * weights, 0.0), at, 1e-9, 10_000)
+        at = minimise(A, v, np.where(weights > 0, penalty * weights, 0.0), at)
         kept = (at != 0) | (weights == 0)
         key = kept.tobytes()
         if key not in seen:
@@ -99,7 +72,7 @@ def selected(plan, problem, state) -> Selected:
         fit, gain = seen[key]
         df = int(kept.sum()) - int((weights == 0).sum())
         bic = -2.0 * gain / phi + np.log(max(state.n, 2)) * df
-        lines.append({"penalty": penalty, "df": df, "bic": bic, "values": at.copy()})
+        lines.append({"penalty": penalty, "df": df, "bic": bic, "values": at})
         if best is None or bic < best[0]:
             best = bic, kept, fit
     _, kept, fit = best if best is not None else (0.0, np.ones(state.q, bool), theta)
