@@ -93,11 +93,7 @@ class MachinePlan(Plan):
         family = problem.family
         if not family.curved:
             raise ValueError(f"{type(self).__name__} needs a smooth loss, the {family.name} family has none")
-        if family.n_shape and not len(problem.shape):
-            raise ValueError(
-                f"{type(self).__name__} needs the shape parameter of the {family.name} family, for instance "
-                "NegativeBinomial(alpha=…) or Huber(scale=…); Exact() estimates it"
-            )
+        self._needs_shape(problem)
 
     def _local(self, problem, **options) -> Combined:
         """The round of local fits."""
@@ -123,7 +119,7 @@ class MachinePlan(Plan):
         self._warn(lines)
         if covariance is not None:
             known["covariance"] = covariance
-        exact = problem.family.name == "gaussian" and problem.family.link_name == "identity"
+        exact = problem.family.solver == "least_squares"
         if at is None and not exact:
             known["notes"] = [*known.get("notes", ()), _SECOND_ORDER]
         if problem.family.name == "cox":

@@ -69,7 +69,7 @@ class Automatic(Plan):
     def choose(self, problem) -> Plan:
         """The plan for ``problem``."""
         family, rounds = problem.family, self.max_rounds
-        linear = family.name == "gaussian" and family.link_name == "identity"
+        linear = family.solver == "least_squares"
         estimated = family.n_shape and not len(problem.shape)
         if linear or problem.is_sparse or not family.curved or estimated or rounds is None:
             return self._exact(problem, rounds)

@@ -356,10 +356,7 @@ class AveragedSGD(Plan):
         if self.average_from < 0:
             raise ValueError(f"AveragedSGD(average_from=…) must not be negative, not {self.average_from!r}")
         family = problem.family
-        if family.n_shape and not len(problem.shape):
-            raise ValueError(
-                f"AveragedSGD needs the shape of {family.name} to be known: give NegativeBinomial(alpha=…)"
-            )
+        self._needs_shape(problem)
         if problem.session is None:
             if self.refine is not None or self.n_passes > 1:
                 name = "refine" if self.refine is not None else "n_passes"

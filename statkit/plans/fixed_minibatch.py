@@ -229,10 +229,7 @@ class FixedMinibatch(Plan):
                 f"FixedMinibatch gives errors from the curvature of the loss, which that of {family.name} has not: use "
                 "AveragedSGD()"
             )
-        if family.n_shape and not len(problem.shape):
-            raise ValueError(
-                f"FixedMinibatch needs the shape of {family.name} to be known: give NegativeBinomial(alpha=…)"
-            )
+        self._needs_shape(problem)
         if problem.session.n_rows < self.n_blocks:
             raise ValueError(f"{problem.session.n_rows} rows cannot be split into {self.n_blocks} blocks")
 

@@ -37,6 +37,15 @@ class Plan(BaseEstimator):
         """The source in the partitions that the plan wants; here as it is."""
         return source
 
+    def _needs_shape(self, problem):
+        """Refuse a family whose shape parameter is left to be estimated."""
+        family = problem.family
+        if family.n_shape and not len(problem.shape):
+            raise ValueError(
+                f"{type(self).__name__} needs the shape parameter of the {family.name} family to be known: give "
+                f"{type(family).__name__}({family.shape_name}=…); Exact() estimates it"
+            )
+
     def __repr__(self):
         defaults = _defaults(type(self))
         changed = [

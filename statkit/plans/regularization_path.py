@@ -128,7 +128,7 @@ class RegularizationPath(Plan):
         alphas = self._alphas(problem, null)
         history = [line(problem.session.n_rounds, started, "null model")]
         started = time.perf_counter()
-        linear = problem.family.name == "gaussian" and problem.family.link_name == "identity"
+        linear = problem.family.solver == "least_squares"
         if linear:
             results = _linear_path(problem, alphas, null)
             table = _linear_sums(results, null)
@@ -173,12 +173,7 @@ class RegularizationPath(Plan):
                 )
             if not 0 < self.eps < 1:
                 raise ValueError(f"RegularizationPath(eps=…) must be in (0, 1), not {self.eps!r}")
-        family = problem.family
-        if family.n_shape and not len(problem.shape):
-            raise ValueError(
-                f"RegularizationPath needs the shape parameter of the {family.name} family, for instance "
-                "NegativeBinomial(alpha=…)"
-            )
+        self._needs_shape(problem)
         check_sparse(problem)
         if problem.session.n_rows == 0:
             raise ValueError("there are no rows to fit")

@@ -414,11 +414,7 @@ class Renewable(Plan):
         )  # fmt: skip
 
     def _check(self, problem):
-        if problem.family.n_shape and not len(problem.shape):
-            raise ValueError(
-                f"Renewable needs the {problem.family.shape_name} of the {problem.family.name} family to be known: "
-                f"give {type(problem.family).__name__}({problem.family.shape_name}=…)"
-            )
+        self._needs_shape(problem)
         if not 0 < self.forgetting <= 1:
             raise ValueError(f"Renewable(forgetting=…) must lie in (0, 1], not {self.forgetting!r}")
         choices = {
