@@ -1,38 +1,42 @@
-"""Names of a package that load when they are used (PEP 562), so that importing the package costs nothing."""
+"""Names of a package that load when they are used (PEP 562), so that importing the package costs nothing.
+
+Which names there are is said once, in the stub ``__init__.pyi`` beside the package's ``__init__.py``: type checkers
+and editors read it as it stands, and the package reads it when it is imported.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
-def lazy_names(
-    package: str, where: Mapping[str, str], subpackages: Sequence[str] = ()
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` for ``package``.
+def lazy_names(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` for ``package``, whose ``__init__.py`` is ``file``.
 
-    Parameters
-    ----------
-    package : str
-        ``__name__`` of the package that calls.
-    where : mapping
-        Name to the module that defines it.
-    subpackages : sequence of str
-        Subpackages that are reachable as attributes without an import of their own.
+    The stub holds lines ``from statkit.room.file import Name as Name``, and ``from statkit.room import file as file``
+    for a subpackage or module that is reachable without an import of its own.
     """
+    where = {
+        alias.name: statement.module
+        for statement in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }
 
     def __getattr__(name: str) -> Any:
-        if name in where:
-            value = getattr(importlib.import_module(where[name]), name)
-        elif name in subpackages:
+        if name not in where:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if where[name] == package:
             value = importlib.import_module(f"{package}.{name}")
         else:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            value = getattr(importlib.import_module(where[name]), name)
         vars(importlib.import_module(package))[name] = value  # found directly from now on
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*vars(importlib.import_module(package)), *where, *subpackages})
+        return sorted({*vars(importlib.import_module(package)), *where})
 
-    return __getattr__, __dir__
+    return __getattr__, __dir__, sorted(where)

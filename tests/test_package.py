@@ -1,6 +1,7 @@
 """The package: what it exports, that importing it is free, and that its metadata are true."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -47,11 +48,35 @@ def test_parts_load_what_they_use(code, absent, tmp_path):
     assert not absent & set(run(f"{code}; print(*sys.modules)", tmp_path))
 
 
-def test_every_exported_name_exists():
-    for package in (statkit, statkit.datasets):
-        assert set(package.__all__) <= set(dir(package))
-        for name in package.__all__:
-            assert getattr(package, name) is not None
+STUBS = sorted((ROOT / "statkit").rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=lambda path: path.parent.name)
+def test_every_exported_name_exists(stub):
+    """The stub is what the package exports: each name is there, and is what the stub's line says."""
+    package = importlib.import_module(".".join(stub.parent.relative_to(ROOT).parts))
+    assert package.__all__ and set(package.__all__) <= set(dir(package))
+    for statement in ast.parse(stub.read_text()).body:
+        if isinstance(statement, ast.ImportFrom):
+            (alias,) = statement.names
+            assert alias.name == alias.asname and alias.name in package.__all__
+            item = getattr(package, alias.name)
+            home = importlib.import_module(statement.module)
+            assert item is getattr(home, alias.name)
+            # Where it is defined, not another package's door to it.
+            assert (
+                getattr(item, "__module__", statement.module) == statement.module
+                or home is package
+                or (statement.module == "statkit.regression")
+            )
+
+
+def test_stubs_stand_beside_the_packages_that_load_lazily():
+    assert {path.with_suffix(".py") for path in STUBS} == {
+        path
+        for path in (ROOT / "statkit").rglob("__init__.py")
+        if "lazy_names(__name__, __file__)" in path.read_text()
+    }
 
 
 def test_subpackages_are_attributes(tmp_path):

@@ -2,19 +2,4 @@
 
 from statkit._lazy import lazy_names
 
-_HOME = {
-    "CoxPHRegressor": "cox",
-    "GLMClassifier": "generalized_linear",
-    "GLMRegressor": "generalized_linear",
-    "OrderedClassifier": "ordered",
-    "QuantileRegressor": "quantile",
-    "coxph": "cox",
-    "glm": "generalized_linear",
-    "polr": "ordered",
-    "quantreg": "quantile",
-    "regularization_path": "penalty_path",
-}
-
-__all__ = sorted(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{file}" for name, file in _HOME.items()})
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

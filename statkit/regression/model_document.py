@@ -106,7 +106,7 @@ def _rebuilt(document: dict[str, Any]) -> RegressionBase:
         parameters["plan"] = _plan(stream["plan"])
     model = getattr(regression, kind)(**parameters)
     model.estimate_ = Estimate.from_dict(document["estimate"])
-    designs = {
+    designs: dict[str, Any] = {
         "FormulaDesign": design.FormulaDesign,
         "FrameDesign": design.FrameDesign,
         "MatrixDesign": design.MatrixDesign,

@@ -1,0 +1,37 @@
+from statkit.cluster.anchors import AnchorMultiViewClustering as AnchorMultiViewClustering
+from statkit.cluster.cluster_scores import clustering_accuracy as clustering_accuracy
+from statkit.cluster.cluster_scores import fuzzy_silhouette as fuzzy_silhouette
+from statkit.cluster.cluster_scores import partition_coefficient as partition_coefficient
+from statkit.cluster.cluster_scores import partition_entropy as partition_entropy
+from statkit.cluster.cluster_scores import xie_beni as xie_beni
+from statkit.cluster.co_regularized import CoRegularizedSpectralClustering as CoRegularizedSpectralClustering
+from statkit.cluster.compare_views import compare_views as compare_views
+from statkit.cluster.consensus import ConsensusClustering as ConsensusClustering
+from statkit.cluster.consensus import coassociation_matrix as coassociation_matrix
+from statkit.cluster.fuzzy import Fanny as Fanny
+from statkit.cluster.fuzzy import FuzzyCMeans as FuzzyCMeans
+from statkit.cluster.graph_fusion import GraphFusionClustering as GraphFusionClustering
+from statkit.cluster.graph_pac import GraphPAC as GraphPAC
+from statkit.cluster.kernel_kmeans import KernelKMeans as KernelKMeans
+from statkit.cluster.kernels import center_kernel as center_kernel
+from statkit.cluster.kernels import kernel_stack as kernel_stack
+from statkit.cluster.kernels import normalize_kernel as normalize_kernel
+from statkit.cluster.late_fusion import LateFusionClustering as LateFusionClustering
+from statkit.cluster.local_sample_weighted import LocalSampleWeightedMKC as LocalSampleWeightedMKC
+from statkit.cluster.multiple_kernel import MultipleKernelKMeans as MultipleKernelKMeans
+from statkit.cluster.multiview_kmeans import MultiViewKMeans as MultiViewKMeans
+from statkit.cluster.one_step_multiview import OneStepMultiViewClustering as OneStepMultiViewClustering
+from statkit.cluster.online_pac import OnlinePAC as OnlinePAC
+from statkit.cluster.pac import PAC as PAC
+from statkit.cluster.pac_functions import balanced_assignment as balanced_assignment
+from statkit.cluster.pac_functions import critical_exponent as critical_exponent
+from statkit.cluster.pac_functions import kernel_to_distance as kernel_to_distance
+from statkit.cluster.pac_functions import n_clusters_spectrum as n_clusters_spectrum
+from statkit.cluster.pac_functions import pac_objective as pac_objective
+from statkit.cluster.pac_functions import probability_aggregation as probability_aggregation
+from statkit.cluster.pac_head import PACHead as PACHead
+from statkit.cluster.pac_head import opa_targets as opa_targets
+from statkit.cluster.similarity_network import SimilarityNetworkFusion as SimilarityNetworkFusion
+from statkit.cluster.suggest_n_clusters import suggest_n_clusters as suggest_n_clusters
+
+__all__: list[str]

@@ -1,0 +1,12 @@
+from statkit.naive_bayes.annotators import AnnotatorNB as AnnotatorNB
+from statkit.naive_bayes.dawid_skene import DawidSkene as DawidSkene
+from statkit.naive_bayes.label_noise import estimate_transition as estimate_transition
+from statkit.naive_bayes.label_noise import inject_label_noise as inject_label_noise
+from statkit.naive_bayes.label_noise import rank_label_issues as rank_label_issues
+from statkit.naive_bayes.leave_one_out import leave_one_out_log_prob as leave_one_out_log_prob
+from statkit.naive_bayes.mislabeled import MislabeledBernoulliNB as MislabeledBernoulliNB
+from statkit.naive_bayes.mislabeled import MislabeledComplementNB as MislabeledComplementNB
+from statkit.naive_bayes.mislabeled import MislabeledMultinomialNB as MislabeledMultinomialNB
+from statkit.naive_bayes.noise_corrected import NoiseCorrectedNB as NoiseCorrectedNB
+
+__all__: list[str]

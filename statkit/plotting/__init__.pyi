@@ -1,0 +1,14 @@
+from statkit.plotting.causal import GraphDisplay as GraphDisplay
+from statkit.plotting.causal import MissingPatternDisplay as MissingPatternDisplay
+from statkit.plotting.decomposition import CorrelationDisplay as CorrelationDisplay
+from statkit.plotting.decomposition import ModesDisplay as ModesDisplay
+from statkit.plotting.decomposition import ScreeDisplay as ScreeDisplay
+from statkit.plotting.multiview import AffinityDisplay as AffinityDisplay
+from statkit.plotting.multiview import ViewWeightsDisplay as ViewWeightsDisplay
+from statkit.plotting.naive_bayes import LabelIssuesDisplay as LabelIssuesDisplay
+from statkit.plotting.naive_bayes import TransitionDisplay as TransitionDisplay
+from statkit.plotting.pac import MembershipDisplay as MembershipDisplay
+from statkit.plotting.pac import PathDisplay as PathDisplay
+from statkit.plotting.sites import ForestDisplay as ForestDisplay
+
+__all__: list[str]
