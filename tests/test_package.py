@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -121,3 +122,37 @@ def test_every_import_is_declared():
     outside = imported - set(sys.stdlib_module_names) - {"statkit"}
     used_if_there = {"cartopy"}  # coastlines on maps; plain maps without it
     assert {names.get(m, m) for m in outside} - used_if_there <= declared
+
+
+#: Rooms that users call. Families, designs, sources and engines are protocols, described in docs/architecture.md.
+CALLED = [stub for stub in STUBS if stub.parent.name not in ("families", "design", "sources")]
+
+
+@pytest.mark.parametrize("stub", CALLED, ids=lambda path: path.parent.name)
+def test_public_signatures_are_typed(stub):
+    """Every parameter and result of what a user calls has a type, for checkers and editors."""
+    package = importlib.import_module(".".join(stub.parent.relative_to(ROOT).parts))
+    missing = []
+    for name in package.__all__:
+        item = getattr(package, name)
+        functions = {name: item}
+        if inspect.isclass(item):
+            functions = {
+                f"{base.__name__}.{key}": getattr(value, "__func__", value)
+                for base in item.__mro__
+                if base.__module__.startswith("statkit.")
+                for key, value in vars(base).items()
+                if key == "__init__" or not key.startswith("_")
+            }
+        for key, function in functions.items():
+            if not inspect.isfunction(function) or not function.__module__.startswith("statkit."):
+                continue
+            signature = inspect.signature(inspect.unwrap(function))
+            missing += [
+                f"{key}({parameter})"
+                for parameter in signature.parameters.values()
+                if parameter.annotation is parameter.empty and parameter.name not in ("self", "cls")
+            ]
+            if signature.return_annotation is signature.empty:
+                missing.append(f"{key}() -> ?")
+    assert not sorted(set(missing))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from statkit.causal.equivalence import effects_over_class
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 class EffectsMixin:
     """Causal effects in a fitted model."""
 
-    def total_effect(self, source, target) -> float:
+    def total_effect(self, source: int | str, target: int | str) -> float:
         """Return by how much ``target`` rises, along all directed paths, when ``source`` is raised by one.
 
         It is the effect in the graph `weights_`. Where the graph has reversible edges the data cannot tell
@@ -30,7 +35,7 @@ class EffectsMixin:
         i, j = self._column(source), self._column(target)
         return float(np.linalg.inv(np.eye(len(self.weights_)) - self.weights_)[i, j])
 
-    def direct_effect(self, source, target, values) -> np.ndarray:
+    def direct_effect(self, source: int | str, target: int | str, values: ArrayLike) -> np.ndarray:
         """Return what ``source`` adds to ``target`` at some of its values, compared with its average addition.
 
         Parameters
@@ -51,7 +56,7 @@ class EffectsMixin:
             return self._noise_model.effect(i, j, values)
         return self.weights_[i, j] * (np.asarray(values, dtype=float) - self.mean_[i])
 
-    def predict_intervention(self, values) -> tuple[np.ndarray, np.ndarray]:
+    def predict_intervention(self, values: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and covariance of all columns after some are set to values from outside.
 
         The edges into the columns that are set are cut. For a nonlinear model they are those of 20,000 rows
@@ -78,7 +83,7 @@ class EffectsMixin:
         B = np.linalg.inv(np.eye(len(W)) - W)
         return intercept @ B, (B.T * omega) @ B
 
-    def ida(self, source, target) -> np.ndarray:
+    def ida(self, source: int | str, target: int | str) -> np.ndarray:
         """Return the total effects that graphs of the Markov equivalence class give, one a parent set.
 
         The smallest size among them bounds the effect from below whatever graph of the class is true.

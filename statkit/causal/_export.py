@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 class ExportMixin:
     """Exports of a fitted graph with ``edges_`` and column names."""
 
-    def to_networkx(self):
+    def to_networkx(self) -> Any:
         """Return the graph as a ``networkx.DiGraph``.
 
         Nodes are column names; edges carry the columns of ``edges_`` (weight, se, confidence, reversible, …).

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from statkit.causal._incomplete import IncompleteData, Moments
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["GaussianEStep", "GaussianFit", "estep_gaussian", "mvn_em", "observed_loglik"]
 
@@ -53,7 +57,9 @@ class GaussianFit(NamedTuple):
     converged: bool
 
 
-def estep_gaussian(X, mean, covariance, *, sample_weight=None) -> GaussianEStep:
+def estep_gaussian(
+    X: ArrayLike, mean: ArrayLike, covariance: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> GaussianEStep:
     """Complete a table in expectation under a Gaussian with given mean and covariance.
 
     Rows with the same missing pattern share one factorisation.
@@ -95,7 +101,9 @@ def estep_gaussian(X, mean, covariance, *, sample_weight=None) -> GaussianEStep:
     )
 
 
-def observed_loglik(X, mean, covariance, *, sample_weight=None) -> float:
+def observed_loglik(
+    X: ArrayLike, mean: ArrayLike, covariance: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Return the Gaussian log-likelihood of the observed entries of a table.
 
     Parameters
@@ -125,7 +133,12 @@ def observed_loglik(X, mean, covariance, *, sample_weight=None) -> float:
 
 
 def mvn_em(
-    X, *, sample_weight=None, max_iter: int = 1000, tol: float = 1e-8, accelerate: bool = True
+    X: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    max_iter: int = 1000,
+    tol: float = 1e-8,
+    accelerate: bool = True,
 ) -> GaussianFit:
     """Fit the mean and covariance of a Gaussian by maximum likelihood to a table with holes.
 

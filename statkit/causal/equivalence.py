@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from statkit.causal._graph_kernels import meek, v_structures
 from statkit.causal.acyclicity import find_cycle
 from statkit.causal.knowledge import Knowledge
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["cpdag", "effects_over_class"]
 
 
-def cpdag(A, *, knowledge: Knowledge | None = None) -> np.ndarray:
+def cpdag(A: ArrayLike, *, knowledge: Knowledge | None = None) -> np.ndarray:
     """Return the completed partially directed graph of the Markov equivalence class of a graph.
 
     Graphs of one class imply the same conditional independences, so no amount of Gaussian data tells them

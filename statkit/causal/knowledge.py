@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +37,15 @@ class Knowledge(NamedTuple):
         return cls(~np.eye(d, dtype=bool), np.zeros((d, d), dtype=bool), np.zeros((d, d), dtype=bool))
 
     @classmethod
-    def of(cls, d: int, *, forbidden=None, required=None, tiers=None, names=None) -> Knowledge:
+    def of(
+        cls,
+        d: int,
+        *,
+        forbidden: Any = None,
+        required: Any = None,
+        tiers: Any = None,
+        names: Sequence[str] | None = None,
+    ) -> Knowledge:
         """Put knowledge about ``d`` columns together.
 
         Parameters
@@ -94,7 +103,7 @@ class Knowledge(NamedTuple):
         allowed = ~(banned | before.T | reachability(needed).T | np.eye(d, dtype=bool))
         return cls(allowed, needed, precedes)
 
-    def feasible_order(self, order) -> np.ndarray:
+    def feasible_order(self, order: Any) -> np.ndarray:
         """Return the columns in ``order``, moved back as little as `precedes` demands."""
         left = [int(i) for i in order]
         out = []

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from statkit.causal._graph_kernels import count_wrong_interventions
 from statkit.causal.acyclicity import reachability
 from statkit.causal.equivalence import cpdag, graph
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["dag_metrics", "shd", "sid"]
 
 
-def shd(true, estimate) -> int:
+def shd(true: ArrayLike, estimate: ArrayLike) -> int:
     """Return the structural Hamming distance: pairs of columns whose edge differs.
 
     A missing, an extra and a turned edge count one each. For CPDAGs, with both entries nonzero for a
@@ -37,7 +43,7 @@ def shd(true, estimate) -> int:
     return int(np.triu(differs | differs.T, 1).sum())
 
 
-def sid(true, estimate) -> int:
+def sid(true: ArrayLike, estimate: ArrayLike) -> int:
     """Return the structural intervention distance: ordered pairs whose effect the estimated graph gets wrong.
 
     For each pair (i, j) the effect of i on j is computed by adjusting for the parents of i in the estimate;
@@ -68,7 +74,7 @@ def sid(true, estimate) -> int:
     return int(count_wrong_interventions(A, B, reachability(A)))
 
 
-def dag_metrics(true, estimate, *, zero_division: float = 0.0) -> dict[str, float]:
+def dag_metrics(true: ArrayLike, estimate: ArrayLike, *, zero_division: float = 0.0) -> dict[str, float]:
     """Compare a learned graph with the true one.
 
     Parameters

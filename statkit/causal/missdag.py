@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ from statkit.causal.equivalence import cpdag
 from statkit.causal.equivalence import graph as check_graph
 from statkit.causal.knowledge import Knowledge
 from statkit.causal.missingness import missing_patterns
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -198,35 +201,37 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
 
     def __init__(
         self,
-        model="gaussian",
+        model: Literal["gaussian", "equal_var", "nongaussian", "nonlinear"] = "gaussian",
         *,
-        learner="auto",
-        penalty_discount=2.0,
-        lambda1=None,
-        w_threshold=None,
-        n_starts=5,
-        effective_n=True,
-        init="saturated",
-        max_iter=100,
-        tol=1e-6,
-        init_max_iter=50,
-        accelerate=True,
-        two_step=False,
-        refit=True,
-        noise="auto",
-        n_chains=5,
-        n_sweeps=3,
-        graph=None,
-        order=None,
-        forbidden=None,
-        required=None,
-        tiers=None,
-        standardize=False,
-        n_bootstrap=0,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        learner: str = "auto",
+        penalty_discount: float = 2.0,
+        lambda1: float | None = None,
+        w_threshold: float | None = None,
+        n_starts: int = 5,
+        effective_n: bool = True,
+        init: Literal["saturated", "observed", "zero"] = "saturated",
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        init_max_iter: int = 50,
+        accelerate: bool = True,
+        two_step: bool = False,
+        refit: bool = True,
+        noise: Literal[
+            "auto", "gaussian", "logistic", "laplace", "student", "subgaussian", "gumbel"
+        ] = "auto",
+        n_chains: int = 5,
+        n_sweeps: int = 3,
+        graph: ArrayLike | None = None,
+        order: Any = None,
+        forbidden: Any = None,
+        required: Any = None,
+        tiers: Any = None,
+        standardize: bool = False,
+        n_bootstrap: int = 0,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model = model
         self.learner = learner
         self.penalty_discount = penalty_discount
@@ -256,7 +261,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         self.verbose = verbose
 
     @classmethod
-    def reference(cls, **parameters) -> MissDAG:
+    def reference(cls, **parameters: Any) -> MissDAG:
         """Return an estimator with the settings of the authors' program, for comparison.
 
         NOTEARS on the expected moments from a zero start at each of ten iterations, penalty 0.02, threshold
@@ -284,7 +289,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         return cls(**(settings | parameters))
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn the graph.
 
         Parameters
@@ -435,7 +440,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             }
         )
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Fill the holes with their expected values given what is observed of the row.
 
         Parameters
@@ -452,7 +457,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             return np.where(np.isnan(X), self._noise_model.draw(X, self._sampling_seed).mean(axis=0), X)
         return impute(X, self.mean_, self.precision_, self.covariance_)[0]
 
-    def impute_std(self, X) -> np.ndarray:
+    def impute_std(self, X: Any) -> np.ndarray:
         """Return the standard deviation of each missing entry given what is observed of its row.
 
         Parameters
@@ -469,7 +474,9 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             return np.where(np.isnan(X), self._noise_model.draw(X, self._sampling_seed).std(axis=0), 0.0)
         return impute(X, self.mean_, self.precision_, self.covariance_, spread=True)[1]
 
-    def sample_posterior(self, X, n_draws: int = 1, random_state=None) -> np.ndarray:
+    def sample_posterior(
+        self, X: Any, n_draws: int = 1, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
         """Draw the missing entries given the observed ones, for multiple imputation.
 
         Parameters
@@ -490,7 +497,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         parameters = self.mean_, self.precision_, self.covariance_
         return np.array([gaussian_draw(X, *parameters, random) for _ in range(n_draws)])
 
-    def score_samples(self, X) -> np.ndarray:
+    def score_samples(self, X: Any) -> np.ndarray:
         """Return the Gaussian log density of the observed entries of each row.
 
         Parameters
@@ -505,7 +512,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         X = self._new_rows(X)
         return IncompleteData(X, centre=False).row_loglik(self.mean_, self.precision_, self.covariance_)
 
-    def score(self, X, y=None, sample_weight=None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean of `score_samples`.
 
         Parameters
@@ -521,16 +528,16 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         """
         return float(np.average(self.score_samples(X), weights=sample_weight))
 
-    def bic(self, X) -> float:
+    def bic(self, X: Any) -> float:
         """Return the Bayesian information criterion of the model on ``X``; smaller is better."""
         loglik = self.score_samples(X).sum()
         return float(-2 * loglik + np.log(len(X)) * self._n_parameters())
 
-    def aic(self, X) -> float:
+    def aic(self, X: Any) -> float:
         """Return Akaike's information criterion of the model on ``X``; smaller is better."""
         return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
 
-    def plot(self, ax=None, **options):
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the graph: see `statkit.plotting.GraphDisplay`.
 
         Parameters

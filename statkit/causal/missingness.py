@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from statkit.causal.em_gaussian import mvn_em
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["LittleTest", "little_mcar_test", "missing_patterns", "missingness_parents"]
 
@@ -30,7 +34,7 @@ class LittleTest(NamedTuple):
     n_patterns: int
 
 
-def missing_patterns(X) -> pd.DataFrame:
+def missing_patterns(X: ArrayLike | pd.DataFrame) -> pd.DataFrame:
     """Count the rows of each pattern of missing entries.
 
     Parameters
@@ -62,7 +66,7 @@ def missing_patterns(X) -> pd.DataFrame:
     return table
 
 
-def little_mcar_test(X) -> LittleTest:
+def little_mcar_test(X: ArrayLike | pd.DataFrame) -> LittleTest:
     """Test whether entries are missing completely at random (Little 1988).
 
     Under MCAR the means of the observed entries do not differ between patterns by more than chance. A small
@@ -113,7 +117,7 @@ def little_mcar_test(X) -> LittleTest:
     return LittleTest(float(statistic), df, float(chi2.sf(statistic, df)), len(patterns))
 
 
-def missingness_parents(X, alpha: float = 0.05) -> pd.DataFrame:
+def missingness_parents(X: ArrayLike | pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """Find the columns whose values go with the missingness of others.
 
     For each column with holes the observed values of every other column are compared between rows where

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -65,8 +66,15 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     }
 
     def __init__(
-        self, estimator=None, *, penalties=None, criterion="cv", one_standard_error=True, cv=5, n_jobs=None
-    ):
+        self,
+        estimator: Any = None,
+        *,
+        penalties: Sequence[float] | None = None,
+        criterion: Literal["cv", "bic"] = "cv",
+        one_standard_error: bool = True,
+        cv: Any = 5,
+        n_jobs: int | None = None,
+    ) -> None:
         self.estimator = estimator
         self.penalties = penalties
         self.criterion = criterion
@@ -75,7 +83,7 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the penalty and fit.
 
         Parameters
@@ -137,12 +145,12 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Fill the holes: see `MissDAG.transform`."""
         check_is_fitted(self)
         return self.estimator_.transform(X)
 
-    def score(self, X, y=None, sample_weight=None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density of the observed entries of rows."""
         check_is_fitted(self)
         return self.estimator_.score(X, sample_weight=sample_weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy.stats import norm
@@ -78,13 +78,13 @@ class MVPC(BaseEstimator):
     def __init__(
         self,
         *,
-        alpha=0.01,
-        covariance="em",
-        max_condition=None,
-        forbidden=None,
-        required=None,
-        tiers=None,
-    ):
+        alpha: float = 0.01,
+        covariance: Literal["em", "testwise"] = "em",
+        max_condition: int | None = None,
+        forbidden: Any = None,
+        required: Any = None,
+        tiers: Any = None,
+    ) -> None:
         self.alpha = alpha
         self.covariance = covariance
         self.max_condition = max_condition
@@ -93,7 +93,7 @@ class MVPC(BaseEstimator):
         self.tiers = tiers
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the class.
 
         Parameters

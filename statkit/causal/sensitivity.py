@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["mnar_sensitivity"]
 
 
-def mnar_sensitivity(estimator, X, column, deltas=(-1.0, -0.5, 0.0, 0.5, 1.0), *, n_draws: int = 5):
+def mnar_sensitivity(
+    estimator: Any,
+    X: ArrayLike | pd.DataFrame,
+    column: int | str,
+    deltas: Sequence[float] = (-1.0, -0.5, 0.0, 0.5, 1.0),
+    *,
+    n_draws: int = 5,
+) -> pd.DataFrame:
     """Refit the graph as if the missing values of a column were larger or smaller than expected.
 
     That a value's own size decides whether it is missing cannot be tested from the data. Here the holes are

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from statkit.causal.acyclicity import topological_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["ampute", "simulate_dag", "simulate_sem"]
 
@@ -14,7 +21,14 @@ _NOISES = ("normal", "exponential", "gumbel", "laplace", "uniform")
 _MECHANISMS = {"linear", "mlp", "mim", "gp", "gp-add"}
 
 
-def simulate_dag(n_nodes, *, degree: float = 4.0, graph="er", weight_range=(0.5, 2.0), random_state=None):
+def simulate_dag(
+    n_nodes: int,
+    *,
+    degree: float = 4.0,
+    graph: Literal["er", "sf"] = "er",
+    weight_range: tuple[float, float] = (0.5, 2.0),
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Draw a random weighted acyclic graph.
 
     Parameters
@@ -63,7 +77,15 @@ def simulate_dag(n_nodes, *, degree: float = 4.0, graph="er", weight_range=(0.5,
     return A * random.uniform(low, high, size=(d, d)) * random.choice([-1.0, 1.0], size=(d, d))
 
 
-def simulate_sem(W, n_samples, *, noise="normal", noise_scale=1.0, function="linear", random_state=None):
+def simulate_sem(
+    W: ArrayLike,
+    n_samples: int,
+    *,
+    noise: Literal["normal", "exponential", "gumbel", "laplace", "uniform"] = "normal",
+    noise_scale: float | ArrayLike | tuple[float, float] = 1.0,
+    function: Literal["linear", "mlp", "mim", "gp", "gp-add"] = "linear",
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Draw rows of a structural equation model along a graph.
 
     Parameters
@@ -144,8 +166,14 @@ def _gaussian_process(P, random):
 
 
 def ampute(
-    X, rate: float = 0.3, *, mechanism="mcar", p_observed: float = 0.1, quantile=0.1, random_state=None
-):
+    X: ArrayLike | pd.DataFrame,
+    rate: float = 0.3,
+    *,
+    mechanism: Literal["mcar", "mar", "mnar", "self_masked", "quantile"] = "mcar",
+    p_observed: float = 0.1,
+    quantile: float = 0.1,
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Make holes in a table.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -24,6 +25,10 @@ from statkit.cluster.kernels import (
     read_precomputed,
 )
 from statkit.cluster.views import Views, read_new_views, read_views
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _SOLO_ROWS = 2_000  # agreement of a view is measured on a sample of so many rows
 _CROSS_NUMBERS = 16_000_000  # kernel entries of new samples at a time
@@ -62,7 +67,7 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
     _sparse_views = True
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Cluster the samples.
 
         Parameters
@@ -213,7 +218,7 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
         """Share of every view that the fit leaves unexplained; NaN where a method has no such thing."""
         return np.full(len(self.view_names_), np.nan)
 
-    def summary(self):
+    def summary(self) -> pd.DataFrame:
         """Return one line a view: its columns, weight, agreement with the consensus, residual.
 
         Returns
@@ -248,7 +253,7 @@ class WeightedFit:
     """``fit`` with weights of the samples, for the methods whose sums can carry them."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Cluster the samples.
 
         Parameters
@@ -267,7 +272,7 @@ class WeightedFit:
         """
         return self._fit(X, sample_weight)
 
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit and return ``labels_``; parameters as `fit`."""
         return self.fit(X, sample_weight=sample_weight).labels_
 

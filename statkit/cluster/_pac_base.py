@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -22,7 +23,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     def _check_fitted(self):
         check_is_fitted(self)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Probability of every cluster for every row.
 
         Parameters
@@ -39,7 +40,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         X = self._check_rows(X, reset=False)
         return self._predictor.probabilities(X, getattr(self, "n_jobs", None))[:, : self.n_clusters]
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Most probable cluster of every row; -1 where noise is more probable than any cluster.
 
         Parameters
@@ -55,7 +56,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         X = self._check_rows(X, reset=False)
         return labels_of(self._predictor.probabilities(X, getattr(self, "n_jobs", None)), self.n_clusters)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Mean distance of every row to the members of each cluster, weighted as they are.
 
         For squared Euclidean distance: the squared distance to the centre plus the cluster's variance.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -95,9 +95,17 @@ class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, n_anchors=50, alpha=1.0, scale="standard", n_init=20, n_jobs=None,
-        random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        n_anchors: int = 50,
+        alpha: float = 1.0,
+        scale: Literal["standard", "block", "minmax", None] = "standard",
+        n_init: int = 20,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.n_anchors = n_anchors
@@ -162,7 +170,7 @@ class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         else:
             Parallel(self.n_jobs, require="sharedmem")(delayed(solve)(start) for start in starts)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Return the embedding of new samples.
 
         Parameters
@@ -180,7 +188,7 @@ class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             self._weights(self._scalers[v], array, self.anchors_[v], graph[:, v * r : (v + 1) * r])
         return (graph / np.sqrt(V)) @ self._right
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Return the cluster of new samples: the nearest centre in the embedding.
 
         Parameters

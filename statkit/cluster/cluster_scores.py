@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import silhouette_samples
@@ -9,8 +12,13 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def clustering_accuracy(labels_true, labels_pred, sample_weight=None):
+
+def clustering_accuracy(
+    labels_true: ArrayLike, labels_pred: ArrayLike, sample_weight: ArrayLike | None = None
+) -> Any:
     """Share of objects that are right under the best one-to-one matching of clusters and classes.
 
     Parameters
@@ -50,7 +58,9 @@ def clustering_accuracy(labels_true, labels_pred, sample_weight=None):
     return float(table[rows, columns].sum() / table.sum())
 
 
-def partition_coefficient(probabilities, normalized=False, sample_weight=None):
+def partition_coefficient(
+    probabilities: ArrayLike, normalized: bool = False, sample_weight: ArrayLike | None = None
+) -> float:
     """Dunn's partition coefficient: mean over objects of Σ_k p_ik²; 1/K is uniform, 1 is hard.
 
     Parameters
@@ -80,7 +90,7 @@ def partition_coefficient(probabilities, normalized=False, sample_weight=None):
     return (K * value - 1.0) / (K - 1.0) if normalized and K > 1 else value
 
 
-def partition_entropy(probabilities, sample_weight=None):
+def partition_entropy(probabilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Mean over objects of -Σ_k p_ik log p_ik, in nats: 0 is hard, log K is uniform.
 
     Parameters
@@ -107,7 +117,9 @@ def partition_entropy(probabilities, sample_weight=None):
     return float(np.average(entropy, weights=sample_weight))
 
 
-def xie_beni(X, probabilities, centers=None, m=2.0):
+def xie_beni(
+    X: ArrayLike, probabilities: ArrayLike, centers: ArrayLike | None = None, m: float = 2.0
+) -> float:
     """Xie and Beni's index: within-cluster scatter per object over the least squared gap of centres.
 
     Parameters
@@ -150,7 +162,9 @@ def xie_beni(X, probabilities, centers=None, m=2.0):
     return scatter / (len(X) * gap) if gap > 0 else np.inf
 
 
-def fuzzy_silhouette(X, probabilities, alpha=1.0, metric="euclidean"):
+def fuzzy_silhouette(
+    X: ArrayLike, probabilities: ArrayLike, alpha: float = 1.0, metric: str | Callable[..., Any] = "euclidean"
+) -> Any:
     """Silhouettes of the hard labels, weighted by how clear each object's membership is.
 
     Objects between clusters, whose two largest probabilities are near, count little. Uses all pairwise

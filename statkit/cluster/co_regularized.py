@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -101,9 +101,21 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, method="pairwise", reg=1.0, affinity="rbf", gamma="mean",
-        n_neighbors=15, scale="block", n_init=20, max_iter=30, tol=1e-6, random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        method: Literal["pairwise", "centroid"] = "pairwise",
+        reg: float = 1.0,
+        affinity: Literal["rbf", "nearest_neighbors", "precomputed"] = "rbf",
+        gamma: Literal["mean", "median", "scale"] | float = "mean",
+        n_neighbors: int = 15,
+        scale: Literal["block", "standard", "minmax", None] = "block",
+        n_init: int = 20,
+        max_iter: int = 30,
+        tol: float = 1e-6,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.method = method

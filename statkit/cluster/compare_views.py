@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import clone
@@ -17,12 +18,25 @@ from statkit.cluster._scaling import fit_scaler
 from statkit.cluster.kernel_kmeans import KernelKMeans
 from statkit.cluster.views import read_views
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+
 _KERNEL_ROWS = 10_000  # beyond this the average kernel is left out
 
 
 def compare_views(
-    X, n_clusters, *, methods=None, labels_true=None, views=None, scale="block", n_init=10, random_state=None
-):
+    X: Any,
+    n_clusters: int,
+    *,
+    methods: Any = None,
+    labels_true: ArrayLike | None = None,
+    views: Any = None,
+    scale: Literal["block", "standard", "minmax", None] = "block",
+    n_init: int = 10,
+    random_state: int | np.random.RandomState | None = None,
+) -> pd.DataFrame:
     """Compare each view alone, two baselines and any methods, by agreement with the views.
 
     Plain k-means on the views side by side, and spectral clustering of the mean kernel, beat most weighting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
@@ -19,8 +19,11 @@ from statkit.cluster._multiview_base import COMMON_CONSTRAINTS, SCALE_CONSTRAINT
 from statkit.cluster._scaling import fit_scaler
 from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eigenvectors
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def coassociation_matrix(partitions, weights=None):
+
+def coassociation_matrix(partitions: ArrayLike, weights: ArrayLike | None = None) -> Any:
     """Return how often two samples are in the same cluster, over several partitions.
 
     Parameters
@@ -141,9 +144,18 @@ class ConsensusClustering(BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, estimators=None, views=None, n_runs=10, weighting="equal", linkage="average",
-        scale="block", n_init=20, random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        estimators: Any = None,
+        views: Any = None,
+        n_runs: int = 10,
+        weighting: Literal["equal", "agreement"] = "equal",
+        linkage: Literal["average", "complete", "spectral"] = "average",
+        scale: Literal["block", "standard", "minmax", None] = "block",
+        n_init: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.estimators = estimators
         self.views = views

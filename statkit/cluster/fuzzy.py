@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -24,6 +25,9 @@ from statkit.cluster._pac_fit import AnnealedClusterer
 from statkit.cluster._pac_linear import DenseRows
 from statkit.cluster._pac_state import Predictor
 from statkit.cluster.cluster_scores import partition_coefficient
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class FuzzyCMeans(SoftClusterer):
@@ -92,16 +96,16 @@ class FuzzyCMeans(SoftClusterer):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        m="auto",
-        init="k-means++",
-        n_init=1,
-        max_iter=300,
-        tol=1e-6,
-        random_state=None,
-        n_jobs=None,
-    ):
+        m: float | Literal["auto"] = "auto",
+        init: Literal["k-means++", "random"] | ArrayLike = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 300,
+        tol: float = 1e-6,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.m = m
         self.init = init
@@ -112,7 +116,7 @@ class FuzzyCMeans(SoftClusterer):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the centres by alternating memberships and weighted means.
 
         Parameters
@@ -214,7 +218,7 @@ class FuzzyCMeans(SoftClusterer):
                 C = np.where(mass[:, None] > 0, first / np.where(mass > 0, mass, 1.0)[:, None], C)
         return C, path, False
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Minus the objective of the rows of ``X`` per unit of weight."""
         self._check_fitted()
         X = self._check_rows(X, reset=False)
@@ -320,20 +324,20 @@ class Fanny(AnnealedClusterer):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        m=2.0,
-        metric="euclidean",
-        init="k-means++",
-        n_init=1,
-        max_iter=500,
-        tol=1e-8,
-        metric_params=None,
-        max_memory=2**30,
-        random_state=None,
-        n_jobs=None,
-        verbose=0,
-    ):
+        m: float | Literal["auto"] = 2.0,
+        metric: str | Callable[..., Any] = "euclidean",
+        init: Literal["anneal", "uniform", "k-means++", "random"] | ArrayLike = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 500,
+        tol: float = 1e-8,
+        metric_params: dict[str, Any] | None = None,
+        max_memory: int = 2**30,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_clusters = n_clusters
         self.m = m
         self.metric = metric
@@ -348,7 +352,7 @@ class Fanny(AnnealedClusterer):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the clusters.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg, sparse
@@ -99,9 +99,19 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, method="gmc", n_neighbors=15, fusion="weighted", reg=1.0,
-        scale="sample", n_init=20, max_iter=20, random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        method: Literal["gmc", "amgl"] = "gmc",
+        n_neighbors: int = 15,
+        fusion: Literal["weighted", "reference"] = "weighted",
+        reg: Any = 1.0,
+        scale: Literal["sample", "block", "standard", "minmax", None] = "sample",
+        n_init: int = 20,
+        max_iter: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.method = method

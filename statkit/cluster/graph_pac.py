@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy import sparse
@@ -18,6 +19,9 @@ from statkit.cluster._pac_fit import AnnealedClusterer
 from statkit.cluster._pac_linear import unit_rows
 from statkit.cluster._pac_pairs import Graph
 from statkit.cluster._pac_state import Predictor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class GraphPAC(AnnealedClusterer):
@@ -124,28 +128,28 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        n_neighbors=10,
-        n_hops="auto",
-        affinity="reach",
-        metric="cosine",
-        m="auto",
-        size_exponent=0.0,
-        init="anneal",
-        n_init=3,
-        max_iter=100,
-        tol=1e-3,
-        order="random",
-        subsample="auto",
-        noise=None,
-        balanced_labels=False,
-        neighbors_algorithm=None,
-        max_memory=2**30,
-        random_state=None,
-        n_jobs=None,
-        verbose=0,
-    ):
+        n_neighbors: int = 10,
+        n_hops: int | Literal["auto"] = "auto",
+        affinity: Literal["reach", "walk", "precomputed"] = "reach",
+        metric: Literal["cosine", "euclidean"] = "cosine",
+        m: float | Literal["auto"] = "auto",
+        size_exponent: float = 0.0,
+        init: Literal["anneal", "uniform", "k-means++", "random"] | ArrayLike = "anneal",
+        n_init: int = 3,
+        max_iter: int = 100,
+        tol: float = 1e-3,
+        order: Literal["random", "data"] = "random",
+        subsample: Literal["auto"] | int | None = "auto",
+        noise: float | None = None,
+        balanced_labels: bool = False,
+        neighbors_algorithm: Callable[..., Any] | None = None,
+        max_memory: int = 2**30,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_clusters = n_clusters
         self.n_neighbors = n_neighbors
         self.n_hops = n_hops
@@ -168,7 +172,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Build the graph and find the clusters.
 
         Parameters

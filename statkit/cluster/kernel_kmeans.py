@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,11 +16,14 @@ from statkit.cluster._multiview_base import (
 )
 from statkit.cluster._spectral import cluster_rows, top_eigenvectors
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 class NearestMean:
     """``predict`` by the nearest mean of a cluster in feature space, of what ``_assignment`` holds."""
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Return the cluster of new samples: the nearest mean in feature space.
 
         Parameters
@@ -107,10 +110,24 @@ class KernelKMeans(NearestMean, WeightedFit, KernelClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, init="spectral", polish=True, kernel="rbf", gamma="mean", degree=3,
-        coef0=1.0, center=True, normalize=True, scale="block", kernel_shift=0.0, n_init=10, max_iter=300,
-        random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        init: Literal["spectral", "k-means++", "random"] | ArrayLike = "spectral",
+        polish: bool = True,
+        kernel: Any = "rbf",
+        gamma: Any = "mean",
+        degree: Any = 3,
+        coef0: Any = 1.0,
+        center: bool = True,
+        normalize: bool = True,
+        scale: Any = "block",
+        kernel_shift: Any = 0.0,
+        n_init: int = 10,
+        max_iter: int = 300,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.init = init

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -17,11 +17,15 @@ from statkit.cluster._memory import require
 from statkit.cluster._scaling import Scaler, fit_scaler
 from statkit.cluster.views import Views, read_views
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 KERNELS = ("rbf", "linear", "poly", "cosine")
 _MEDIAN_ROWS = 2_000  # the median distance is that of a sample of rows
 
 
-def center_kernel(K):
+def center_kernel(K: ArrayLike) -> Any:
     """Centre a kernel in its feature space: the samples' features get mean zero.
 
     Parameters
@@ -48,7 +52,7 @@ def center_kernel(K):
     return 0.5 * (centred + centred.T)
 
 
-def normalize_kernel(K):
+def normalize_kernel(K: ArrayLike) -> Any:
     """Divide a kernel by the norms of its samples, so that its diagonal becomes one.
 
     Parameters
@@ -80,9 +84,18 @@ def normalize_kernel(K):
 
 
 def kernel_stack(
-    views, *, kernel="rbf", gamma="mean", degree=3, coef0=1.0, center=True, normalize=True, scale="block",
-    kernel_shift=0.0, dtype=np.float64,
-):  # fmt: skip
+    views: Any,
+    *,
+    kernel: Any = "rbf",
+    gamma: Any = "mean",
+    degree: int | float = 3,
+    coef0: int | float = 1.0,
+    center: bool = True,
+    normalize: bool = True,
+    scale: Literal["block", "standard", "minmax", None] = "block",
+    kernel_shift: float = 0.0,
+    dtype: Any = np.float64,
+) -> Any:
     """Return the kernels of several views as one array, ready for the methods of multiple kernels.
 
     Kernels of different kind differ in size by orders of magnitude, and a method that weights them would

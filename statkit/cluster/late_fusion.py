@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg
@@ -99,10 +99,26 @@ class LateFusionClustering(KernelClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, partitions="kernel", one_pass=False, reg=8.0, kernel="rbf",
-        gamma="mean", degree=3, coef0=1.0, center=True, normalize=True, scale="block", kernel_shift=0.0,
-        n_init=20, max_iter=200, tol=1e-8, random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        partitions: Literal["kernel", "precomputed"] = "kernel",
+        one_pass: bool = False,
+        reg: float = 8.0,
+        kernel: Any = "rbf",
+        gamma: Any = "mean",
+        degree: Any = 3,
+        coef0: Any = 1.0,
+        center: bool = True,
+        normalize: bool = True,
+        scale: Any = "block",
+        kernel_shift: Any = 0.0,
+        n_init: int = 20,
+        max_iter: int = 200,
+        tol: float = 1e-8,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.partitions = partitions

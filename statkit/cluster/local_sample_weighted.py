@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg, sparse
@@ -123,11 +123,29 @@ class LocalSampleWeightedMKC(KernelClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, alpha=8.0, n_neighbors=5, solver="auto", rank=None,
-        n_candidates=50, kernel="rbf", gamma="mean", degree=3, coef0=1.0, center=True, normalize=True,
-        scale="block", kernel_shift=0.0, n_init=20, max_iter=100, tol=1e-5,
-        stopping="objective", random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        alpha: float = 8.0,
+        n_neighbors: int = 5,
+        solver: Literal["auto", "exact", "sparse"] = "auto",
+        rank: int | None = None,
+        n_candidates: int = 50,
+        kernel: Any = "rbf",
+        gamma: Any = "mean",
+        degree: Any = 3,
+        coef0: Any = 1.0,
+        center: bool = True,
+        normalize: bool = True,
+        scale: Any = "block",
+        kernel_shift: Any = 0.0,
+        n_init: int = 20,
+        max_iter: int = 100,
+        tol: float = 1e-5,
+        stopping: Literal["objective", "reference"] = "objective",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.alpha = alpha
@@ -208,7 +226,7 @@ class LocalSampleWeightedMKC(KernelClusterer):
                 break
         return path
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Return the cluster of new samples, by the neighbours that the weighted kernel gives them.
 
         Parameters

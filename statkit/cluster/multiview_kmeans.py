@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -105,9 +105,21 @@ class MultiViewKMeans(WeightedFit, BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, loss="l21", weighting="equal", power=8.0, scale="block", n_init=10,
-        max_iter=300, tol=1e-6, batch_size=None, missing="error", random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        loss: Literal["l21", "l2"] = "l21",
+        weighting: Literal["equal", "auto"] = "equal",
+        power: float = 8.0,
+        scale: Literal["block", "standard", "minmax", None] = "block",
+        n_init: int = 10,
+        max_iter: int = 300,
+        tol: float = 1e-6,
+        batch_size: int | None = None,
+        missing: Literal["error", "mask"] = "error",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.loss = loss
@@ -159,7 +171,7 @@ class MultiViewKMeans(WeightedFit, BaseMultiViewClusterer):
             "_entering": best.entering,
         }
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Return the cluster of new samples: the least weighted sum of distances to its centres.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -23,6 +23,10 @@ from statkit.cluster._multiview_base import (
 )
 from statkit.cluster._multiview_kernels import cluster_totals, sum_pairwise_pass
 from statkit.cluster._scaling import fit_scaler
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 _MAX_PASSES = 100  # of moves in one update of the labels
 _START_ROWS = 10_000  # several starts of more samples than this are tried on so many of them
@@ -151,10 +155,24 @@ class OneStepMultiViewClustering(
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, n_latent=3, reg=0.1, reg_scale="per_cluster",
-        latent_weights="equal", scale="block", init="k-means++", n_init=10, max_iter=100, tol=1e-5,
-        missing="error", n_jobs=None, random_state=None, verbose=0,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        n_latent: int = 3,
+        reg: float = 0.1,
+        reg_scale: Literal["per_cluster", "none"] = "per_cluster",
+        latent_weights: Literal["equal", "exact", "reference"] = "equal",
+        scale: Literal["block", "standard", "minmax", None] = "block",
+        init: Literal["k-means++"] | ArrayLike = "k-means++",
+        n_init: int = 10,
+        max_iter: int = 100,
+        tol: float = 1e-5,
+        missing: Literal["error", "mask"] = "error",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.n_latent = n_latent
@@ -251,7 +269,7 @@ class OneStepMultiViewClustering(
             B = B + self._scalers[v](array, seen[:, v]) @ H
         return B, seen.sum(axis=1).astype(np.float64)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Return the cluster of new samples: where adding them, with their best representation, costs least.
 
         Parameters
@@ -266,7 +284,7 @@ class OneStepMultiViewClustering(
         B, n_seen = self._project(X)
         return _costs(B, n_seen, self._state, self.n_clusters, self.n_latent).argmin(axis=1)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Return the representations of new samples, given the clusters that `predict` gives them.
 
         Parameters

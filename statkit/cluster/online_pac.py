@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -85,15 +85,15 @@ class OnlinePAC(SoftClusterer):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        m="auto",
-        metric="sqeuclidean",
-        size_exponent=0.0,
-        init_size=None,
-        half_life=None,
-        random_state=None,
-    ):
+        m: float | Literal["auto"] = "auto",
+        metric: Literal["sqeuclidean", "cosine"] = "sqeuclidean",
+        size_exponent: float = 0.0,
+        init_size: int | None = None,
+        half_life: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.m = m
         self.metric = metric
@@ -103,7 +103,7 @@ class OnlinePAC(SoftClusterer):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Forget everything and pass over the rows once, in random order.
 
         Parameters
@@ -136,7 +136,7 @@ class OnlinePAC(SoftClusterer):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add a batch of rows, in the order in which they stand.
 
         A call that fails leaves the estimator as it was.

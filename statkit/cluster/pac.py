@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
@@ -11,6 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from statkit.cluster._pac_base import SoftClusterer, check_weight, state_of
 from statkit.cluster._pac_fit import AnnealedClusterer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
 
 
 class PAC(AnnealedClusterer):
@@ -155,26 +160,26 @@ class PAC(AnnealedClusterer):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        m="auto",
-        metric="sqeuclidean",
-        size_exponent=0.0,
-        init="anneal",
-        n_init=1,
-        max_iter=100,
-        tol=1e-3,
-        order="random",
-        subsample="auto",
-        n_landmarks=None,
-        noise=None,
-        balanced_labels=False,
-        metric_params=None,
-        max_memory=2**30,
-        random_state=None,
-        n_jobs=None,
-        verbose=0,
-    ):
+        m: float | Literal["auto"] = "auto",
+        metric: str | Callable[..., Any] = "sqeuclidean",
+        size_exponent: float = 0.0,
+        init: Literal["anneal", "uniform", "k-means++", "random"] | ArrayLike = "anneal",
+        n_init: int = 1,
+        max_iter: int = 100,
+        tol: float = 1e-3,
+        order: Literal["random", "data"] = "random",
+        subsample: Literal["auto"] | int | None = "auto",
+        n_landmarks: int | None = None,
+        noise: float | None = None,
+        balanced_labels: bool = False,
+        metric_params: dict[str, Any] | None = None,
+        max_memory: int = 2**30,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_clusters = n_clusters
         self.m = m
         self.metric = metric
@@ -195,7 +200,7 @@ class PAC(AnnealedClusterer):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the clusters.
 
         Parameters
@@ -223,7 +228,7 @@ class PAC(AnnealedClusterer):
             return X[:, self.landmark_indices_]
         return X
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the objective of the rows of ``X`` under their predicted probabilities, per squared weight.
 
         Parameters

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.utils import Bunch, check_array, check_random_state
@@ -12,6 +14,9 @@ from statkit.cluster._pac_base import LINEAR, check_distances, check_weight, sta
 from statkit.cluster._pac_critical import exponent_of, pairs_eigenvalues
 from statkit.cluster._pac_descent import Order, Path, power_of, settle
 from statkit.cluster._pac_linear import unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def _state(X, D, metric, sample_weight):
@@ -43,20 +48,20 @@ def _exponent(m):
 
 
 def probability_aggregation(
-    X=None,
-    D=None,
+    X: Any = None,
+    D: ArrayLike | None = None,
     *,
-    P0,
-    m,
-    power=None,
-    size_exponent=0.0,
-    metric="sqeuclidean",
-    order=None,
-    sample_weight=None,
-    max_sweeps=100,
-    tol=1e-3,
-    min_sweeps=12,
-):
+    P0: ArrayLike,
+    m: float,
+    power: float | None = None,
+    size_exponent: float = 0.0,
+    metric: str | Callable[..., Any] = "sqeuclidean",
+    order: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    max_sweeps: int = 100,
+    tol: float = 1e-3,
+    min_sweeps: int = 12,
+) -> Any:
     """Bring given probabilities to a minimum of the objective by Gauss-Seidel sweeps.
 
     The bare engine of :class:`PAC`, for studying it, for starts of one's own, and for reproducing the
@@ -129,8 +134,15 @@ def probability_aggregation(
 
 
 def pac_objective(
-    P, X=None, D=None, *, m, size_exponent=0.0, metric="sqeuclidean", sample_weight=None
-):  # fmt: skip
+    P: ArrayLike,
+    X: Any = None,
+    D: ArrayLike | None = None,
+    *,
+    m: float,
+    size_exponent: float = 0.0,
+    metric: str | Callable[..., Any] = "sqeuclidean",
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Σ_k A_k / S_k^a, with A_k = Σ_ij w_i w_j q_ik q_jk d_ij, S_k = Σ_i w_i q_ik and q = p^m.
 
     Parameters
@@ -162,15 +174,15 @@ def pac_objective(
 
 
 def critical_exponent(
-    X=None,
-    D=None,
-    metric="sqeuclidean",
+    X: Any = None,
+    D: ArrayLike | None = None,
+    metric: str | Callable[..., Any] = "sqeuclidean",
     *,
-    size_exponent=0.0,
-    exact=False,
-    sample_weight=None,
-    random_state=0,
-):
+    size_exponent: float = 0.0,
+    exact: bool = False,
+    sample_weight: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+) -> float:
     """The weight exponent above which the only stable answer is 1/K for every object.
 
     Fuzzy clustering "does not work in high dimension" because the usual m = 2 lies above it there.
@@ -230,7 +242,14 @@ def critical_exponent(
     return float(exponent_of(values[0]))
 
 
-def n_clusters_spectrum(X, metric="sqeuclidean", *, max_clusters=30, n_permutations=5, random_state=0):
+def n_clusters_spectrum(
+    X: Any,
+    metric: Literal["sqeuclidean", "cosine"] = "sqeuclidean",
+    *,
+    max_clusters: int = 30,
+    n_permutations: int = 5,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Any:
     """A number of clusters from the spectrum of the first sweep: directions stronger than chance, plus one.
 
     Each direction along which almost uniform memberships grow faster than in data whose columns are permuted
@@ -277,7 +296,7 @@ def n_clusters_spectrum(X, metric="sqeuclidean", *, max_clusters=30, n_permutati
     return n_clusters, Bunch(eigenvalues=values, level=level)
 
 
-def kernel_to_distance(K):
+def kernel_to_distance(K: ArrayLike) -> Any:
     """Squared distances in the space of a kernel: d_ij = k_ii + k_jj - 2 k_ij.
 
     Parameters
@@ -315,7 +334,7 @@ def kernel_to_distance(K):
     return check_distances(np.maximum(D, 0.0))
 
 
-def balanced_assignment(cost, capacity=None):
+def balanced_assignment(cost: ArrayLike, capacity: int | None = None) -> Any:
     """Labels of least total cost with at most ``capacity`` objects in each cluster, exactly.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import softmax
@@ -14,8 +14,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.cluster._pac_linear import unit_rows
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def opa_targets(proba, X=None, distances=None, *, m=1.03, power_weights=False):
+
+def opa_targets(
+    proba: ArrayLike,
+    X: ArrayLike | None = None,
+    distances: ArrayLike | None = None,
+    *,
+    m: float = 1.03,
+    power_weights: bool = False,
+) -> Any:
     """Targets of one minibatch: one aggregation step from the network's own probabilities.
 
     ``q ∝ G^(-1 / (m - 1))``, ``G = D π``: an object's target is the cluster whose members, by the present
@@ -128,14 +138,14 @@ class PACHead(ClusterMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        m=1.03,
-        learning_rate=1e-2,
-        batch_size=256,
-        max_iter=50,
-        random_state=None,
-    ):
+        m: float = 1.03,
+        learning_rate: float = 1e-2,
+        batch_size: int = 256,
+        max_iter: int = 50,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.m = m
         self.learning_rate = learning_rate
@@ -144,7 +154,7 @@ class PACHead(ClusterMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Train the head.
 
         Parameters
@@ -188,7 +198,7 @@ class PACHead(ClusterMixin, BaseEstimator):
         self.labels_ = np.argmax(Z @ W, axis=1).astype(np.int32)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Probabilities of shape (n_samples, n_clusters).
 
         Parameters
@@ -199,7 +209,7 @@ class PACHead(ClusterMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return softmax((X - self._mean) / self._scale @ self.coef_.T + self.intercept_, axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Most probable cluster of every row.
 
         Parameters

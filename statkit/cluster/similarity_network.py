@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -97,9 +97,19 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
     }
 
     def __init__(
-        self, n_clusters=8, *, views=None, n_neighbors=20, mu=0.5, max_iter=20, affinity="local",
-        scale="block", missing="error", n_init=20, random_state=None,
-    ):  # fmt: skip
+        self,
+        n_clusters: int = 8,
+        *,
+        views: Any = None,
+        n_neighbors: int = 20,
+        mu: float = 0.5,
+        max_iter: int = 20,
+        affinity: Literal["local", "precomputed"] = "local",
+        scale: Literal["block", "standard", "minmax", None] = "block",
+        missing: Literal["error", "mask"] = "error",
+        n_init: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.views = views
         self.n_neighbors = n_neighbors
@@ -159,7 +169,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
             affinities.append(W)
         return affinities
 
-    def propagate(self, X):
+    def propagate(self, X: Any) -> Any:
         """Return clusters of new samples: fuse old and new ones, then let the labels diffuse.
 
         Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -10,8 +11,11 @@ from sklearn.utils.validation import check_array
 
 from statkit.cluster._spectral import normalized_affinity, top_eigenvectors
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def suggest_n_clusters(affinity, *, max_clusters=10):
+
+def suggest_n_clusters(affinity: Any, *, max_clusters: int = 10) -> pd.DataFrame:
     """Rank numbers of clusters by the eigengap of the normalised Laplacian of a graph.
 
     A graph of k separate parts has k eigenvalues zero; of k nearly separate ones, k small ones and then a

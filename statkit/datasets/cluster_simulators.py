@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -21,7 +23,9 @@ DESIGNS = (
 )
 
 
-def make_cluster_mixture(design="equal", n_samples=2000, *, random_state=None):
+def make_cluster_mixture(
+    design: str = "equal", n_samples: int = 2000, *, random_state: int | np.random.RandomState | None = None
+) -> Any:
     """Draw a mixture of five groups of one of nine designs.
 
     Centres lie at distance 4 from the origin in uniform directions in 8 dimensions and groups are standard

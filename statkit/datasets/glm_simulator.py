@@ -17,6 +17,7 @@ from scipy.special import chdtr, chdtrc, expit, ndtr
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 BLOCK_ROWS = 65_536
 
@@ -203,8 +204,8 @@ def make_glm(
     *,
     family: str = "gaussian",
     link: str | None = None,
-    coef=None,
-    intercept=None,
+    coef: ArrayLike | None = None,
+    intercept: float | None = None,
     correlation: float = 0.5,
     tails: str = "normal",
     n_levels: Sequence[int] = (),
@@ -212,7 +213,7 @@ def make_glm(
     scale: float = 1.0,
     alpha: float = 1.0,
     power: float = 1.5,
-    random_state=None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
     as_frame: bool = False,
 ) -> tuple[Any, Any, Any]:
     """Simulate a regression whose truth is known.

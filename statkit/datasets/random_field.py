@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from sklearn.utils import Bunch
 
 _DENSE = 4_000  # locations whose covariance is factored
@@ -16,18 +17,18 @@ _WAVES = 2_000  # random waves a sample beyond that, where there is no grid
 def make_random_field(
     n_samples: int = 100,
     *,
-    shape=None,
-    coordinates=None,
-    graph=None,
-    mesh=None,
+    shape: Any = None,
+    coordinates: Any = None,
+    graph: Any = None,
+    mesh: Any = None,
     metric: str = "euclidean",
     radius: float = 1.0,
-    correlation_length=1.0,
-    kernel="gaussian",
-    variance=1.0,
+    correlation_length: float | ArrayLike = 1.0,
+    kernel: Any = "gaussian",
+    variance: float | ArrayLike = 1.0,
     nugget: float = 0.0,
     missing: float = 0.0,
-    random_state=None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> Bunch:
     """Draw samples of a Gaussian field with covariance A(x) A(y) ρ(x - y).
 

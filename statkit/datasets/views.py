@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -144,9 +145,15 @@ def _bunch(frames, target, as_frame, name):
 
 
 def make_multiview_blobs(
-    n_samples=500, n_clusters=4, *, n_features=(10, 20), separations=(2.0, 2.0), noise_views=0, missing=0.0,
-    random_state=None,
-):  # fmt: skip
+    n_samples: int = 500,
+    n_clusters: int = 4,
+    *,
+    n_features: Sequence[int] = (10, 20),
+    separations: Sequence[float] = (2.0, 2.0),
+    noise_views: int = 0,
+    missing: float = 0.0,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+) -> Any:
     """Make Gaussian clusters that are seen in several views, some of them pure noise, some of them missing.
 
     Parameters

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def bootstrap_modes(estimator, X, *, n_resamples: int = 100, random_state=None) -> Bunch:
+
+def bootstrap_modes(
+    estimator: Any,
+    X: ArrayLike,
+    *,
+    n_resamples: int = 100,
+    random_state: int | np.random.RandomState | None = None,
+) -> Bunch:
     """Refit on resampled rows and say how far the modes move.
 
     Modes of a resample are rotated onto those of the full sample (Procrustes), so that a change of sign, of

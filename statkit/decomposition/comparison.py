@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def _orthonormal(modes, weights) -> np.ndarray:
@@ -15,7 +20,7 @@ def _orthonormal(modes, weights) -> np.ndarray:
     return np.linalg.qr(modes.T)[0]
 
 
-def subspace_angle(U, V, weights=None) -> float:
+def subspace_angle(U: ArrayLike, V: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Largest principal angle, in degrees, between the spans of two sets of modes.
 
     Parameters
@@ -50,7 +55,9 @@ def subspace_angle(U, V, weights=None) -> float:
     return float(np.rad2deg(np.arcsin(sine)))
 
 
-def captured_variance(modes, covariance, weights=None, *, relative=True) -> float:
+def captured_variance(
+    modes: ArrayLike, covariance: Any, weights: ArrayLike | None = None, *, relative: bool = True
+) -> float:
     """Variance of a field inside the span of some modes, tr(QᵀCQ).
 
     Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from scipy import linalg
@@ -13,6 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines import resolve_engine
 from statkit.engines.engine import one_blas_thread
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["DistributedPCA"]
 
@@ -99,17 +104,17 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | float | None = None,
         *,
-        method="exact",
-        weights="signal",
-        n_steps=0,
-        n_partitions=None,
-        partition_by=None,
-        whiten=False,
-        engine="threads",
-        n_jobs=None,
-    ):
+        method: Literal["exact", "one_shot"] = "exact",
+        weights: Literal["signal", "n", "equal"] = "signal",
+        n_steps: int = 0,
+        n_partitions: int | None = None,
+        partition_by: str | ArrayLike | None = None,
+        whiten: bool = False,
+        engine: Any = "threads",
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_components = n_components
         self.method = method
         self.weights = weights
@@ -120,7 +125,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.engine = engine
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Find the components.
 
         Parameters
@@ -306,7 +311,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _n_features_out(self):
         return self.components_.shape[0]
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Scores of rows on the components.
 
         Parameters
@@ -341,7 +346,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         scale = np.sqrt(self.explained_variance_)
         return np.where(scale > np.finfo(float).eps, scale, np.finfo(float).eps)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Any:
         """Rows whose scores are ``X``, (n, p).
 
         Parameters
@@ -352,7 +357,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X = np.asarray(X, dtype=float)
         return (X * self._scale() if self.whiten else X) @ self.components_ + self.mean_
 
-    def get_covariance(self):
+    def get_covariance(self) -> np.ndarray:
         """Covariance of the columns by the model: the components, and noise of one variance beside them.
 
         Returns

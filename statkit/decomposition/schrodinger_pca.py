@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
@@ -16,6 +16,10 @@ from statkit.decomposition.fields import labelled
 from statkit.decomposition.fields.hamiltonian import OPERATORS
 from statkit.decomposition.meshes.placement import interpolate_scattered
 from statkit.decomposition.meshes.structure import METRICS, resolve_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 _ROWS = 8_000_000  # values that are centred at a time
 _COLUMNS = 2_048  # of which so many columns, to stay in the cache
@@ -173,29 +177,29 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | float | None = None,
         *,
-        coordinates=None,
-        shape=None,
-        graph=None,
-        metric="euclidean",
-        correlation_length=None,
-        kernel="gaussian",
-        variance=None,
-        nugget=0.0,
-        operator="log",
-        boundary="robin",
-        weights=None,
-        mesh="auto",
-        resolution=3.0,
-        variance_smoothing=None,
-        shrinkage="auto",
-        scores="auto",
-        n_refine=0,
-        solver="auto",
-        radius=1.0,
-        random_state=None,
-    ):
+        coordinates: Any = None,
+        shape: tuple[int, ...] | None = None,
+        graph: Any = None,
+        metric: Literal["euclidean", "latlon", "sphere"] = "euclidean",
+        correlation_length: float | ArrayLike | Literal["anisotropic"] | Literal["varying"] | None = None,
+        kernel: Any = "gaussian",
+        variance: float | ArrayLike | None = None,
+        nugget: float | Literal["fit"] = 0.0,
+        operator: Literal["log", "quadratic", "quadratic-sym", "resolvent"] = "log",
+        boundary: Any = "robin",
+        weights: Literal["area"] | ArrayLike | None = None,
+        mesh: Any = "auto",
+        resolution: float = 3.0,
+        variance_smoothing: float | Literal["cv"] | None = None,
+        shrinkage: float | Literal["auto"] | Literal["cv"] = "auto",
+        scores: Literal["auto", "projection", "lstsq", "blup"] = "auto",
+        n_refine: int = 0,
+        solver: Literal["auto", "dense", "shift-invert", "lanczos", "fft"] = "auto",
+        radius: float = 1.0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_components = n_components
         self.coordinates = coordinates
         self.shape = shape
@@ -219,7 +223,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Estimate the modes.
 
         Parameters
@@ -267,7 +271,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.score_variance_ = scores.var(axis=0, ddof=1) if len(X) > 1 else np.full(scores.shape[1], np.nan)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Scores of samples on the modes.
 
         Parameters
@@ -281,7 +285,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         return self._scores(self._validated(X))
 
-    def transform_std(self, X) -> np.ndarray:
+    def transform_std(self, X: Any) -> np.ndarray:
         """Standard errors (n_samples, k) of the scores given what each row observes, by the model."""
         X = self._validated(X)
         out = np.empty((len(X), self.n_components_))
@@ -289,7 +293,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             out[rows] = np.sqrt(np.diag(covariance))
         return out
 
-    def inverse_transform(self, Z, coordinates=None) -> np.ndarray:
+    def inverse_transform(self, Z: ArrayLike, coordinates: ArrayLike | None = None) -> np.ndarray:
         """Fields of given scores.
 
         Parameters
@@ -311,7 +315,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             return (Z @ self.components_.astype(Z.dtype) + self.mean_).astype(Z.dtype, copy=False)
         return Z @ self.evaluate_modes(coordinates) + self._mean_at(coordinates)
 
-    def evaluate_modes(self, coordinates) -> np.ndarray:
+    def evaluate_modes(self, coordinates: Any) -> np.ndarray:
         """Mode values (k, m) at new coordinates (m, d); on a sphere (latitude, longitude) in degrees."""
         check_is_fitted(self)
         modes = self._modes.at(coordinates)
@@ -323,7 +327,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             )
         return values
 
-    def predict_at(self, X, coordinates, *, return_std: bool = False):
+    def predict_at(self, X: Any, coordinates: ArrayLike, *, return_std: bool = False) -> Any:
         """Predict the field at new locations from the rows of X.
 
         Parameters
@@ -354,7 +358,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             std[rows] = np.sqrt(np.einsum("km,kl,lm->m", modes, covariance, modes) + rest)
         return field, std
 
-    def score(self, X, y=None) -> float:
+    def score(self, X: Any, y: Any = None) -> float:
         """Share of the weighted variance of X about `mean_` that the modes explain (1 is best)."""
         X = self._validated(X)
         Z = self._scores(X)
@@ -368,7 +372,14 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             lost += float(np.sum(weights * np.where(seen, rest, 0.0) ** 2))
         return 1 - lost / total if total > 0 else 1.0
 
-    def sample(self, n_samples: int = 1, *, given=None, noise: bool = False, random_state=None) -> np.ndarray:
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        given: ArrayLike | None = None,
+        noise: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> np.ndarray:
         """Draw fields from the model, or, given one observed row with holes, from what it leaves open.
 
         Parameters
@@ -438,12 +449,12 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         norm = np.sqrt(np.where(variance > 0, variance, 1.0))
         return Bunch(components=(turned / norm).T / root, explained_variance=variance, rotation=rotation)
 
-    def components_to_xarray(self):
+    def components_to_xarray(self) -> Any:
         """Modes as an xarray.DataArray (mode, …space…) with the coordinates of the data that were fitted."""
         check_is_fitted(self)
         return self.to_xarray(self.components_, dim="mode")
 
-    def to_xarray(self, values, dim: str = "sample"):
+    def to_xarray(self, values: Any, dim: str = "sample") -> Any:
         """Rows over the locations, such as reconstructed fields, as an xarray.DataArray."""
         check_is_fitted(self)
         if self._labels is None:

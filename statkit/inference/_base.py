@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
@@ -79,7 +81,7 @@ class ManySamples(BaseEstimator):
         with one_blas_thread():  # the last bits of a product depend on the number of threads
             return Parallel(n_jobs=self.n_jobs, prefer="threads")(delayed(one)(i) for i in numbers)
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: Any = 0.05) -> np.ndarray:
         """Confidence limits at level ``1 − alpha``.
 
         Returns

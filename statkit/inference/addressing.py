@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +16,12 @@ from statkit._replaced import replaced
 __all__ = ["SequentialBlocks", "sequential_blocks", "shuffle_file"]
 
 
-def sequential_blocks(n_rows, size, n_subsamples, random_state=None):
+def sequential_blocks(
+    n_rows: int,
+    size: int,
+    n_subsamples: int,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+) -> Iterator[Any]:
     """Slices of ``size`` consecutive rows from uniform starts: samples that cost one seek each.
 
     The rows must be in random order (see :func:`shuffle_file`): on sorted data such blocks mislead.
@@ -78,7 +86,15 @@ class SequentialBlocks:
     Data Analysis Under Memory Constraint.
     """
 
-    def __init__(self, data, size, n_subsamples, *, columns=None, random_state=None):
+    def __init__(
+        self,
+        data: Any,
+        size: int,
+        n_subsamples: int,
+        *,
+        columns: Sequence[str] | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> None:
         from statkit.sources import as_source
 
         self.source = as_source(data)
@@ -125,7 +141,13 @@ class SequentialBlocks:
         return pa.concat_tables([piece.unify_dictionaries() for piece in pieces]).unify_dictionaries()
 
 
-def shuffle_file(source, target, *, random_state=None, memory_limit=256 * 2**20):
+def shuffle_file(
+    source: str | PathLike[str],
+    target: str | PathLike[str],
+    *,
+    random_state: int | np.random.RandomState | None = None,
+    memory_limit: int = 256 * 2**20,
+) -> Path:
     """Write a Parquet file with the rows of another in random order, in bounded memory.
 
     Rows are scattered to random buckets that fit in memory, and each bucket is permuted.

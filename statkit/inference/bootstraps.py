@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 
 from statkit.inference._base import ManySamples, evaluate_statistic
@@ -78,16 +80,16 @@ class BagOfLittleBootstraps(ManySamples):
 
     def __init__(
         self,
-        estimator,
-        size=None,
-        n_bags=10,
-        n_resamples=60,
+        estimator: Any,
+        size: int | None = None,
+        n_bags: int = 10,
+        n_resamples: int = 60,
         *,
-        fast=True,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        fast: bool = True,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.size = size
         self.n_bags = n_bags
@@ -97,7 +99,7 @@ class BagOfLittleBootstraps(ManySamples):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Resample. Returns self."""
         X, y = self._check(X, y)
         n = len(X)
@@ -153,8 +155,16 @@ class SubsampledDoubleBootstrap(ManySamples):
     """
 
     def __init__(
-        self, estimator, size=None, n_resamples=200, *, fast=True, n_jobs=None, random_state=None, verbose=0
-    ):
+        self,
+        estimator: Any,
+        size: int | None = None,
+        n_resamples: int = 200,
+        *,
+        fast: bool = True,
+        n_jobs: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: Any = 0,
+    ) -> None:
         self.estimator = estimator
         self.size = size
         self.n_resamples = n_resamples
@@ -163,7 +173,7 @@ class SubsampledDoubleBootstrap(ManySamples):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Resample. Returns self."""
         X, y = self._check(X, y)
         n = len(X)
@@ -220,8 +230,16 @@ class MOutOfNBootstrap(ManySamples):
     """
 
     def __init__(
-        self, estimator, size=None, n_resamples=200, *, rate=0.5, n_jobs=None, random_state=None, verbose=0
-    ):
+        self,
+        estimator: Any,
+        size: int | None = None,
+        n_resamples: int = 200,
+        *,
+        rate: float | None = 0.5,
+        n_jobs: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: Any = 0,
+    ) -> None:
         self.estimator = estimator
         self.size = size
         self.n_resamples = n_resamples
@@ -230,7 +248,7 @@ class MOutOfNBootstrap(ManySamples):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Resample. Returns self."""
         X, y = self._check(X, y)
         n = len(X)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,7 +34,13 @@ _COV_TYPES = {
 
 
 def combine_summaries(
-    summaries, method="auto", *, bias_correction="auto", own=(), dispersion="pooled", cov_type="nonrobust"
+    summaries: Any,
+    method: Literal["auto", "weighted", "average", "random", "one_step"] = "auto",
+    *,
+    bias_correction: Literal["auto", "analytic", None] = "auto",
+    own: Sequence[str] = (),
+    dispersion: Literal["pooled", "own"] = "pooled",
+    cov_type: Literal["nonrobust", "HC0", "HC1", "partition", "between"] = "nonrobust",
 ) -> Estimate:
     """Combine the summaries of several sites.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, Self
+
 import numpy as np
 
 from statkit.inference._base import ManySamples, evaluate_statistic
@@ -59,17 +61,17 @@ class JackknifeSubsampling(ManySamples):
 
     def __init__(
         self,
-        estimator,
-        size=1000,
-        n_subsamples=200,
+        estimator: Any,
+        size: int = 1000,
+        n_subsamples: int = 200,
         *,
-        debias="auto",
-        addressing="random",
-        target="population",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        debias: Literal["auto", "jackknife", "cox_snell"] | None = "auto",
+        addressing: Literal["random", "sequential"] = "random",
+        target: Literal["population", "full_data"] = "population",
+        n_jobs: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: Any = 0,
+    ) -> None:
         self.estimator = estimator
         self.size = size
         self.n_subsamples = n_subsamples
@@ -80,7 +82,7 @@ class JackknifeSubsampling(ManySamples):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Sample, correct and average. Returns self."""
         X, y = self._check(X, y)
         n_rows = len(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -43,7 +44,7 @@ class MetaAnalysis:
     variances: np.ndarray
     weights: np.ndarray
 
-    def to_frame(self, names=None):
+    def to_frame(self, names: Any = None) -> Any:
         """The answers as a frame with a row for each column of the input."""
         import pandas as pd
 
@@ -63,7 +64,14 @@ class MetaAnalysis:
         return frame if names is None else frame.set_axis(list(names))
 
 
-def meta_analysis(effects, variances, method="random", *, hartung_knapp=False, level=0.95) -> MetaAnalysis:
+def meta_analysis(
+    effects: Any,
+    variances: Any,
+    method: Literal["random", "fixed"] = "random",
+    *,
+    hartung_knapp: bool = False,
+    level: float = 0.95,
+) -> MetaAnalysis:
     """Combine the effects of several studies.
 
     Parameters

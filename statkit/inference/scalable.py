@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 
 from statkit.inference._base import ManySamples, evaluate_statistic
@@ -42,7 +44,16 @@ class ScalableSubsampling(ManySamples):
     D. N. Politis (2024), Scalable Subsampling: Computation, Aggregation and Inference.
     """
 
-    def __init__(self, estimator, size=None, *, overlap=0.0, n_jobs=None, random_state=None, verbose=0):
+    def __init__(
+        self,
+        estimator: Any,
+        size: int | None = None,
+        *,
+        overlap: float = 0.0,
+        n_jobs: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: Any = 0,
+    ) -> None:
         self.estimator = estimator
         self.size = size
         self.overlap = overlap
@@ -50,7 +61,7 @@ class ScalableSubsampling(ManySamples):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Estimate on every block. Returns self."""
         X, y = self._check(X, y)
         if not 0 <= self.overlap < 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, Self
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
@@ -49,14 +51,14 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_features_to_select=10,
-        size=1000,
-        n_subsamples=20,
+        n_features_to_select: int = 10,
+        size: int = 1000,
+        n_subsamples: int = 20,
         *,
-        aggregate="moments",
-        addressing="random",
-        random_state=None,
-    ):
+        aggregate: Literal["moments", "average", "jackknife"] = "moments",
+        addressing: Literal["random", "sequential"] = "random",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_features_to_select = n_features_to_select
         self.size = size
         self.n_subsamples = n_subsamples
@@ -64,7 +66,7 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
         self.addressing = addressing
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Screen. Returns self."""
         for name in ("n_features_to_select", "size", "n_subsamples"):
             value = getattr(self, name)

@@ -137,7 +137,7 @@ class LocalSummary:
             raise ValueError(f"{os.fspath(path)} is no summary of a site: {error}") from None
 
     @property
-    def params(self):
+    def params(self) -> Any:
         """Series of the site's estimate (or the parameter that it was given), in the columns' own units."""
         import pandas as pd
 
@@ -146,7 +146,7 @@ class LocalSummary:
         return pd.Series(values, index=self.names)
 
     @property
-    def unit_bse(self):
+    def unit_bse(self) -> Any:
         """Series of the standard errors of `params` at dispersion 1; NaN for what the site cannot identify."""
         import pandas as pd
 

@@ -6,7 +6,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,6 +36,11 @@ from statkit.naive_bayes._start import complement_scores
 from statkit.naive_bayes._transition import STRUCTURES
 from statkit.naive_bayes._votes import Votes
 from statkit.naive_bayes._words import word_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statkit.results import Summary
 
 
 @contextmanager
@@ -68,11 +73,11 @@ class JointPrediction(ClassifierMixin):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "classes_")
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Any:
         """Log probability of the true class; see `predict_proba`."""
         return log_softmax(self.predict_joint_log_proba(X), axis=1)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Probability of the true class given the words, no label being known.
 
         Parameters
@@ -86,7 +91,7 @@ class JointPrediction(ClassifierMixin):
         """
         return softmax(self.predict_joint_log_proba(X), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Most probable true class of new documents. The transition plays no part: they have no label.
 
         Parameters
@@ -163,7 +168,7 @@ class TransitionNB(JointPrediction, BaseEstimator):
         state.pop("_training", None)
         return state
 
-    def predict_joint_log_proba(self, X):
+    def predict_joint_log_proba(self, X: Any) -> Any:
         """Log joint probability of words and class, tempered as in the fit, up to a constant a document.
 
         Parameters
@@ -177,7 +182,9 @@ class TransitionNB(JointPrediction, BaseEstimator):
         check_is_fitted(self)
         return self._joint(X, self._strength, self._rule == "complement")
 
-    def transition_conf_int(self, level=0.95, method=None):
+    def transition_conf_int(
+        self, level: float = 0.95, method: Literal["louis", "bootstrap"] | None = None
+    ) -> pd.DataFrame:
         """Confidence intervals of the transition, on the logit scale.
 
         Parameters
@@ -222,7 +229,7 @@ class TransitionNB(JointPrediction, BaseEstimator):
             )
         return frame
 
-    def summary(self):
+    def summary(self) -> Summary:
         """What was found about the labels: rates a class, likely errors, confused classes.
 
         Returns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from statkit.naive_bayes._labels import encode_labels, index_of
 from statkit.naive_bayes._online import OnlineState, online_step
 from statkit.naive_bayes._votes import Votes
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LabelNoiseNB(TransitionNB):
@@ -32,7 +35,15 @@ class LabelNoiseNB(TransitionNB):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, y_trusted=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        y_trusted: ArrayLike | None = None,
+        groups: Any = None,
+    ) -> Self:
         """Fit the classifier and the transition from true classes to given labels.
 
         Parameters
@@ -68,7 +79,15 @@ class LabelNoiseNB(TransitionNB):
                 self.group_transition_ = self._transitions
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, *, y_trusted=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: Any = None,
+        *,
+        y_trusted: ArrayLike | None = None,
+    ) -> Self:
         """Update by a batch of documents: one step of stepwise EM (Cappé and Moulines, 2009).
 
         The first call begins with the labels as they are given, so after one pass over a short stream the
@@ -109,7 +128,7 @@ class LabelNoiseNB(TransitionNB):
         self.n_iter_ = state.n_batches
         return self
 
-    def label_posterior(self, X=None, y=None):
+    def label_posterior(self, X: Any = None, y: Any = None) -> Any:
         """Probability of each true class given the words and the given label.
 
         Parameters
@@ -128,7 +147,7 @@ class LabelNoiseNB(TransitionNB):
             return self.label_posterior_.astype(float)
         return np.exp(self._label_log_posterior(X, y)[0])
 
-    def label_issues(self, X=None, y=None):
+    def label_issues(self, X: Any = None, y: Any = None) -> pd.DataFrame:
         """Table of the labels, how likely each is wrong and what is likely right.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,10 @@ from statkit.naive_bayes._annotations import encode_annotations
 from statkit.naive_bayes._base import TransitionNB, unchanged_on_error
 from statkit.naive_bayes._issues import error_probability, issue_frame
 from statkit.naive_bayes._labels import encode_labels, index_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["AnnotatorNB"]
 
@@ -112,7 +116,7 @@ class AnnotatorNB(TransitionNB):
         return self.distribution
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, y_trusted=None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, y_trusted: ArrayLike | None = None) -> Self:
         """Fit words, class prior and the transition of every annotator.
 
         Parameters
@@ -148,7 +152,7 @@ class AnnotatorNB(TransitionNB):
         self._votes = votes
         return self
 
-    def label_issues(self):
+    def label_issues(self) -> pd.DataFrame:
         """Table of all labels given in training, how likely each is wrong and what is likely right.
 
         Returns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,10 @@ from statkit.naive_bayes._settings import check_memory, checked_prior
 from statkit.naive_bayes._transition import Transition
 from statkit.naive_bayes._votes import Votes
 from statkit.naive_bayes._words import NoWords
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["DawidSkene"]
 
@@ -87,8 +91,15 @@ class DawidSkene(BaseEstimator):
     }
 
     def __init__(
-        self, transition="full", *, transition_prior=0.0, class_prior=None, max_iter=1000, tol=1e-6, verbose=0
-    ):
+        self,
+        transition: Literal["full", "symmetric", "class", "uniform"] = "full",
+        *,
+        transition_prior: float | ArrayLike = 0.0,
+        class_prior: ArrayLike | None = None,
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+        verbose: bool | int = 0,
+    ) -> None:
         self.transition = transition
         self.transition_prior = transition_prior
         self.class_prior = class_prior
@@ -107,7 +118,7 @@ class DawidSkene(BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to a matrix of labels.
 
         Parameters
@@ -125,7 +136,7 @@ class DawidSkene(BaseEstimator):
         return self._fit(seen, tasks)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_long(self, task, annotator, label):
+    def fit_long(self, task: ArrayLike, annotator: ArrayLike, label: ArrayLike) -> Any:
         """Fit to labels in long form, one line a label.
 
         Parameters
@@ -153,7 +164,7 @@ class DawidSkene(BaseEstimator):
         )
         return self._fit(Annotations(votes, classes, annotators), tasks)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Probability of each class of new tasks, labelled by the same annotators.
 
         Parameters
@@ -174,11 +185,11 @@ class DawidSkene(BaseEstimator):
         scores = np.tile(np.log(np.maximum(self.class_prior_, 1e-300)), (votes.n_documents, 1))
         return corpus.posterior(scores, self.annotator_transition_)[0]
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Most probable class of new tasks, labelled by the same annotators."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X: Any, y: Any = None) -> Any:
         """Fit, and return the most probable class of every task."""
         return self.fit(X).labels_
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
@@ -12,10 +14,21 @@ from statkit.naive_bayes._labels import MISSING, drop_minus_one, index_of, split
 from statkit.naive_bayes._transition import Transition
 from statkit.naive_bayes._votes import Votes, by_label
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["estimate_transition", "inject_label_noise", "rank_label_issues"]
 
 
-def inject_label_noise(y, rate=None, *, transition=None, kind="symmetric", random_state=None):
+def inject_label_noise(
+    y: ArrayLike,
+    rate: float | ArrayLike | None = None,
+    *,
+    transition: ArrayLike | None = None,
+    kind: Literal["symmetric", "pair", "class"] = "symmetric",
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Replace some labels by wrong ones, to try a method on data whose truth is known.
 
     Parameters
@@ -87,7 +100,15 @@ def inject_label_noise(y, rate=None, *, transition=None, kind="symmetric", rando
     return classes[new], wrong
 
 
-def estimate_transition(pred_probs, y, *, classes=None, kappa=10.0, max_iter=500, tol=1e-8):
+def estimate_transition(
+    pred_probs: ArrayLike,
+    y: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    kappa: float = 10.0,
+    max_iter: int = 500,
+    tol: float = 1e-8,
+) -> Any:
     """Estimate P(given label | true class) from out-of-sample class probabilities of any classifier.
 
     EM for the likelihood of the labels, with the probabilities taken as true. They must come from a model
@@ -138,7 +159,13 @@ def estimate_transition(pred_probs, y, *, classes=None, kappa=10.0, max_iter=500
     return T[0]
 
 
-def rank_label_issues(pred_probs, y, transition=None, *, classes=None):
+def rank_label_issues(
+    pred_probs: ArrayLike,
+    y: ArrayLike,
+    transition: ArrayLike | None = None,
+    *,
+    classes: ArrayLike | None = None,
+) -> pd.DataFrame:
     """Rank labels by how likely they are wrong, from out-of-sample class probabilities of any classifier.
 
     Parameters

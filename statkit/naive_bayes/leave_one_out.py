@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
@@ -10,10 +12,20 @@ from statkit.naive_bayes._corpus import Corpus, as_counts
 from statkit.naive_bayes._votes import Votes
 from statkit.naive_bayes._words import word_model
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["leave_one_out_log_prob"]
 
 
-def leave_one_out_log_prob(X, R, *, alpha=1.0, distribution="multinomial"):
+def leave_one_out_log_prob(
+    X: Any,
+    R: ArrayLike,
+    *,
+    alpha: float = 1.0,
+    distribution: Literal["multinomial", "bernoulli"] = "multinomial",
+) -> Any:
     """Log probability of each document in each class under naive Bayes fitted without that document.
 
     This is exact n-fold cross-validation in closed form: no model is fitted again. It replaces the K-fold

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -27,6 +27,10 @@ from statkit.naive_bayes._start import complement_weights
 from statkit.naive_bayes._transition import Transition, error_share, symmetric_matrix
 from statkit.naive_bayes._votes import Votes
 from statkit.naive_bayes._words import word_model
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["NoiseCorrectedNB"]
 
@@ -90,15 +94,15 @@ class NoiseCorrectedNB(JointPrediction, BaseEstimator):
 
     def __init__(
         self,
-        distribution="multinomial",
+        distribution: Literal["multinomial", "bernoulli", "complement"] = "multinomial",
         *,
-        method="moment",
-        transition=None,
-        alpha=1.0,
-        fit_prior=True,
-        class_prior=None,
-        binarize=0.0,
-    ):
+        method: Literal["moment"] = "moment",
+        transition: ArrayLike | float | None = None,
+        alpha: float = 1.0,
+        fit_prior: bool = True,
+        class_prior: ArrayLike | None = None,
+        binarize: float = 0.0,
+    ) -> None:
         self.distribution = distribution
         self.method = method
         self.transition = transition
@@ -115,7 +119,7 @@ class NoiseCorrectedNB(JointPrediction, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, y_trusted=None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, y_trusted: ArrayLike | None = None) -> Self:
         """Fit in one pass.
 
         Parameters
@@ -135,7 +139,15 @@ class NoiseCorrectedNB(JointPrediction, BaseEstimator):
             X = self._validated(X, reset=True)
             return self._learn(None, X, encode_labels(y, y_trusted), sample_weight)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, *, y_trusted=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: Any = None,
+        *,
+        y_trusted: Any = None,
+    ) -> Self:
         """Add a batch. With a known transition, batches give what one `fit` on all of them gives.
 
         Parameters
@@ -157,7 +169,7 @@ class NoiseCorrectedNB(JointPrediction, BaseEstimator):
             labels = encode_labels(y, y_trusted, names)
             return self._learn(None if first else self._sums, X, labels, sample_weight)
 
-    def predict_joint_log_proba(self, X):
+    def predict_joint_log_proba(self, X: Any) -> Any:
         """Log joint probability of words and class; for "complement", its scores."""
         check_is_fitted(self)
         X = self._validated(X, reset=False)

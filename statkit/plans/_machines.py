@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class MachinePlan(Plan):
     partition_by = None
     shuffle = False
 
-    def regrouped(self, source, seed):
+    def regrouped(self, source: Any, seed: Any) -> Any:
         """The source with one partition a machine."""
         if self.partition_by is not None:
             if self.n_partitions is not None:

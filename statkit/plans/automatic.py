@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from statkit.plans.exact import Exact
@@ -48,25 +50,32 @@ class Automatic(Plan):
 
     fits_l1 = bootstraps = True
 
-    def __init__(self, max_rounds=None, *, n_partitions=None, partition_by=None, shuffle=False):
+    def __init__(
+        self,
+        max_rounds: int | None = None,
+        *,
+        n_partitions: Any = None,
+        partition_by: Any = None,
+        shuffle: Any = False,
+    ) -> None:
         self.max_rounds = max_rounds
         self.n_partitions = n_partitions
         self.partition_by = partition_by
         self.shuffle = shuffle
 
-    def regrouped(self, source, seed):
+    def regrouped(self, source: Any, seed: Any) -> Any:
         """The source with one partition a machine, where machines matter."""
         self._check()
         if self.max_rounds is None:
             return source
         return LeastSquaresApproximation(**self._machines()).regrouped(source, seed)
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         self._check()
         return self.choose(problem).estimate(problem)
 
-    def choose(self, problem) -> Plan:
+    def choose(self, problem: Any) -> Plan:
         """The plan for ``problem``."""
         family, rounds = problem.family, self.max_rounds
         linear = family.solver == "least_squares"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from statkit.plans._sgd_order import ordered_blocks
 from statkit.plans._sgd_pilot import MOST_COLUMNS
 from statkit.plans._sgd_state import first_state, flushed, update_state
 from statkit.plans.plan import Plan
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["AveragedSGD"]
 
@@ -118,31 +123,31 @@ class AveragedSGD(Plan):
 
     def __init__(
         self,
-        method="sgd",
-        precondition="pilot",
-        inference="auto",
-        batch_size=64,
-        start=None,
+        method: str = "sgd",
+        precondition: Literal["pilot", "diag", "none"] = "pilot",
+        inference: str | None = "auto",
+        batch_size: int = 64,
+        start: ArrayLike | None = None,
         *,
-        learning_rate="auto",
-        eta0=None,
-        power=0.505,
-        decay=1.0,
-        t0=0.0,
-        momentum=0.9,
-        betas=(0.9, 0.999),
-        average=True,
-        average_from=0.0,
-        average_power=0,
-        pilot_rows="auto",
-        n_passes=1,
-        shuffle=False,
-        refine=None,
-        n_chains=100,
-        n_blocks=5,
-        tree=(2, 2),
-        level=0.95,
-    ):
+        learning_rate: Literal["auto", "power", "constant", "xu", "exponential", "step"] = "auto",
+        eta0: float | None = None,
+        power: float = 0.505,
+        decay: float = 1.0,
+        t0: float = 0.0,
+        momentum: float = 0.9,
+        betas: tuple[float, float] = (0.9, 0.999),
+        average: bool = True,
+        average_from: float = 0.0,
+        average_power: int = 0,
+        pilot_rows: int | Literal["auto"] = "auto",
+        n_passes: int = 1,
+        shuffle: bool = False,
+        refine: Literal[None, "newton"] = None,
+        n_chains: int = 100,
+        n_blocks: int = 5,
+        tree: tuple[int, ...] = (2, 2),
+        level: float = 0.95,
+    ) -> None:
         self.method = method
         self.precondition = precondition
         self.inference = inference
@@ -169,7 +174,7 @@ class AveragedSGD(Plan):
 
     # -- one fit ---------------------------------------------------------------------------------------------
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Descend over all rows in order, ``n_passes`` times."""
         inference = self._check(problem)
         if problem.session.n_rows == 0:
@@ -218,7 +223,7 @@ class AveragedSGD(Plan):
 
     # -- streams ---------------------------------------------------------------------------------------------
 
-    def update(self, problem, state, block):
+    def update(self, problem: Any, state: Any, block: Any) -> Any:
         """A new state with one more batch; the old one is untouched."""
         if state is None:
             inference = self._check(problem)
@@ -238,15 +243,15 @@ class AveragedSGD(Plan):
             return state
         return replace(state, theta=flushed(self, problem, state, sums=False).theta_now(self))
 
-    def merge(self, problem, a, b):
+    def merge(self, problem: Any, a: Any, b: Any) -> Any:
         """The state of both streams' rows: means weighted by rows, and sums added."""
         return self._shown(problem, merge_states(self, problem, a, b))
 
-    def provisional(self, problem, state):
+    def provisional(self, problem: Any, state: Any) -> Any:
         """A state with an estimate; only a stream without any row of positive weight needs it."""
         return replace(state, theta=np.zeros(problem.size))
 
-    def finish(self, problem, state):
+    def finish(self, problem: Any, state: Any) -> Any:
         """The estimate of a stream, those rows included that wait for a minibatch."""
         state = flushed(self, problem, state)
         if state.chains is None:
@@ -261,12 +266,12 @@ class AveragedSGD(Plan):
         return METHODS[self.method]
 
     @property
-    def rule(self):
+    def rule(self) -> Any:
         """Parameters of the method as the kernels take them."""
         one, two = self.betas
         return self.code, float(self.momentum), float(one), float(two), 1e-8
 
-    def first_rows(self, problem) -> int:
+    def first_rows(self, problem: Any) -> int:
         """Rows of the pilot, which wait until they are all there."""
         if self.pilot_rows != "auto":
             return max(int(self.pilot_rows), 1)
@@ -275,7 +280,7 @@ class AveragedSGD(Plan):
         known = problem.session.n_rows // 200 if problem.session is not None else 0
         return int(min(max(1_000, 20 * problem.size, known), _MOST_PILOT))
 
-    def first_rate(self, pilot, precondition, Q) -> float:
+    def first_rate(self, pilot: Any, precondition: Any, Q: Any) -> float:
         """γ₀."""
         if self.eta0 is not None:
             return float(self.eta0)
@@ -289,7 +294,7 @@ class AveragedSGD(Plan):
             return damped * min(0.5 * Q, B) / max(pilot.trace, 1e-300)
         return damped * min(0.5, B / Q)
 
-    def rates(self, eta0, t, steps) -> np.ndarray:
+    def rates(self, eta0: Any, t: Any, steps: Any) -> np.ndarray:
         """Rates of ``steps`` steps after the first ``t``."""
         t = np.arange(t + 1, t + steps + 1, dtype=float)
         if self.learning_rate in ("auto", "power"):
@@ -302,7 +307,7 @@ class AveragedSGD(Plan):
             return eta0 * np.exp(-self.decay * t)
         return eta0 * 0.5 ** np.floor(self.decay * t)
 
-    def average_start(self, problem) -> int:
+    def average_start(self, problem: Any) -> int:
         """Steps before averaging starts."""
         if 0 < self.average_from < 1:
             if problem.session is None:
@@ -313,11 +318,11 @@ class AveragedSGD(Plan):
             return int(self.average_from * self.n_passes * problem.session.n_rows / self.batch_size)
         return int(self.average_from)
 
-    def increasing_blocks(self, steps) -> int:
+    def increasing_blocks(self, steps: Any) -> int:
         """Blocks of increasing batch means: T^((1−α)/2), between 10 and 30."""
         return int(np.clip(steps ** ((1.0 - self.power) / 2.0), 10, 30))
 
-    def internal_start(self, problem, state) -> np.ndarray:
+    def internal_start(self, problem: Any, state: Any) -> np.ndarray:
         """``start`` in internal order and coordinates."""
         start = np.asarray(self.start, dtype=float).ravel()
         K, names = problem.family.predictors, len(problem.design.names)

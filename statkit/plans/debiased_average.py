@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from statkit.solvers.cholesky import Factor
 from statkit.solvers.coordinate_descent import minimise
 from statkit.solvers.newton import NewtonResult, newton
 from statkit.solvers.proximal_newton import proximal_newton
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["DebiasedAverage"]
 
@@ -67,14 +72,22 @@ class DebiasedAverage(MachinePlan):
 
     bootstraps = False
 
-    def __init__(self, n_partitions=None, *, partition_by=None, penalty=1.0, threshold="hard", shuffle=False):
+    def __init__(
+        self,
+        n_partitions: int | None = None,
+        *,
+        partition_by: str | ArrayLike | None = None,
+        penalty: float = 1.0,
+        threshold: Literal["hard", "soft"] = "hard",
+        shuffle: bool = False,
+    ) -> None:
         self.n_partitions = n_partitions
         self.partition_by = partition_by
         self.penalty = penalty
         self.threshold = threshold
         self.shuffle = shuffle
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()
         self._choice("threshold", ("hard", "soft"))

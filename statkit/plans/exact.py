@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 
@@ -61,13 +62,19 @@ class Exact(Plan):
 
     fits_l1 = fits_context = fits_thresholds = bootstraps = True
 
-    def __init__(self, max_rounds=20, tol=1e-4, pilot_size="auto", certify=True):
+    def __init__(
+        self,
+        max_rounds: int = 20,
+        tol: float = 1e-4,
+        pilot_size: int | Literal["auto"] = "auto",
+        certify: bool = True,
+    ) -> None:
         self.max_rounds = max_rounds
         self.tol = tol
         self.pilot_size = pilot_size
         self.certify = certify
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem`` (:class:`statkit.rounds.Problem`); returns an :class:`~statkit.results.Estimate`."""
         self._check()
         family = problem.family
@@ -114,7 +121,7 @@ class Exact(Plan):
                 f"Exact(pilot_size=…) must be 'auto' or an integer >= 0, not {self.pilot_size!r}"
             )
 
-    def solve(self, problem, start=None):
+    def solve(self, problem: Any, start: Any = None) -> Any:
         """Newton rounds from a pilot (or ``start``); the result and the null model's η."""
         theta, null = self.start(problem) if start is None else start
 
@@ -148,7 +155,7 @@ class Exact(Plan):
             result.at.sums, result.at.null, result.at.meat = last.sums, last.null, last.meat
         return result, null
 
-    def finish(self, problem, result, null, **known):
+    def finish(self, problem: Any, result: Any, null: Any, **known: Any) -> Any:
         """The estimate of a solved problem, with the warnings that it deserves."""
         self.warn(problem, result)
         if problem.is_sparse:
@@ -160,7 +167,7 @@ class Exact(Plan):
             known.setdefault("diagnostics", _checked(problem, result))
         return report(problem, self, result, **known)
 
-    def warn(self, problem, result):
+    def warn(self, problem: Any, result: Any) -> None:
         """Say that the response is separated, or that there was no convergence."""
         if result.separated.any():
             self._warn_separated(problem, result)
@@ -174,7 +181,7 @@ class Exact(Plan):
                 stacklevel=5,
             )
 
-    def start(self, problem):
+    def start(self, problem: Any) -> Any:
         """Start of the Newton rounds and η of the null model."""
         session, size = problem.session, self.pilot_size
         n = session.n_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 
@@ -75,19 +76,19 @@ class FederatedSGD(MachinePlan):
 
     def __init__(
         self,
-        method="scaffold",
-        n_rounds=400,
-        local_steps=10,
-        step="auto",
+        method: Literal["scaffold", "fedspeed", "fedavg", "fedprox", "efficient_adam"] = "scaffold",
+        n_rounds: int = 400,
+        local_steps: int = 10,
+        step: float | Literal["auto"] = "auto",
         *,
-        n_partitions=None,
-        partition_by=None,
-        mu=1.0,
-        lam="auto",
-        perturbation=(0.0, 0.0),
-        bits=None,
-        tol=1e-6,
-    ):
+        n_partitions: int | str | None = None,
+        partition_by: int | str | None = None,
+        mu: float = 1.0,
+        lam: float | Literal["auto"] = "auto",
+        perturbation: tuple[float, float] = (0.0, 0.0),
+        bits: int | None = None,
+        tol: float = 1e-6,
+    ) -> None:
         self.method = method
         self.n_rounds = n_rounds
         self.local_steps = local_steps
@@ -105,7 +106,7 @@ class FederatedSGD(MachinePlan):
         """Whether the fixed point is the pooled estimate."""
         return self.method == "scaffold" or (self.method == "fedspeed" and self.perturbation[0] == 0)
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Rounds of local steps, then one round for the errors and the distance to the pooled estimate."""
         self._check(problem)
         self._prepare(problem)

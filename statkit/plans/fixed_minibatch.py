@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 
@@ -81,19 +82,19 @@ class FixedMinibatch(Plan):
 
     def __init__(
         self,
-        n_blocks=20,
+        n_blocks: int = 20,
         *,
-        step="auto",
-        epochs=50,
-        momentum=0.0,
-        average="cycle",
-        schedule="fixed",
-        decay=None,
-        batch_size=200,
-        sweeps=1,
-        tol=1e-4,
-        refine=None,
-    ):
+        step: float | Literal["auto"] | Literal["lqa"] = "auto",
+        epochs: int = 50,
+        momentum: float = 0.0,
+        average: Literal["cycle", "last"] = "cycle",
+        schedule: Literal["fixed", "shuffle", "replace", "buffered"] = "fixed",
+        decay: Literal[None, "inverse", "halving", "cosine"] = None,
+        batch_size: int = 200,
+        sweeps: int = 1,
+        tol: float = 1e-4,
+        refine: Literal[None, "newton"] = None,
+    ) -> None:
         self.n_blocks = n_blocks
         self.step = step
         self.epochs = epochs
@@ -106,7 +107,7 @@ class FixedMinibatch(Plan):
         self.tol = tol
         self.refine = refine
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Sweep the blocks, then measure errors and distance in one pass over all rows."""
         self._check(problem)
         session = problem.session

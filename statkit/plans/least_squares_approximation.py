@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from statkit.plans._machine_checks import diagnose, score_tests
 from statkit.plans._machines import MachinePlan, combine, line, machine_results, summary_covariance
 from statkit.rounds.machines import bias_is_known
 from statkit.solvers.cholesky import Factor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["LeastSquaresApproximation"]
 
@@ -63,17 +68,17 @@ class LeastSquaresApproximation(MachinePlan):
 
     def __init__(
         self,
-        n_partitions=None,
+        n_partitions: int | None = None,
         *,
-        partition_by=None,
-        bias_correction="analytic",
-        selection=None,
-        criterion="bic",
-        local="auto",
-        local_dispersion=False,
-        certify=False,
-        shuffle=False,
-    ):
+        partition_by: str | ArrayLike | None = None,
+        bias_correction: Literal["analytic", None] = "analytic",
+        selection: Literal[None, "adaptive_lasso"] = None,
+        criterion: Literal["bic", "aic"] = "bic",
+        local: Literal["auto", "mle", "firth"] = "auto",
+        local_dispersion: bool = False,
+        certify: bool = False,
+        shuffle: bool = False,
+    ) -> None:
         self.n_partitions = n_partitions
         self.partition_by = partition_by
         self.bias_correction = bias_correction
@@ -84,7 +89,7 @@ class LeastSquaresApproximation(MachinePlan):
         self.certify = certify
         self.shuffle = shuffle
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()
         self._choice("bias_correction", ("analytic", None))

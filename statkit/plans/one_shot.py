@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from statkit.plans._machines import (
 )
 from statkit.rounds.machines import bias_is_known
 from statkit.solvers.cholesky import Factor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["OneShot"]
 
@@ -75,16 +80,16 @@ class OneShot(MachinePlan):
 
     def __init__(
         self,
-        n_partitions=None,
+        n_partitions: int | None = None,
         *,
-        partition_by=None,
-        weights="n",
-        bias_correction="auto",
-        aggregate="mean",
-        local="auto",
-        subsample=0.5,
-        shuffle=False,
-    ):
+        partition_by: str | ArrayLike | None = None,
+        weights: Literal["n", "equal"] = "n",
+        bias_correction: Literal["auto", "cox_snell", "jackknife", "savgm", None] = "auto",
+        aggregate: Literal["mean", "median", "trimmed", "geometric", "vrmom", "screened"] = "mean",
+        local: Literal["auto", "mle", "firth"] = "auto",
+        subsample: float = 0.5,
+        shuffle: bool = False,
+    ) -> None:
         self.n_partitions = n_partitions
         self.partition_by = partition_by
         self.weights = weights
@@ -96,7 +101,7 @@ class OneShot(MachinePlan):
 
     sandwich = "between"
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()
         self._choice("weights", ("n", "equal"))

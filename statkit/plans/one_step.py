@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any, Literal
 
 import numpy as np
 
@@ -62,18 +63,18 @@ class OneStep(MachinePlan):
 
     def __init__(
         self,
-        start="pilot",
-        n_steps=1,
+        start: Literal["pilot", "least_squares", "average"] = "pilot",
+        n_steps: int = 1,
         *,
-        chord=False,
-        tol=0.0,
-        aggregate="mean",
-        pilot_size="auto",
-        local="auto",
-        n_partitions=None,
-        partition_by=None,
-        shuffle=False,
-    ):
+        chord: bool = False,
+        tol: float = 0.0,
+        aggregate: Literal["mean", "median", "trimmed", "geometric", "vrmom", "screened"] = "mean",
+        pilot_size: int | Literal["auto"] = "auto",
+        local: Literal["auto", "mle", "firth"] = "auto",
+        n_partitions: Any = None,
+        partition_by: Any = None,
+        shuffle: Any = False,
+    ) -> None:
         self.start = start
         self.n_steps = n_steps
         self.chord = chord
@@ -85,7 +86,7 @@ class OneStep(MachinePlan):
         self.partition_by = partition_by
         self.shuffle = shuffle
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         started = time.perf_counter()
         self._check(problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -30,10 +31,10 @@ class Plan(BaseEstimator):
     #: Whether the plan finds values that are not finite by itself, so that rows need no check of their own.
     finds_missing = False
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         raise NotImplementedError
 
-    def regrouped(self, source, seed):
+    def regrouped(self, source: Any, seed: Any) -> Any:
         """The source in the partitions that the plan wants; here as it is."""
         return source
 

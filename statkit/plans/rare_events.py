@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -101,16 +102,16 @@ class RareEvents(Plan):
 
     def __init__(
         self,
-        negatives_per_event=5,
+        negatives_per_event: float = 5,
         *,
-        criterion="optLs",
-        likelihood="conditional",
-        pilot_size=None,
-        mixture=0.1,
-        prevalence=None,
-        firth=False,
-        target="population",
-    ):
+        criterion: Literal["optLs", "optA", "optL", "LCC", "uniform"] = "optLs",
+        likelihood: Literal["conditional", "weighted"] = "conditional",
+        pilot_size: int | None = None,
+        mixture: float = 0.1,
+        prevalence: float | None = None,
+        firth: bool = False,
+        target: Literal["population", "full_data"] = "population",
+    ) -> None:
         self.negatives_per_event = negatives_per_event
         self.criterion = criterion
         self.likelihood = likelihood
@@ -120,7 +121,7 @@ class RareEvents(Plan):
         self.firth = firth
         self.target = target
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem`` (:class:`statkit.rounds.Problem`), a logistic regression of two classes."""
         self._check_rare(problem)
         y, weight = problem.response()

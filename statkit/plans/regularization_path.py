@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from statkit.solvers.cholesky import Factor
 from statkit.solvers.coordinate_descent import minimise
 from statkit.solvers.newton import NewtonResult, newton
 from statkit.solvers.proximal_newton import proximal_newton, proximal_steps
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["RegularizationPath"]
 
@@ -79,16 +84,16 @@ class RegularizationPath(Plan):
 
     def __init__(
         self,
-        n_alphas=100,
+        n_alphas: int = 100,
         *,
-        eps=1e-3,
-        alphas=None,
-        select="bic",
-        cv=5,
-        partition_by=None,
-        tol=1e-4,
-        max_rounds=50,
-    ):
+        eps: float = 1e-3,
+        alphas: ArrayLike | None = None,
+        select: Literal["bic", "aic", "cv", "cv_1se"] = "bic",
+        cv: int = 5,
+        partition_by: str | ArrayLike | None = None,
+        tol: Any = 1e-4,
+        max_rounds: Any = 50,
+    ) -> None:
         self.n_alphas = n_alphas
         self.eps = eps
         self.alphas = alphas
@@ -102,7 +107,7 @@ class RegularizationPath(Plan):
     def _folded(self):
         return str(self.select).startswith("cv")
 
-    def regrouped(self, source, seed):
+    def regrouped(self, source: Any, seed: Any) -> Any:
         """The source with partitions that folds can be made of."""
         from statkit.sources.memory import MemorySource
 
@@ -119,7 +124,7 @@ class RegularizationPath(Plan):
             raise ValueError(f"RegularizationPath(cv=…) must be an integer >= 2, not {self.cv!r}")
         return int(self.cv)
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         self._check(problem)
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from typing import Any, Literal
 
 import numpy as np
 
@@ -95,22 +96,22 @@ class Renewable(Plan):
 
     def __init__(
         self,
-        batch_size=65_536,
-        n_passes="auto",
-        buffer_rows=5_000,
-        forgetting=1.0,
-        on_drift="warn",
+        batch_size: int = 65_536,
+        n_passes: int | Literal["auto"] = "auto",
+        buffer_rows: int = 5_000,
+        forgetting: float = 1.0,
+        on_drift: Literal["warn", "skip", "ignore"] = "warn",
         *,
-        drift_level=1e-3,
-        warm_up="auto",
-        newton="auto",
-        method="renewable",
-        prior=None,
-        selection=None,
-        lags=10,
-        levels=None,
-        unknown_level="error",
-    ):
+        drift_level: float = 1e-3,
+        warm_up: int | Literal["auto"] = "auto",
+        newton: Literal["auto", "full", "rows"] = "auto",
+        method: Literal["renewable", "cee", "cuee"] = "renewable",
+        prior: Any = None,
+        selection: Literal[None, "lasso", "adaptive_lasso"] = None,
+        lags: int = 10,
+        levels: Any = None,
+        unknown_level: Literal["error", "other", "grow"] = "error",
+    ) -> None:
         self.batch_size = batch_size
         self.n_passes = n_passes
         self.buffer_rows = buffer_rows
@@ -135,7 +136,7 @@ class Renewable(Plan):
 
     # -- one fit ---------------------------------------------------------------------------------------------
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Absorb all rows in order, then (unless ``n_passes=1``) take Newton steps on all of them."""
         self._check(problem)
         passes = self.n_passes
@@ -221,11 +222,11 @@ class Renewable(Plan):
         """First rows that are kept as they are."""
         return self.buffer_rows if self.forgetting == 1.0 and self.method == "renewable" else 0
 
-    def needs_spread(self, family) -> bool:
+    def needs_spread(self, family: Any) -> bool:
         """Whether the loss has a length that comes from residuals."""
         return family.name in ("quantile", "huber")
 
-    def working(self, problem, state: StreamState, n: int | None = None):
+    def working(self, problem: Any, state: StreamState, n: int | None = None) -> Any:
         """The problem whose loss a batch meets: with today's bandwidth or threshold, where it has one."""
         family = problem.family
         if not self.needs_spread(family):
@@ -240,7 +241,7 @@ class Renewable(Plan):
         problem.shape = np.array([family.length(state.spread, state.q, n or state.n)])
         return problem
 
-    def meat(self, problem):
+    def meat(self, problem: Any) -> Any:
         """Which sums of score products are collected: a kind, a number of lags, or None."""
         if problem.cov_type == "HAC":
             return int(self.lags)
@@ -248,7 +249,7 @@ class Renewable(Plan):
             return problem.meat or "rows"
         return problem.meat
 
-    def prior_summary(self, problem) -> tuple[np.ndarray, np.ndarray]:
+    def prior_summary(self, problem: Any) -> tuple[np.ndarray, np.ndarray]:
         """The prior as (A, v) in internal coordinates."""
         mean, precision = self.prior
         q = problem.size
@@ -262,14 +263,14 @@ class Renewable(Plan):
         T = problem.unscale()
         return T.T @ P @ T, T.T @ (P @ m)
 
-    def update(self, problem, state: StreamState | None, block) -> StreamState:
+    def update(self, problem: Any, state: StreamState | None, block: Any) -> StreamState:
         """A new state with one more batch; the old one is untouched."""
         if state is None:
             self._check(problem)
             state = first_state(self, problem, block)
         return update_state(self, problem, state, block)
 
-    def merge(self, problem, a: StreamState, b: StreamState) -> StreamState:
+    def merge(self, problem: Any, a: StreamState, b: StreamState) -> StreamState:
         """The state of both streams' rows."""
         return merge_states(self, problem, a, b)
 
@@ -304,7 +305,7 @@ class Renewable(Plan):
             )
         return True
 
-    def shown(self, problem, state: StreamState) -> np.ndarray:
+    def shown(self, problem: Any, state: StreamState) -> np.ndarray:
         """Coefficients to show (internal coordinates): the estimate, or what penalty or selection make of it."""
         if state.theta is None:
             return self.provisional(problem, state).theta
@@ -316,7 +317,7 @@ class Renewable(Plan):
             return penalised(problem.with_scaling(state.center, state.scale), state)
         return selected(self, problem, state).theta
 
-    def finish(self, problem, state: StreamState, passes: float = 1.0):
+    def finish(self, problem: Any, state: StreamState, passes: float = 1.0) -> Any:
         """The estimate of a stream."""
         waiting = state.theta is None
         if waiting:
@@ -387,7 +388,7 @@ class Renewable(Plan):
             return phi * hc0_covariance(A, state.squares)
         return None
 
-    def provisional(self, problem, state: StreamState) -> StreamState:
+    def provisional(self, problem: Any, state: StreamState) -> StreamState:
         """A state for the rows that still wait: one ridge step from the null model."""
         from statkit.design.block import concatenate
         from statkit.rounds.tasks import evaluate

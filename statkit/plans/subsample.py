@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +26,12 @@ from statkit.plans._subsample_report import (
 from statkit.plans.plan import Plan
 from statkit.rounds.tasks import Want
 from statkit.sampling.criteria import CRITERIA
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from statkit.results import Estimate
+
 
 __all__ = ["Subsample"]
 
@@ -123,23 +130,23 @@ class Subsample(Plan):
 
     def __init__(
         self,
-        size=10_000,
+        size: int = 10_000,
         *,
-        pilot_size=None,
-        criterion="optLs",
-        sampling="priority",
-        likelihood="weighted",
-        combine="union",
-        refine="calibrated",
-        mixture=0.1,
-        target="population",
-        contrast=None,
-        threshold="exact",
-        pilot="auto",
-        rare_features=None,
-        repeats=1,
-        cov_correction=True,
-    ):
+        pilot_size: int | None = None,
+        criterion: str = "optLs",
+        sampling: Literal["priority", "poisson", "replacement"] = "priority",
+        likelihood: Literal["weighted", "conditional"] = "weighted",
+        combine: Literal["union", "inverse_variance", "information", "pooled", "none"] = "union",
+        refine: Literal["calibrated", "one_step", "newton"] | None = "calibrated",
+        mixture: float = 0.1,
+        target: Literal["population", "full_data"] = "population",
+        contrast: str | ArrayLike | None = None,
+        threshold: Literal["exact", "pilot"] = "exact",
+        pilot: Literal["auto", "uniform", "case_control", "balanced", "windows"] = "auto",
+        rare_features: Literal["auto"] | list[str] | None = None,
+        repeats: int = 1,
+        cov_correction: bool = True,
+    ) -> None:
         self.size = size
         self.pilot_size = pilot_size
         self.criterion = criterion
@@ -158,7 +165,7 @@ class Subsample(Plan):
 
     finds_missing = True
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Estimate:
         """Fit ``problem`` (:class:`statkit.rounds.Problem`).
 
         Returns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from statkit.rounds.tasks import Want
 from statkit.solvers.cholesky import Factor
 from statkit.solvers.newton import NewtonResult, newton
 from statkit.solvers.proximal_newton import proximal_newton
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["SurrogateLikelihood"]
 
@@ -81,18 +86,18 @@ class SurrogateLikelihood(MachinePlan):
 
     def __init__(
         self,
-        n_rounds=2,
+        n_rounds: int = 2,
         *,
-        method="csl",
-        reference="pilot",
-        start=None,
-        proximal="auto",
-        certify=False,
-        pilot_size="auto",
-        n_partitions=None,
-        partition_by=None,
-        shuffle=False,
-    ):
+        method: Literal["csl", "dane", "cease"] = "csl",
+        reference: Literal["pilot", "first"] | int = "pilot",
+        start: Literal["reference", "average", "least_squares"] | None = None,
+        proximal: float | Literal["auto"] = "auto",
+        certify: bool = False,
+        pilot_size: int | Literal["auto"] = "auto",
+        n_partitions: int | None = None,
+        partition_by: str | ArrayLike | None = None,
+        shuffle: bool = False,
+    ) -> None:
         self.n_rounds = n_rounds
         self.method = method
         self.reference = reference
@@ -104,7 +109,7 @@ class SurrogateLikelihood(MachinePlan):
         self.partition_by = partition_by
         self.shuffle = shuffle
 
-    def estimate(self, problem):
+    def estimate(self, problem: Any) -> Any:
         """Fit ``problem``; returns an :class:`~statkit.results.Estimate`."""
         self._check(problem)
         started = time.perf_counter()

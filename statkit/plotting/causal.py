@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _POSITIVE, _NEGATIVE = "#0072B2", "#D55E00"  # Okabe and Ito: told apart by every kind of colour vision
 
@@ -34,13 +40,13 @@ class GraphDisplay:
     >>> display = GraphDisplay.from_estimator(dag)
     """
 
-    def __init__(self, edges, nodes, positions):
+    def __init__(self, edges: pd.DataFrame, nodes: list[str], positions: dict[str, Any]) -> None:
         self.edges = edges
         self.nodes = nodes
         self.positions = positions
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **options) -> GraphDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **options: Any) -> GraphDisplay:
         """Draw the graph of a fitted `MissDAG`.
 
         Parameters
@@ -65,7 +71,7 @@ class GraphDisplay:
         edges["strength"] = estimator.weights_[i, j] * deviation[i] / deviation[j]
         return cls(edges, nodes, layered_positions(estimator.adjacency_, nodes)).plot(ax=ax, **options)
 
-    def plot(self, ax=None, *, font_size: float = 9.0, min_confidence: float = 0.0) -> GraphDisplay:
+    def plot(self, ax: Any = None, *, font_size: float = 9.0, min_confidence: float = 0.0) -> GraphDisplay:
         """Draw.
 
         Parameters
@@ -208,11 +214,11 @@ class MissingPatternDisplay:
     >>> display = MissingPatternDisplay.from_data(load_airquality(as_frame=True).frame)
     """
 
-    def __init__(self, patterns):
+    def __init__(self, patterns: pd.DataFrame) -> None:
         self.patterns = patterns
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **options) -> MissingPatternDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **options: Any) -> MissingPatternDisplay:
         """Draw the patterns of the table that a `MissDAG` was fitted to.
 
         Parameters
@@ -229,7 +235,7 @@ class MissingPatternDisplay:
         return cls(estimator.missing_patterns_).plot(ax=ax, **options)
 
     @classmethod
-    def from_data(cls, X, *, ax=None, **options) -> MissingPatternDisplay:
+    def from_data(cls, X: Any, *, ax: Any = None, **options: Any) -> MissingPatternDisplay:
         """Draw the patterns of a table.
 
         Parameters
@@ -247,7 +253,7 @@ class MissingPatternDisplay:
 
         return cls(missing_patterns(X)).plot(ax=ax, **options)
 
-    def plot(self, ax=None, *, n_patterns: int = 12) -> MissingPatternDisplay:
+    def plot(self, ax: Any = None, *, n_patterns: int = 12) -> MissingPatternDisplay:
         """Draw.
 
         Parameters

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
 
 
 def _matplotlib():
@@ -41,12 +45,12 @@ class ModesDisplay:
     >>> display = ModesDisplay.from_estimator(model)  # doctest: +SKIP
     """
 
-    def __init__(self, modes, structure, titles=None):
+    def __init__(self, modes: ArrayLike, structure: Any, titles: list[str] | None = None) -> None:
         self.modes, self.structure, self.titles = np.atleast_2d(modes), structure, titles
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, n_components: int = 4, values=None, ax=None, **kwargs
+        cls, estimator: Any, *, n_components: int = 4, values: Any = None, ax: Any = None, **kwargs: Any
     ) -> ModesDisplay:
         """Draw the leading modes of a fitted `SchrodingerPCA`, or `values` (k, p) over its locations.
 
@@ -71,13 +75,13 @@ class ModesDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Any = None,
         *,
         cmap: str = "RdBu_r",
         colorbar: bool = True,
         coastlines: bool = False,
         size: float = 3.2,
-    ):
+    ) -> Self:
         """Draw one map a mode on a common, symmetric scale.
 
         With ``coastlines`` and cartopy installed, maps in degrees get coastlines.
@@ -200,11 +204,11 @@ class CorrelationDisplay:
     figure_ : Figure
     """
 
-    def __init__(self, table, label: str = ""):
+    def __init__(self, table: pd.DataFrame, label: str = "") -> None:
         self.table, self.label = table, label
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None) -> CorrelationDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> CorrelationDisplay:
         """Draw the fit of a `SchrodingerPCA` whose correlation length was estimated."""
         from sklearn.utils.validation import check_is_fitted
 
@@ -218,14 +222,14 @@ class CorrelationDisplay:
         return cls(estimator.correlation_table_, f"{estimator.kernel_}, {text}").plot(ax=ax)
 
     @classmethod
-    def from_fit(cls, fit, *, ax=None) -> CorrelationDisplay:
+    def from_fit(cls, fit: Any, *, ax: Any = None) -> CorrelationDisplay:
         """Draw a `CorrelationFit`."""
         if not len(fit.table):
             raise ValueError("this fit has no table of distances")
         text = f"ℓ = {fit.length:.4g} ± {fit.se:.2g}" if np.ndim(fit.length) == 0 else "anisotropic ℓ"
         return cls(fit.table, f"{fit.kernel}, {text}, nugget {100 * fit.nugget:.0f} %").plot(ax=ax)
 
-    def plot(self, ax=None) -> CorrelationDisplay:
+    def plot(self, ax: Any = None) -> CorrelationDisplay:
         """Draw the table."""
         plt = _matplotlib()
         if ax is None:
@@ -261,11 +265,11 @@ class ScreeDisplay:
     figure_ : Figure
     """
 
-    def __init__(self, share, error):
+    def __init__(self, share: ArrayLike, error: ArrayLike) -> None:
         self.share, self.error = np.asarray(share), np.asarray(error)
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None) -> ScreeDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ScreeDisplay:
         """Draw the spectrum of a fitted `SchrodingerPCA`."""
         from sklearn.utils.validation import check_is_fitted
 
@@ -275,7 +279,7 @@ class ScreeDisplay:
         scale = np.divide(share, variance, out=np.zeros_like(share), where=variance > 0)
         return cls(share, estimator.north_error_ * scale).plot(ax=ax)
 
-    def plot(self, ax=None) -> ScreeDisplay:
+    def plot(self, ax: Any = None) -> ScreeDisplay:
         """Draw the shares in per cent."""
         plt = _matplotlib()
         if ax is None:

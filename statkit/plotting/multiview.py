@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
 
 _BLUE, _ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito: told apart by everyone
 _LARGEST = 2_000  # rows of a heat map; more are thinned evenly inside clusters
@@ -34,11 +41,11 @@ class ViewWeightsDisplay:
     >>> display = ViewWeightsDisplay.from_estimator(fit)
     """
 
-    def __init__(self, summary):
+    def __init__(self, summary: pd.DataFrame) -> None:
         self.summary = summary
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot a fitted multi-view clusterer.
 
         Parameters
@@ -52,7 +59,7 @@ class ViewWeightsDisplay:
         """
         return cls(estimator.summary()).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Draw; a new figure if ``ax`` is None. Returns the display."""
         import matplotlib.pyplot as plt
 
@@ -100,11 +107,11 @@ class AffinityDisplay:
     >>> display = AffinityDisplay.from_estimator(SimilarityNetworkFusion(3, random_state=0).fit(views))
     """
 
-    def __init__(self, affinity, labels):
+    def __init__(self, affinity: Any, labels: ArrayLike) -> None:
         self.affinity, self.labels = affinity, np.asarray(labels)
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot ``affinity_`` of a fitted clusterer, or what its embedding makes similar.
 
         Parameters
@@ -137,7 +144,7 @@ class AffinityDisplay:
             order = order[np.linspace(0, len(order) - 1, _LARGEST).astype(np.intp)]
         return order
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Any:
         """Draw; a new figure if ``ax`` is None. Returns the display."""
         self.order_ = self._ordered()
         block = self.affinity[self.order_][:, self.order_]

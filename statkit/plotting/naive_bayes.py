@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["LabelIssuesDisplay", "TransitionDisplay"]
 
@@ -27,12 +33,21 @@ class TransitionDisplay:
         Axes and figure, after `plot`.
     """
 
-    def __init__(self, transition, classes, *, lower=None, upper=None):
+    def __init__(
+        self,
+        transition: ArrayLike,
+        classes: ArrayLike,
+        *,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+    ) -> None:
         self.transition, self.classes = np.asarray(transition), np.asarray(classes)
         self.lower, self.upper = lower, upper
 
     @classmethod
-    def from_estimator(cls, estimator, *, level=0.95, intervals=False, ax=None):
+    def from_estimator(
+        cls, estimator: Any, *, level: float = 0.95, intervals: bool = False, ax: Any = None
+    ) -> Self:
         """Draw the transition of a fitted classifier.
 
         Parameters
@@ -55,7 +70,7 @@ class TransitionDisplay:
             limits = {side: frame[side].to_numpy().reshape(shape) for side in ("lower", "upper")}
         return cls(estimator.transition_, estimator.classes_, **limits).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         import matplotlib.pyplot as plt
 
@@ -106,7 +121,7 @@ class LabelIssuesDisplay:
     figure_
     """
 
-    def __init__(self, error_proba, *, wrong=None):
+    def __init__(self, error_proba: ArrayLike, *, wrong: Any = None) -> None:
         error = np.asarray(error_proba, dtype=float).ravel()
         known = np.isfinite(error)
         self.error_proba = error[known]
@@ -118,7 +133,7 @@ class LabelIssuesDisplay:
             self.wrong = wrong[known]
 
     @classmethod
-    def from_estimator(cls, estimator, *, wrong=None, ax=None):
+    def from_estimator(cls, estimator: Any, *, wrong: Any = None, ax: Any = None) -> Self:
         """Draw the training labels of a fitted classifier.
 
         Parameters
@@ -135,7 +150,7 @@ class LabelIssuesDisplay:
         check_is_fitted(estimator, "label_error_proba_")
         return cls(estimator.label_error_proba_, wrong=wrong).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         import matplotlib.pyplot as plt
 

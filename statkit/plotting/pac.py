@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def _axes(ax):
@@ -42,12 +47,20 @@ class MembershipDisplay:
     >>> display = MembershipDisplay.from_estimator(pac)  # doctest: +SKIP
     """
 
-    def __init__(self, probabilities, labels=None):
+    def __init__(self, probabilities: ArrayLike, labels: ArrayLike | None = None) -> None:
         self.probabilities = probabilities
         self.labels = labels
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, *, labels=None, kind="heatmap", ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        labels: ArrayLike | None = None,
+        kind: Literal["heatmap", "ternary"] = "heatmap",
+        ax: Any = None,
+    ) -> Self:
         """Draw the memberships of a fitted estimator.
 
         Parameters
@@ -72,7 +85,7 @@ class MembershipDisplay:
             raise ValueError(f"{type(estimator).__name__} keeps no probabilities: give X")
         return cls(P, labels).plot(kind=kind, ax=ax)
 
-    def plot(self, *, kind="heatmap", ax=None):
+    def plot(self, *, kind: Literal["heatmap", "ternary"] = "heatmap", ax: Any = None) -> Self:
         """Draw.
 
         Parameters
@@ -155,12 +168,12 @@ class PathDisplay:
     >>> display = PathDisplay.from_estimator(pac)  # doctest: +SKIP
     """
 
-    def __init__(self, objective, stages=()):
+    def __init__(self, objective: list[float], stages: Any = ()) -> None:
         self.objective = objective
         self.stages = stages
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the path of a fitted estimator that has ``objective_path_``.
 
         Parameters
@@ -175,7 +188,7 @@ class PathDisplay:
         check_is_fitted(estimator, "objective_path_")
         return cls(estimator.objective_path_, getattr(estimator, "objective_stages_", ())).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Draw.
 
         Parameters

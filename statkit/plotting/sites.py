@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from statkit.results import Estimate
+
 
 __all__ = ["ForestDisplay"]
 
@@ -33,14 +42,25 @@ class ForestDisplay:
     """
 
     def __init__(
-        self, labels, effects, lower, upper, *, combined, prediction=None, weights=None, name="effect"
-    ):
+        self,
+        labels: Sequence[str],
+        effects: ArrayLike,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        *,
+        combined: tuple[float, float, float],
+        prediction: tuple[float, float] | None = None,
+        weights: ArrayLike | None = None,
+        name: str = "effect",
+    ) -> None:
         self.labels = list(labels)
         self.effects, self.lower, self.upper = (np.asarray(v, dtype=float) for v in (effects, lower, upper))
         self.combined, self.prediction, self.weights, self.name = combined, prediction, weights, name
 
     @classmethod
-    def from_estimate(cls, estimate, parameter, *, alpha=0.05, ax=None):
+    def from_estimate(
+        cls, estimate: Estimate, parameter: str, *, alpha: float = 0.05, ax: Any = None
+    ) -> Self:
         """Draw a parameter of what :func:`statkit.inference.combine_summaries` returned for the first round.
 
         Parameters
@@ -78,7 +98,9 @@ class ForestDisplay:
         ).plot(ax=ax)  # fmt: skip
 
     @classmethod
-    def from_meta_analysis(cls, result, column=0, *, labels=None, name="effect", ax=None):
+    def from_meta_analysis(
+        cls, result: Any, column: Any = 0, *, labels: Any = None, name: Any = "effect", ax: Any = None
+    ) -> Self:
         """Draw what :func:`statkit.inference.meta_analysis` returned."""
         b, w = result.effects[:, column], result.weights[:, column]
         reach = 1.959963984540054 * np.sqrt(result.variances[:, column])
@@ -89,7 +111,7 @@ class ForestDisplay:
             prediction=prediction if result.tau2[column] > 0 else None, weights=w, name=name,
         ).plot(ax=ax)  # fmt: skip
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         import matplotlib.pyplot as plt
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, _clone_parametrized
@@ -14,7 +15,14 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statkit.results import Estimate, Summary
+
+
+CovType = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap"]
+COV_TYPES = get_args(CovType)
 
 
 class RegressionBase(BaseEstimator):
@@ -112,7 +120,7 @@ class RegressionBase(BaseEstimator):
         return self
 
     @property
-    def estimate_(self):
+    def estimate_(self) -> Estimate:
         """The fit's :class:`~statkit.results.Estimate`; that of a stream is made when asked for."""
         estimate = vars(self).get("_estimate")
         if estimate is None:
@@ -298,7 +306,7 @@ class RegressionBase(BaseEstimator):
         return model_state(self)
 
     @classmethod
-    def from_state(cls, state: bytes):
+    def from_state(cls, state: bytes) -> Self:
         """The model that :meth:`get_state` described.
 
         Parameters
@@ -321,7 +329,7 @@ class RegressionBase(BaseEstimator):
             raise ValueError(f"the state is of a {type(model).__name__}, not of a {cls.__name__}")
         return model
 
-    def summary(self, **options):
+    def summary(self, **options: Any) -> Summary:
         """The table of the fit, as text, HTML (in notebooks) or LaTeX.
 
         Returns
@@ -331,7 +339,7 @@ class RegressionBase(BaseEstimator):
         check_is_fitted(self, "estimate_")
         return self.estimate_.summary(**options)
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: Any = 0.05) -> pd.DataFrame:
         """Confidence limits of the parameters at level ``1 − alpha``.
 
         Returns

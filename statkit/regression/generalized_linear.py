@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
@@ -10,6 +12,15 @@ from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
 from statkit.regression._streaming import can_stream, merge, partial_fit
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from statkit.engines import Engine
+    from statkit.families import Family
+    from statkit.plans import Plan
+    from statkit.regression._base import CovType
+
 
 __all__ = ["GLMClassifier", "GLMRegressor", "glm"]
 
@@ -86,21 +97,21 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
     def __init__(
         self,
-        family="gaussian",
+        family: str | Family = "gaussian",
         *,
-        link=None,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        fit_intercept=True,
-        alpha=0.0,
-        l1_ratio=0.0,
-        cov_type="nonrobust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        link: str | None = None,
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        fit_intercept: bool = True,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        cov_type: CovType = "nonrobust",
+        na_action: Literal["raise", "drop"] = "raise",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.family = family
         self.link = link
         self.formula = formula
@@ -115,7 +126,9 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, groups: Any = None
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -183,7 +196,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
                 "labels use GLMClassifier"
             ) from None
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
         """Expected response of new rows.
 
         Parameters
@@ -201,7 +214,9 @@ class GLMRegressor(RegressorMixin, RegressionBase):
     def _fitted_family_mean(self, eta):
         return self._fitted_family.inverse_link(eta)
 
-    def predict_interval(self, X, level=0.95, kind="mean", offset=None):
+    def predict_interval(
+        self, X: Any, level: float = 0.95, kind: Literal["mean", "observation"] = "mean", offset: Any = None
+    ) -> Any:
         """Interval for the mean, or for a new observation, of every row.
 
         Parameters
@@ -219,7 +234,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
         return interval(self, X, level, kind, offset)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of deviance explained, D²; R² for the gaussian family.
 
         Returns
@@ -281,20 +296,20 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
     def __init__(
         self,
-        link="logit",
+        link: Literal["logit", "probit", "cloglog"] = "logit",
         *,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        fit_intercept=True,
-        alpha=0.0,
-        l1_ratio=0.0,
-        cov_type="nonrobust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        fit_intercept: bool = True,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        cov_type: CovType = "nonrobust",
+        na_action: Literal["raise", "drop"] = "raise",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.link = link
         self.formula = formula
         self.plan = plan
@@ -310,7 +325,9 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
     _categorical_response = True
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, groups: Any = None
+    ) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels of any kind.
 
         Returns
@@ -399,7 +416,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         self.coef_ = table[:, first:]
         self.intercept_ = table[:, 0] if first else np.zeros(K)
 
-    def decision_function(self, X, offset=None):
+    def decision_function(self, X: Any, offset: Any = None) -> Any:
         """Log-odds of the second class, (n,); with more classes symmetric scores (n, K), rows summing to zero."""
         eta = self._eta(X, offset)
         if eta.ndim == 1:
@@ -407,7 +424,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         full = np.column_stack([np.zeros(len(eta)), eta])
         return full - full.mean(axis=1, keepdims=True)
 
-    def predict_proba(self, X, offset=None):
+    def predict_proba(self, X: Any, offset: Any = None) -> np.ndarray:
         """Class probabilities, columns in the order of ``classes_``.
 
         Returns
@@ -423,7 +440,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
 
-    def predict_log_proba(self, X, offset=None):
+    def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
         """Logarithm of :meth:`predict_proba`."""
         eta = self._eta(X, offset)
         if eta.ndim == 1 and self._fitted_family.link_name == "logit":
@@ -436,7 +453,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return log_softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Any, offset: Any = None) -> Any:
         """The most probable class of every row.
 
         Raises
@@ -453,7 +470,9 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[best]
 
-    def predict_interval(self, X, level=0.95, kind="mean", offset=None):
+    def predict_interval(
+        self, X: Any, level: float = 0.95, kind: Literal["mean", "observation"] = "mean", offset: Any = None
+    ) -> Any:
         """Interval for the probability of the second class; two classes only. As in :class:`GLMRegressor`."""
         from statkit.regression._interval import interval
 
@@ -496,24 +515,24 @@ def _looked_up(y, labels) -> np.ndarray:
 
 
 def glm(
-    formula,
-    data,
-    family="gaussian",
+    formula: str,
+    data: Any,
+    family: str | Family = "gaussian",
     *,
-    link=None,
-    weights=None,
-    offset=None,
-    groups=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    alpha=0.0,
-    l1_ratio=0.0,
-    cov_type="nonrobust",
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    link: str | None = None,
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    groups: str | ArrayLike | None = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    cov_type: CovType = "nonrobust",
+    na_action: Literal["drop", "raise"] = "drop",
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> GLMRegressor:
     """Fit a generalized linear model by formula, as R's ``glm``: on a frame, a file, or files of any size.
 
     Parameters

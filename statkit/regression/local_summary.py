@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from statkit.rounds.machines import LocalOptions, local_fit, portable
 from statkit.rounds.tasks import Want, evaluate
 from statkit.solvers.cholesky import Factor
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from statkit.engines import Engine
+    from statkit.families import Family
+    from statkit.results import Estimate
+
+
 __all__ = ["local_summary"]
 
 # Share of parameters in rows above which single rows show through the sums (DataSHIELD's default).
@@ -23,25 +32,25 @@ _MOST_PARAMETERS = 1 / 3
 
 
 def local_summary(
-    X,
-    y=None,
+    X: Any,
+    y: ArrayLike | str | None = None,
     *,
-    family="gaussian",
-    link=None,
-    formula=None,
-    sample_weight=None,
-    offset=None,
-    fit_intercept=True,
-    na_action="drop",
-    site="site",
-    levels=None,
-    like=None,
-    at=None,
-    local="auto",
-    min_count=10,
-    min_level=5,
-    engine="threads",
-    n_jobs=None,
+    family: str | Family = "gaussian",
+    link: Any = None,
+    formula: str | None = None,
+    sample_weight: Any = None,
+    offset: Any = None,
+    fit_intercept: bool = True,
+    na_action: Any = "drop",
+    site: str = "site",
+    levels: Any = None,
+    like: Any = None,
+    at: Estimate | pd.Series | dict[str, Any] | None = None,
+    local: Literal["auto", "mle", "firth"] = "auto",
+    min_count: int = 10,
+    min_level: int = 5,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
 ) -> LocalSummary:
     """Summarise the rows of one site, so that several sites can be fitted together without sharing a row.
 

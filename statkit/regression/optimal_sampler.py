@@ -5,11 +5,17 @@ It is a name of ``statkit.sampling``; it lives here because it fits models.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sklearn.utils import check_random_state
 
 from statkit.plans import Subsample
 from statkit.regression.generalized_linear import GLMClassifier, GLMRegressor
 from statkit.sampling.selector import Selector
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 __all__ = ["OptimalSampler"]
 
@@ -48,14 +54,14 @@ class OptimalSampler(Selector):
 
     def __init__(
         self,
-        size=1000,
+        size: int = 1000,
         *,
-        family="binomial",
-        criterion="optLs",
-        mixture=0.1,
-        pilot_size=None,
-        random_state=None,
-    ):
+        family: str = "binomial",
+        criterion: str = "optLs",
+        mixture: float = 0.1,
+        pilot_size: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.size = size
         self.family = family
         self.criterion = criterion

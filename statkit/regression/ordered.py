@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -10,6 +11,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from statkit.regression._base import RegressionBase
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from statkit.engines import Engine
+    from statkit.plans import Plan
+    from statkit.regression._base import CovType
+
 
 __all__ = ["OrderedClassifier", "polr"]
 
@@ -61,19 +70,19 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
 
     def __init__(
         self,
-        link="logit",
+        link: Literal["logit", "probit"] = "logit",
         *,
-        classes=None,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        alpha=0.0,
-        cov_type="nonrobust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        classes: Any = None,
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        alpha: float = 0.0,
+        cov_type: CovType = "nonrobust",
+        na_action: Literal["raise", "drop"] = "raise",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.link = link
         self.classes = classes
         self.formula = formula
@@ -86,7 +95,9 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, groups: Any = None
+    ) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels.
 
         Returns
@@ -165,12 +176,12 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
     def _intercepts(self):
         return 0.0
 
-    def predict_latent(self, X, offset=None):
+    def predict_latent(self, X: Any, offset: Any = None) -> Any:
         """Latent predictor x'β of new rows, (n,)."""
         check_is_fitted(self, "estimate_")
         return self._eta(X, offset)
 
-    def predict_proba(self, X, offset=None):
+    def predict_proba(self, X: Any, offset: Any = None) -> np.ndarray:
         """Class probabilities, columns in the order of ``classes_``.
 
         Returns
@@ -181,7 +192,7 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         eta = self.predict_latent(X, offset)
         return self._fitted_family.probabilities(eta, self.thresholds_)
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Any, offset: Any = None) -> Any:
         """The likeliest class of every row."""
         p = self.predict_proba(X, offset)
         return self.classes_[np.where(np.isnan(p), -1.0, p).argmax(axis=1)]
@@ -193,23 +204,23 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
 
 
 def polr(
-    formula,
-    data,
+    formula: str,
+    data: Any,
     *,
-    link="logit",
-    classes=None,
-    weights=None,
-    offset=None,
-    groups=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    alpha=0.0,
-    cov_type=None,
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    link: Any = "logit",
+    classes: Any = None,
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    groups: str | ArrayLike | None = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    alpha: float = 0.0,
+    cov_type: CovType | None = None,
+    na_action: Any = "drop",
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> OrderedClassifier:
     """Fit a cumulative logit or probit by formula, as R's ``MASS::polr``: on a frame, a file, or files of any size.
 
     Parameters

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from statkit.families import Family
+
+
 __all__ = ["regularization_path"]
 
 
 def regularization_path(
-    X,
-    y=None,
-    family="gaussian",
+    X: Any,
+    y: Any = None,
+    family: str | Family = "gaussian",
     *,
-    l1_ratio=1.0,
-    n_alphas=100,
-    eps=1e-3,
-    alphas=None,
-    cv=None,
-    partition_by=None,
-    sample_weight=None,
-    offset=None,
-    **options,
-):
+    l1_ratio: float = 1.0,
+    n_alphas: int = 100,
+    eps: float = 1e-3,
+    alphas: Any = None,
+    cv: int | None = None,
+    partition_by: str | ArrayLike | None = None,
+    sample_weight: Any = None,
+    offset: Any = None,
+    **options: Any,
+) -> Any:
     """Lasso, elastic net or ridge fits for a sequence of penalties, on data of any size.
 
     The penalty is that of :class:`GLMRegressor`: mean loss + ``alpha · (l1_ratio · ‖β‖₁ + (1 − l1_ratio)/2 · ‖β‖²)``.
@@ -60,7 +68,7 @@ def regularization_path(
     from statkit.plans import RegularizationPath
     from statkit.regression.generalized_linear import GLMRegressor
 
-    folds = {} if cv is None else {"select": "cv", "cv": cv, "partition_by": partition_by}
+    folds: dict[str, Any] = {} if cv is None else {"select": "cv", "cv": cv, "partition_by": partition_by}
     if cv is None and partition_by is not None:
         raise ValueError("partition_by makes folds: give cv, their number, too")
     plan = RegularizationPath(n_alphas, eps=eps, alphas=alphas, **folds)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
@@ -9,6 +12,13 @@ from sklearn.utils.metaestimators import available_if
 from statkit.regression._base import RegressionBase
 from statkit.regression._streaming import can_stream, merge, partial_fit
 from statkit.regression.generalized_linear import GLMRegressor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from statkit.engines import Engine
+    from statkit.plans import Plan
+
 
 __all__ = ["QuantileRegressor", "quantreg"]
 
@@ -58,18 +68,18 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
     def __init__(
         self,
-        quantile=0.5,
+        quantile: float | Sequence[float] = 0.5,
         *,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        fit_intercept=True,
-        cov_type="robust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        fit_intercept: bool = True,
+        cov_type: Literal["robust", "nonrobust"] = "robust",
+        na_action: Literal["raise", "drop"] = "raise",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.quantile = quantile
         self.formula = formula
         self.plan = plan
@@ -81,7 +91,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`.
 
         Returns
@@ -139,7 +149,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self.intercept_ = table[:, 0].copy() if first else np.zeros(K)
         self.coef_ = np.where(np.isnan(table[:, first:]), 0.0, table[:, first:])
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Any, offset: Any = None) -> Any:
         """The quantile of new rows.
 
         Returns
@@ -149,7 +159,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         return self._eta(X, offset)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of the check loss explained: 1 − loss / loss of the empirical quantile (mean over quantiles).
 
         Returns
@@ -168,20 +178,20 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
 
 def quantreg(
-    formula,
-    data,
-    quantile=0.5,
+    formula: str,
+    data: Any,
+    quantile: float | Sequence[float] = 0.5,
     *,
-    weights=None,
-    offset=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    cov_type="robust",
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    cov_type: Literal["robust", "nonrobust"] = "robust",
+    na_action: Any = "drop",
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> QuantileRegressor:
     """Fit a quantile regression by formula, as R's ``rq``: on a frame, a file, or files of any size.
 
     Parameters

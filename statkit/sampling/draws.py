@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statkit.sampling.priority import PrioritySampler
 from statkit.sampling.probabilities import checked_scores
 from statkit.sampling.uniforms import row_uniforms
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["poisson_sample", "priority_sample", "replacement_sample", "weighted_reservoir"]
 
@@ -26,7 +32,13 @@ def _uniforms(u, random_state, n, row0=0):
     return check_random_state(random_state).random_sample(n)
 
 
-def poisson_sample(pi, *, random_state=None, row0=0, u=None):
+def poisson_sample(
+    pi: ArrayLike,
+    *,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    row0: int = 0,
+    u: ArrayLike | None = None,
+) -> Any:
     """Independent draws: row i with probability ``pi[i]``.
 
     Parameters
@@ -55,7 +67,13 @@ def poisson_sample(pi, *, random_state=None, row0=0, u=None):
     return np.flatnonzero(_uniforms(u, random_state, len(pi), row0) < pi)
 
 
-def priority_sample(scores, n, *, u=None, random_state=None):
+def priority_sample(
+    scores: ArrayLike,
+    n: int,
+    *,
+    u: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+) -> Any:
     """Exactly ``n`` rows with probabilities about proportional to ``scores``, in one pass.
 
     Parameters
@@ -90,7 +108,9 @@ def priority_sample(scores, n, *, u=None, random_state=None):
     return PrioritySampler(n).partial_fit(m, u, np.arange(len(m))).result()
 
 
-def weighted_reservoir(scores, n, *, u=None, random_state=None):
+def weighted_reservoir(
+    scores: Any, n: Any, *, u: Any = None, random_state: int | np.random.RandomState | None = None
+) -> Any:
     """Exactly ``n`` rows by exponential keys (A-Res): the order of successive weighted draws without
     replacement.
 
@@ -121,7 +141,9 @@ def weighted_reservoir(scores, n, *, u=None, random_state=None):
     return index, -np.expm1(-m[index] * tau), tau
 
 
-def replacement_sample(scores, n, *, random_state=None):
+def replacement_sample(
+    scores: Any, n: Any, *, random_state: int | np.random.RandomState | None = None
+) -> Any:
     """``n`` draws with replacement, with probabilities proportional to ``scores``.
 
     Returns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -42,7 +43,7 @@ class IBOSS(Selector):
     Regression.
     """
 
-    def __init__(self, size=1000):
+    def __init__(self, size: int = 1000) -> None:
         self.size = size
 
     def _select(self, X, y, size):
@@ -66,7 +67,7 @@ class IBOSS(Selector):
         index = np.sort(np.concatenate(taken))
         return index, np.ones(len(index))
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Take in the next rows of data seen in pieces; the selection is that of all of them at once.
 
         Of each column only the rows that can still be wanted are held: for column j those of the r (2 j + 1)

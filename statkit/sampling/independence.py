@@ -43,7 +43,13 @@ class IndependenceSampler(Selector):
     Models.
     """
 
-    def __init__(self, size=1000, *, n_cells=None, random_state=None):
+    def __init__(
+        self,
+        size: int = 1000,
+        *,
+        n_cells: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.size = size
         self.n_cells = n_cells
         self.random_state = random_state

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 from scipy.linalg import cholesky, qr, solve_triangular
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["leverage_scores"]
 
@@ -13,7 +19,11 @@ _CONDITION = 1e6
 _CHUNK = 16_384
 
 
-def leverage_scores(X, method="auto", random_state=None):
+def leverage_scores(
+    X: ArrayLike,
+    method: Literal["auto", "exact", "sketch"] = "auto",
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
     """Leverage ``x_i'(X'X)⁻¹x_i`` of every row.
 
     Parameters

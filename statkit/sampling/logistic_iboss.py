@@ -53,7 +53,13 @@ class LogisticIBOSS(Selector):
 
     _needs_y = True
 
-    def __init__(self, size=1000, *, pilot_size=None, random_state=None):
+    def __init__(
+        self,
+        size: int = 1000,
+        *,
+        pilot_size: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.size = size
         self.pilot_size = pilot_size
         self.random_state = random_state

@@ -40,7 +40,9 @@ class LowConSampler(Selector):
     Approach in a Misspecified Linear Model.
     """
 
-    def __init__(self, size=1000, *, trim=1.0, random_state=None):
+    def __init__(
+        self, size: int = 1000, *, trim: float = 1.0, random_state: int | np.random.RandomState | None = None
+    ) -> None:
         self.size = size
         self.trim = trim
         self.random_state = random_state

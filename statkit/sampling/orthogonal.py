@@ -34,7 +34,7 @@ class OrthogonalSampler(Selector):
     L. Wang, J. Elmstedt, W. K. Wong and H. Xu (2021), Orthogonal Subsampling for Big Data Linear Regression.
     """
 
-    def __init__(self, size=1000):
+    def __init__(self, size: int = 1000) -> None:
         self.size = size
 
     def _select(self, X, y, size):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from statkit.sampling.probabilities import checked_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["PrioritySampler"]
 
@@ -41,7 +47,7 @@ class PrioritySampler:
     N. Duffield, C. Lund and M. Thorup (2007), Priority Sampling for Estimation of Arbitrary Subset Sums.
     """
 
-    def __init__(self, n):
+    def __init__(self, n: int) -> None:
         if not (isinstance(n, (int, np.integer)) and n >= 1):
             raise ValueError(f"n must be a positive integer, not {n!r}")
         self.n = int(n)
@@ -50,7 +56,7 @@ class PrioritySampler:
         self.rows = np.empty(0, np.int64)
         self._floor = 0.0
 
-    def partial_fit(self, scores, u, rows):
+    def partial_fit(self, scores: ArrayLike, u: ArrayLike, rows: ArrayLike) -> Self:
         """Take rows in.
 
         Parameters
@@ -80,7 +86,7 @@ class PrioritySampler:
         self._add(keys[hit], scores[hit], rows[hit])
         return self
 
-    def merge(self, other):
+    def merge(self, other: Any) -> Self:
         """Take in what another sampler of the same size holds; returns this one."""
         if other.n != self.n:
             raise ValueError(f"samplers of {self.n} and {other.n} rows do not merge")
@@ -100,7 +106,7 @@ class PrioritySampler:
             self.keys, self.scores, self.rows = self.keys[top], self.scores[top], self.rows[top]
             self._floor = float(self.keys.min())
 
-    def result(self):
+    def result(self) -> Any:
         """The sample so far.
 
         Returns

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["inclusion_probabilities", "pilot_threshold", "water_level"]
 
@@ -45,8 +51,15 @@ def pilot_threshold(pilot_scores, pilot_prob, n: int, n_rows: int, b: float = 2.
 
 
 def inclusion_probabilities(
-    scores, n, *, mixture=0.1, threshold="exact", pilot_scores=None, pilot_prob=None, b=2.0
-):
+    scores: ArrayLike,
+    n: int,
+    *,
+    mixture: float = 0.1,
+    threshold: Literal["exact", "pilot"] = "exact",
+    pilot_scores: ArrayLike | None = None,
+    pilot_prob: ArrayLike | None = None,
+    b: float = 2.0,
+) -> Any:
     """Probabilities proportional to truncated scores, mixed with equal ones.
 
     Parameters

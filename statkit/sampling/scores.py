@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statkit.sampling.criteria import make_scoring
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["subsampling_scores"]
 
 
 def subsampling_scores(
-    X, y, coef, *, family, criterion="optLs", information=None, contrast=None, offset=None, sample_weight=None
-):
+    X: ArrayLike,
+    y: ArrayLike,
+    coef: Any,
+    *,
+    family: Any,
+    criterion: str = "optLs",
+    information: ArrayLike | None = None,
+    contrast: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> np.ndarray:
     """Scores m of rows: inclusion probabilities proportional to them minimise the variance a criterion names.
 
     Parameters

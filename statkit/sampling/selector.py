@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
@@ -16,7 +18,7 @@ class Selector(BaseEstimator):
     #: Whether the selection looks at the response.
     _needs_y = False
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Select rows.
 
         Parameters
@@ -49,7 +51,7 @@ class Selector(BaseEstimator):
             raise ValueError(f"size must be a positive integer, not {size!r}")
         return int(size)
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Any, y: Any) -> Any:
         """Selected rows of ``X`` and ``y``, as imbalanced-learn's samplers give them; see ``weights_``.
 
         Returns
@@ -59,7 +61,7 @@ class Selector(BaseEstimator):
         self.fit(X, y)
         return _safe_indexing(X, self.indices_), _safe_indexing(y, self.indices_)
 
-    def fit_linear(self, X=None, y=None):
+    def fit_linear(self, X: Any = None, y: Any = None) -> Any:
         """Least squares on the selected rows, with an intercept adjusted by the means of all rows.
 
         Parameters

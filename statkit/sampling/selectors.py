@@ -44,7 +44,15 @@ class LeverageSampler(Selector):
     P. Ma, M. W. Mahoney and B. Yu (2015), A Statistical Perspective on Algorithmic Leveraging.
     """
 
-    def __init__(self, size=1000, *, shrinkage=0.9, replacement=False, fit_intercept=True, random_state=None):
+    def __init__(
+        self,
+        size: int = 1000,
+        *,
+        shrinkage: float = 0.9,
+        replacement: bool = False,
+        fit_intercept: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.size = size
         self.shrinkage = shrinkage
         self.replacement = replacement

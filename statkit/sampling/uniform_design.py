@@ -45,7 +45,7 @@ class UniformDesignSampler(Selector):
     M. Zhang, Y. Zhou, Z. Zhou and A. Zhang (2023), Model-Free Subsampling Method Based on Uniform Designs.
     """
 
-    def __init__(self, size=1000):
+    def __init__(self, size: int = 1000) -> None:
         self.size = size
 
     def _select(self, X, y, size):

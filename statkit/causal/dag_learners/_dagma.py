@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statkit.causal import acyclicity
 from statkit.causal.knowledge import Knowledge
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["dagma"]
 
 
-def dagma(S, *, lambda1: float = 0.03, knowledge=None, path=(1.0, 0.1, 0.01, 1e-3, 1e-4)) -> np.ndarray:
+def dagma(
+    S: ArrayLike,
+    *,
+    lambda1: float = 0.03,
+    knowledge: Any = None,
+    path: Sequence[float] = (1.0, 0.1, 0.01, 1e-3, 1e-4),
+) -> np.ndarray:
     """Minimise μ[½ tr((I−W)ᵀS(I−W)) + λ‖W‖₁] − log det(sI − W∘W) for decreasing μ and s.
 
     Parameters

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statkit.causal import acyclicity
 from statkit.causal.dag_learners._descent import minimise_l1
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["golem", "golem_loss"]
 
@@ -39,7 +45,13 @@ def golem_loss(W, S, equal_var: bool) -> tuple[float, np.ndarray]:
 
 
 def golem(
-    S, *, lambda1: float = 0.02, lambda2: float = 5.0, equal_var: bool = True, knowledge=None, start=None
+    S: ArrayLike,
+    *,
+    lambda1: float = 0.02,
+    lambda2: float = 5.0,
+    equal_var: bool = True,
+    knowledge: Any = None,
+    start: ArrayLike | None = None,
 ) -> np.ndarray:
     """Minimise the Gaussian negative log-likelihood + λ₁‖W‖₁ + λ₂ (tr exp(W∘W) − d).
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statkit.causal import acyclicity
 from statkit.causal.dag_learners._descent import augmented_lagrangian, minimise_l1
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["notears"]
 
@@ -13,12 +19,12 @@ _CONSTRAINTS = {"expm": acyclicity.expm, "poly": acyclicity.poly}
 
 
 def notears(
-    S,
+    S: ArrayLike,
     *,
     lambda1: float = 0.02,
     constraint: str = "expm",
-    knowledge=None,
-    start=None,
+    knowledge: Any = None,
+    start: ArrayLike | None = None,
     h_tol: float = 1e-8,
     rho_max: float = 1e16,
 ) -> np.ndarray:

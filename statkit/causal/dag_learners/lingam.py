@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numba import njit
 
 from statkit.causal.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["direct_lingam"]
 
@@ -13,7 +19,9 @@ __all__ = ["direct_lingam"]
 _GAUSS = 0.5 * (1 + np.log(2 * np.pi))
 
 
-def direct_lingam(X, *, sample_weight=None, knowledge=None) -> np.ndarray:
+def direct_lingam(
+    X: ArrayLike, *, sample_weight: ArrayLike | None = None, knowledge: Any = None
+) -> np.ndarray:
     """Find the causal order of a complete table of non-Gaussian columns.
 
     At each step the column is taken that is most independent of the residuals of the others on it, and is

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statkit.causal.dag_learners._kernels import equal_variance_order, parents_in_order
 from statkit.causal.dag_learners._problem import search_problem
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["select_parents", "top_down"]
 
 
-def top_down(S, n=None, *, penalty=None, knowledge=None, return_order: bool = False):
+def top_down(
+    S: ArrayLike,
+    n: float | ArrayLike | None = None,
+    *,
+    penalty: float | None = None,
+    knowledge: Any = None,
+    return_order: bool = False,
+) -> Any:
     """Learn a graph whose noises have equal variance: next in order is the least variance given the chosen.
 
     Parameters
@@ -49,7 +62,9 @@ def top_down(S, n=None, *, penalty=None, knowledge=None, return_order: bool = Fa
     return _select(problem, order)
 
 
-def select_parents(S, n, order, *, penalty=None, knowledge=None) -> np.ndarray:
+def select_parents(
+    S: ArrayLike, n: float | ArrayLike, order: Any, *, penalty: float | None = None, knowledge: Any = None
+) -> np.ndarray:
     """Choose the parents of each column among those before it: forward selection, then elimination.
 
     Parameters

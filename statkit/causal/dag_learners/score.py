@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -15,6 +17,10 @@ from statkit.causal.dag_learners._kernels import (
 from statkit.causal.dag_learners._problem import search_problem
 from statkit.causal.dag_learners.order import check_order
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["EXACT_LIMIT", "boss", "exact", "hill_climbing"]
 
 #: Largest number of columns of the exact search: its tables hold d 2^d numbers.
@@ -23,7 +29,16 @@ EXACT_LIMIT = 16
 _MAX_SWEEPS = 100
 
 
-def boss(S, n, *, penalty=None, knowledge=None, start=None, n_starts: int = 1, random_state=None):
+def boss(
+    S: ArrayLike,
+    n: float | ArrayLike,
+    *,
+    penalty: float | None = None,
+    knowledge: Any = None,
+    start: Any = None,
+    n_starts: int = 1,
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Search orders for the one whose sparsest good graph scores best (best order score search).
 
     Each column in turn is moved to its best place in the order, where the parents of every column are chosen
@@ -85,7 +100,9 @@ def boss(S, n, *, penalty=None, knowledge=None, start=None, n_starts: int = 1, r
     return parents_in_order(S, N, needed, price, known.allowed, known.required, best)
 
 
-def exact(S, n, *, penalty=None, knowledge=None) -> np.ndarray:
+def exact(
+    S: ArrayLike, n: float | ArrayLike, *, penalty: float | None = None, knowledge: Any = None
+) -> np.ndarray:
     """Find the graph of greatest penalised likelihood of all, for up to 16 columns.
 
     Parameters
@@ -126,17 +143,17 @@ def exact(S, n, *, penalty=None, knowledge=None) -> np.ndarray:
 
 
 def hill_climbing(
-    S,
-    n,
+    S: ArrayLike,
+    n: float | ArrayLike,
     *,
-    penalty=None,
-    knowledge=None,
-    start=None,
+    penalty: float | None = None,
+    knowledge: Any = None,
+    start: Any = None,
     n_starts: int = 5,
     tabu: int = 10,
     equal_var: bool = False,
-    random_state=None,
-):
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Climb by adding, deleting and turning single edges, with a tabu list and random restarts.
 
     It is quick and stops in poor optima more often than `boss` does.

@@ -6,13 +6,17 @@ no pass over rows. Averages of that matrix over completed tables are expected su
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.interpolate import BSpline
 
 from statkit.causal.acyclicity import reachability
 from statkit.causal.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["additive_splines"]
 
@@ -156,7 +160,12 @@ class AdditiveScore:
 
 
 def additive_splines(
-    X, *, sample_weight=None, penalty=None, n_knots: int = 5, knowledge: Knowledge | None = None
+    X: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    penalty: float | None = None,
+    n_knots: int = 5,
+    knowledge: Knowledge | None = None,
 ) -> np.ndarray:
     """Find a graph in which parents act through smooth functions that add up, from a complete table.
 

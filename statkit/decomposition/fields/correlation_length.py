@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
@@ -14,6 +14,10 @@ from statkit.decomposition.fields.lengths import Lengths
 from statkit.decomposition.fields.pairs import Pairs, choose_pairs, pair_correlations
 from statkit.decomposition.fields.variance import moments
 from statkit.decomposition.meshes.structure import Structure, resolve_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 AUTO_KERNELS = ("gaussian", "matern52", "matern32", "exponential")
 _REWEIGHT = 3
@@ -59,22 +63,22 @@ class CorrelationFit:
 
 
 def estimate_correlation_length(
-    X,
-    coordinates=None,
+    X: ArrayLike,
+    coordinates: Any = None,
     *,
-    shape=None,
-    graph=None,
-    mesh=None,
+    shape: Any = None,
+    graph: Any = None,
+    mesh: Any = None,
     metric: str = "euclidean",
     radius: float = 1.0,
-    kernel="gaussian",
-    nugget="fit",
+    kernel: Any = "gaussian",
+    nugget: Literal["fit"] | float = "fit",
     form: str = "isotropic",
     method: str = "fit",
     max_distance: float | None = None,
     max_pairs: int = 200_000,
     n_bootstrap: int = 30,
-    random_state=None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> CorrelationFit:
     """Estimate the correlation length of a field from samples, with its standard error.
 

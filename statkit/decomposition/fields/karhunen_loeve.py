@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.linalg import eigh
@@ -15,6 +15,10 @@ from statkit.decomposition.fields.lengths import Lengths, read_lengths
 from statkit.decomposition.fields.modes import check_variance, solve_modes
 from statkit.decomposition.meshes.placement import interpolate_scattered, place
 from statkit.decomposition.meshes.structure import Structure, count_locations, resolve_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 _DENSE = 6_000  # locations whose covariance is stored
 
@@ -45,21 +49,21 @@ class KarhunenLoeve:
 
 
 def karhunen_loeve(
-    kernel,
-    correlation_length=1.0,
-    variance=1.0,
+    kernel: Any,
+    correlation_length: float | ArrayLike = 1.0,
+    variance: float | ArrayLike = 1.0,
     *,
-    coordinates=None,
-    shape=None,
-    graph=None,
-    mesh=None,
+    coordinates: Any = None,
+    shape: Any = None,
+    graph: Any = None,
+    mesh: Any = None,
     metric: str = "euclidean",
     radius: float = 1.0,
     n_components: int = 10,
-    weights=None,
+    weights: Literal["area"] | ArrayLike | None = None,
     method: str = "auto",
     n_landmarks: int = 1_000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> KarhunenLoeve:
     """Modes of the covariance A(x) A(y) ρ(x - y) over the given locations.
 

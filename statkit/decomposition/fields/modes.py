@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -14,6 +15,10 @@ from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths, read_lengths
 from statkit.decomposition.meshes.placement import Placement, place
 from statkit.decomposition.meshes.structure import count_locations, resolve_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 OVERSAMPLE = 6  # modes beyond those asked for, so that a degenerate level is not cut
 SPLITTING_LIMIT = 0.2
@@ -46,27 +51,27 @@ class FieldModes:
     placement: Placement
     splitting_error: float
 
-    def at(self, coordinates) -> np.ndarray:
+    def at(self, coordinates: Any) -> np.ndarray:
         """Mode values (k, m) at new coordinates (m, d)."""
         new = self.placement.structure.placed(coordinates)
         return (self.placement.mesh.interpolator(new) @ self.node_modes).T
 
 
 def schrodinger_modes(
-    variance,
-    correlation_length,
+    variance: float | ArrayLike,
+    correlation_length: float | ArrayLike,
     *,
-    coordinates=None,
-    shape=None,
-    graph=None,
-    mesh="auto",
+    coordinates: Any = None,
+    shape: tuple[int, ...] | None = None,
+    graph: Any = None,
+    mesh: Any = "auto",
     metric: str = "euclidean",
     radius: float = 1.0,
     n_components: int = 10,
     operator: str = "log",
-    boundary="robin",
-    kernel="gaussian",
-    weights=None,
+    boundary: Any = "robin",
+    kernel: Any = "gaussian",
+    weights: Literal["area"] | ArrayLike | None = None,
     resolution: float = 3.0,
     n_refine: int = 0,
     solver: str = "auto",

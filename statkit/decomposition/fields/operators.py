@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -15,6 +15,9 @@ from statkit.decomposition.fields.modes import check_variance
 from statkit.decomposition.meshes.graph import read_graph
 from statkit.decomposition.meshes.simplex import SimplexMesh, triangulate
 from statkit.decomposition.meshes.structure import resolve_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,16 @@ class FieldOperator:
 
 
 def grid_operator(
-    shape,
-    correlation_length=1.0,
+    shape: tuple[int, ...],
+    correlation_length: float | ArrayLike = 1.0,
     *,
-    coordinates=None,
+    coordinates: Any = None,
     metric: str = "euclidean",
     radius: float = 1.0,
-    mask=None,
-    boundary="robin",
-    coast=None,
-    kernel="gaussian",
+    mask: Any = None,
+    boundary: Any = "robin",
+    coast: Literal["robin", "neumann", "dirichlet"] | None = None,
+    kernel: Any = "gaussian",
 ) -> FieldOperator:
     """Cell-centred finite volumes on a grid.
 
@@ -106,12 +109,12 @@ def grid_operator(
 
 
 def mesh_operator(
-    vertices,
-    cells=None,
-    correlation_length=1.0,
+    vertices: ArrayLike,
+    cells: Any = None,
+    correlation_length: float | ArrayLike = 1.0,
     *,
     boundary: str = "robin",
-    kernel="gaussian",
+    kernel: Any = "gaussian",
     max_edge: float | None = None,
 ) -> FieldOperator:
     """Linear finite elements on segments, triangles (in the plane or on a surface) or tetrahedra.
@@ -145,7 +148,7 @@ def mesh_operator(
     return _operator(mesh, read_lengths(correlation_length, mesh.dimension, len(vertices)), boundary, kernel)
 
 
-def graph_operator(graph, correlation_length: float = 1.0, *, kind: str = "auto") -> FieldOperator:
+def graph_operator(graph: Any, correlation_length: float = 1.0, *, kind: str = "auto") -> FieldOperator:
     """ℓ² times the Laplacian of a graph: e^(-H) of the log operator is the heat kernel of time ℓ²/2.
 
     Parameters

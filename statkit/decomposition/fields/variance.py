@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 
 from statkit.decomposition.fields._kernels import column_moments
 from statkit.decomposition.meshes.placement import Placement, diffuse, place
 from statkit.decomposition.meshes.structure import resolve_structure
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 BANDWIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # in node spacings
 FOLDS = 5
@@ -80,16 +86,16 @@ def _cross_validated(placement: Placement, X: np.ndarray, random_state) -> float
 
 
 def estimate_variance_field(
-    X,
+    X: ArrayLike,
     *,
-    coordinates=None,
-    shape=None,
-    graph=None,
-    mesh=None,
+    coordinates: Any = None,
+    shape: Any = None,
+    graph: Any = None,
+    mesh: Any = None,
     metric: str = "euclidean",
     radius: float = 1.0,
-    smoothing="cv",
-    random_state=None,
+    smoothing: float | Literal["cv"] | None = "cv",
+    random_state: int | np.random.RandomState | None = None,
 ) -> np.ndarray:
     """Variance at each location, smoothed over its neighbours as far as the samples ask for it.
 
