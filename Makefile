@@ -11,7 +11,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 
-.PHONY: demo test test-slow test-engines lint docs bench wheel clean
+.PHONY: demo test test-slow test-engines test-lowest lint docs bench wheel clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/.installed
@@ -28,6 +28,12 @@ test-engines: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[dask,ray,spark]'
 	$(BIN)/python -m pytest tests/engines -m engines
 
+# The oldest versions that pyproject.toml allows, in an environment of their own.
+test-lowest: .venv/.installed-test
+	$(BIN)/python -m venv .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[test]'
+	.venv-lowest/bin/python -m pytest -n 2
+
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,7 +48,9 @@ bench: .venv/.installed-test
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
 
 wheel: .venv/.installed-test
+	rm -rf dist
 	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statkit.sources.array import is_labelled_array
+
 __all__ = ["Roles", "as_vector", "group_codes", "is_frame", "is_matrix"]
 
 
@@ -29,7 +31,7 @@ class Roles:
 
 def is_matrix(X) -> bool:
     """Whether ``X`` is a plain matrix: an array, a sparse matrix, nested lists, or a frame without named columns."""
-    if isinstance(X, np.ndarray) or hasattr(X, "tocsr"):
+    if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or is_labelled_array(X):
         return True
     if isinstance(X, (list, tuple)):
         return not X or (not isinstance(X[0], str) and not hasattr(X[0], "__fspath__"))

@@ -10,7 +10,12 @@ import numpy as np
 from statkit.sources.memory import MemorySource
 from statkit.sources.source import ROWS_PER_PARTITION, beside_arrays, fresh_token
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "is_labelled_array"]
+
+
+def is_labelled_array(X: Any) -> bool:
+    """Whether ``X`` is an xarray array: a matrix, although its Arrow stream has a row for each of its cells."""
+    return hasattr(X, "__array__") and hasattr(X, "dims") and hasattr(X, "coords")
 
 
 class ArraySource(MemorySource):

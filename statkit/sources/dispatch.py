@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from statkit.sources.array import ArraySource
+from statkit.sources.array import ArraySource, is_labelled_array
 from statkit.sources.source import ROWS_PER_PARTITION, Source
 
 __all__ = ["as_source"]
@@ -34,7 +34,7 @@ def as_source(
     Parameters
     ----------
     X : object
-        A matrix (dense or sparse), a pandas, polars or Arrow table, a path, URL, folder, glob or list of
+        A matrix (dense, sparse, or an xarray array, whose labels are not read), a pandas, polars or Arrow table, a path, URL, folder, glob or list of
         paths (Parquet, CSV, Arrow), ``"-"`` for standard input, an open file, a ``pyarrow.dataset.Dataset``,
         or a stream: anything with ``__arrow_c_stream__``, or an iterator of frames. Streams are copied once
         to temporary Parquet files. A Dask or Spark DataFrame or a Ray Dataset stays where it is for an engine
@@ -64,7 +64,7 @@ def as_source(
     >>> [p.n_rows for p in source.partitions()]
     [65536, 34464]
     """
-    if isinstance(X, np.ndarray) or hasattr(X, "tocsr"):
+    if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or is_labelled_array(X):
         return ArraySource(X, y, weight, offset, group, rows_per_partition=rows_per_partition)
     beside = {"y": y, "weight": weight, "offset": offset, "group": group}
     if isinstance(X, Source):
