@@ -189,6 +189,21 @@ def normalize_upper(W):
 
 
 @njit(cache=True, nogil=True)
+def add_identity_upper(W, factor):
+    """``factor`` W + I for a symmetric W that is given by its upper half."""
+    n = len(W)
+    block = 32
+    for first in range(0, n, block):
+        for second in range(first, n, block):
+            for i in range(first, min(first + block, n)):
+                for j in range(max(second, i), min(second + block, n)):
+                    W[i, j] *= factor
+                    W[j, i] = W[i, j]
+    for i in range(n):
+        W[i, i] += 1.0
+
+
+@njit(cache=True, nogil=True)
 def simplex_regression(Q, C, tol, out):
     """For every row c of ``C`` minimise ½ zᵀQz − cᵀz over the simplex, by an exact active set.
 
