@@ -204,6 +204,20 @@ def add_identity_upper(W, factor):
 
 
 @njit(cache=True, nogil=True)
+def center_and_scale(K, shift, scale):
+    """``K_ij ← (½(K_ij + K_ji) − shift_i − shift_j) scale_i scale_j`` in place, in one pass."""
+    n = len(K)
+    block = 32
+    for first in range(0, n, block):
+        for second in range(first, n, block):
+            for i in range(first, min(first + block, n)):
+                for j in range(max(second, i), min(second + block, n)):
+                    value = (0.5 * (K[i, j] + K[j, i]) - shift[i] - shift[j]) * (scale[i] * scale[j])
+                    K[i, j] = value
+                    K[j, i] = value
+
+
+@njit(cache=True, nogil=True)
 def simplex_regression(Q, C, tol, out):
     """For every row c of ``C`` minimise ½ zᵀQz − cᵀz over the simplex, by an exact active set.
 
