@@ -218,6 +218,16 @@ def center_and_scale(K, shift, scale):
 
 
 @njit(cache=True, nogil=True)
+def rbf_exponent(inner, x_squares, y_squares, gamma):
+    """``−γ ‖x_i − y_j‖²`` in the place of the inner products; never positive."""
+    rows, columns = inner.shape
+    for i in range(rows):
+        for j in range(columns):
+            squared = x_squares[i] + y_squares[j] - 2.0 * inner[i, j]
+            inner[i, j] = -gamma * max(squared, 0.0)
+
+
+@njit(cache=True, nogil=True)
 def simplex_regression(Q, C, tol, out):
     """For every row c of ``C`` minimise ½ zᵀQz − cᵀz over the simplex, by an exact active set.
 

@@ -14,7 +14,7 @@ from sklearn.utils.extmath import row_norms, safe_sparse_dot
 from sklearn.utils.validation import check_array
 
 from statkit.cluster._memory import require
-from statkit.cluster._multiview_kernels import center_and_scale
+from statkit.cluster._multiview_kernels import center_and_scale, rbf_exponent
 from statkit.cluster._scaling import Scaler, fit_scaler
 from statkit.cluster.views import Views, read_views
 
@@ -457,14 +457,10 @@ class KernelFunction:
             return K
         if self.kernel == "rbf":
             # Distances through the inner product, in place: one matrix, not four.
-            K = safe_sparse_dot(X, Y.T, dense_output=True)
-            K *= -2.0
-            K += row_norms(X, squared=True)[:, None]
-            K += row_norms(Y, squared=True)[None, :]
-            np.maximum(K, 0.0, out=K)
+            K = np.ascontiguousarray(safe_sparse_dot(X, Y.T, dense_output=True), dtype=np.float64)
+            rbf_exponent(K, row_norms(X, squared=True), row_norms(Y, squared=True), self.gamma)
             if X is Y:
                 K.flat[:: len(K) + 1] = 0.0
-            K *= -self.gamma
             return np.exp(K, out=K)
         if self.kernel == "poly":
             return pairwise_kernels(
