@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_SOLO_ROWS = 2_000  # agreement of a view is measured on a sample of so many rows
+_SOLO_ROWS = 1_000  # agreement of a view is measured on a sample of so many rows
 _CROSS_NUMBERS = 16_000_000  # kernel entries of new samples at a time
 _HEAVY = 0.9  # a view that holds more of the weight than this is worth a warning
 

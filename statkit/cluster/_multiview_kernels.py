@@ -61,6 +61,62 @@ def _shift(W, i, w, c, square, sums, squares, mass):
 
 
 @njit(cache=True, nogil=True)
+def shrink_to_means(Z, labels, weight, n_seen, mass, edges, a, pulls):
+    """Representations from sums of projected views, in place: the exact minimiser given the labels.
+
+    Space p holds the columns from ``edges[p]``; with den_i = a n_seen_i + pull_p mass_c of the cluster c of
+    sample i, z_i = (a b_i + pull_p C_c) / den_i, C_c = Σ_c a w_i b_i / den_i over 1 − pull_p Σ_c w_i / den_i.
+    """
+    n = len(Z)
+    k, P = len(mass), len(pulls)
+    centers = np.zeros((k, Z.shape[1]))
+    rest = np.ones((k, P))
+    for i in range(n):
+        c = labels[i]
+        for p in range(P):
+            den = a * n_seen[i] + pulls[p] * mass[c]
+            rest[c, p] -= pulls[p] * weight[i] / den
+            share = a / den
+            for d in range(edges[p], edges[p + 1]):
+                Z[i, d] *= share
+                centers[c, d] += weight[i] * Z[i, d]
+    for c in range(k):
+        for p in range(P):
+            if pulls[p] == 0.0 or rest[c, p] == 1.0:  # no pull, or nobody there
+                centers[c, edges[p] : edges[p + 1]] = 0.0
+            else:
+                centers[c, edges[p] : edges[p + 1]] *= pulls[p] / rest[c, p]
+    for i in range(n):
+        c = labels[i]
+        for p in range(P):
+            share = 1.0 / (a * n_seen[i] + pulls[p] * mass[c])
+            for d in range(edges[p], edges[p + 1]):
+                Z[i, d] += share * centers[c, d]
+
+
+@njit(cache=True, nogil=True)
+def space_totals(Z, weight, labels, k, edges, seen):
+    """Of every space: sums (D, k) and squares (P, k) of the clusters, and squares of those with a view (P, V)."""
+    n, D = Z.shape
+    P, V = len(edges) - 1, seen.shape[1]
+    sums = np.zeros((k, D))
+    squares = np.zeros((P, k))
+    norms = np.zeros((P, V))
+    for i in range(n):
+        w, c = weight[i], labels[i]
+        for p in range(P):
+            square = 0.0
+            for d in range(edges[p], edges[p + 1]):
+                square += Z[i, d] * Z[i, d]
+                sums[c, d] += w * Z[i, d]
+            squares[p, c] += w * square
+            for v in range(V):
+                if seen[i, v]:
+                    norms[p, v] += w * square
+    return np.ascontiguousarray(sums.T), squares, norms
+
+
+@njit(cache=True, nogil=True)
 def cluster_totals(W, weight, labels, k):
     """Weighted sums (D, k) of the clusters; sums of squares, masses and counts of weighted rows (k)."""
     n, D = W.shape
@@ -186,6 +242,45 @@ def normalize_upper(W):
                     W[j, i] = W[i, j]
     for i in range(n):
         W[i, i] = 0.5
+
+
+@njit(cache=True, nogil=True)
+def add_identity_upper(W, factor):
+    """``factor`` W + I for a symmetric W that is given by its upper half."""
+    n = len(W)
+    block = 32
+    for first in range(0, n, block):
+        for second in range(first, n, block):
+            for i in range(first, min(first + block, n)):
+                for j in range(max(second, i), min(second + block, n)):
+                    W[i, j] *= factor
+                    W[j, i] = W[i, j]
+    for i in range(n):
+        W[i, i] += 1.0
+
+
+@njit(cache=True, nogil=True)
+def center_and_scale(K, shift, scale):
+    """``K_ij ← (½(K_ij + K_ji) − shift_i − shift_j) scale_i scale_j`` in place, in one pass."""
+    n = len(K)
+    block = 32
+    for first in range(0, n, block):
+        for second in range(first, n, block):
+            for i in range(first, min(first + block, n)):
+                for j in range(max(second, i), min(second + block, n)):
+                    value = (0.5 * (K[i, j] + K[j, i]) - shift[i] - shift[j]) * (scale[i] * scale[j])
+                    K[i, j] = value
+                    K[j, i] = value
+
+
+@njit(cache=True, nogil=True)
+def rbf_exponent(inner, x_squares, y_squares, gamma):
+    """``−γ ‖x_i − y_j‖²`` in the place of the inner products; never positive."""
+    rows, columns = inner.shape
+    for i in range(rows):
+        for j in range(columns):
+            squared = x_squares[i] + y_squares[j] - 2.0 * inner[i, j]
+            inner[i, j] = -gamma * max(squared, 0.0)
 
 
 @njit(cache=True, nogil=True)

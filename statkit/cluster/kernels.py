@@ -14,6 +14,7 @@ from sklearn.utils.extmath import row_norms, safe_sparse_dot
 from sklearn.utils.validation import check_array
 
 from statkit.cluster._memory import require
+from statkit.cluster._multiview_kernels import center_and_scale, rbf_exponent
 from statkit.cluster._scaling import Scaler, fit_scaler
 from statkit.cluster.views import Views, read_views
 
@@ -295,29 +296,15 @@ def _prepare(kernels, p, K):
         K[np.diag_indices_from(K)] += options.kernel_shift
     means = K.mean(axis=0, dtype=np.float64)
     kernels.means.append(means)
-    if options.center:
-        K -= means[None, :].astype(K.dtype)
-        K -= (means - means.mean())[:, None].astype(K.dtype)
+    shift = means - 0.5 * means.mean() if options.center else np.zeros(len(K))
+    inverse = np.ones(len(K))
     if options.normalize:
-        inverse = _inverse_norms(np.diagonal(K), f"view {name!r}")
-        K *= inverse[:, None].astype(K.dtype)
-        K *= inverse[None, :].astype(K.dtype)
+        inverse = _inverse_norms(np.diagonal(K) - 2 * shift, f"view {name!r}")
+    center_and_scale(K, shift, inverse)
+    if options.normalize:
         alive = inverse > 0
         K[alive, alive] = 1.0
-    else:
-        inverse = np.ones(len(K))
     kernels.inverse_norms.append(inverse)
-    _symmetrize(K)
-
-
-def _symmetrize(K):
-    """Average a matrix with its transpose, in place, a block at a time."""
-    n = len(K)
-    for start in range(0, n, 1024):
-        rows = slice(start, min(start + 1024, n))
-        upper = 0.5 * (K[rows, start:] + K[start:, rows].T)
-        K[rows, start:] = upper
-        K[start:, rows] = upper.T
 
 
 def _inverse_norms(diagonal, what):
@@ -483,14 +470,10 @@ class KernelFunction:
             return K
         if self.kernel == "rbf":
             # Distances through the inner product, in place: one matrix, not four.
-            K = safe_sparse_dot(X, Y.T, dense_output=True)
-            K *= -2.0
-            K += row_norms(X, squared=True)[:, None]
-            K += row_norms(Y, squared=True)[None, :]
-            np.maximum(K, 0.0, out=K)
+            K = np.ascontiguousarray(safe_sparse_dot(X, Y.T, dense_output=True), dtype=np.float64)
+            rbf_exponent(K, row_norms(X, squared=True), row_norms(Y, squared=True), self.gamma)
             if X is Y:
                 K.flat[:: len(K) + 1] = 0.0
-            K *= -self.gamma
             return np.exp(K, out=K)
         if self.kernel == "poly":
             return pairwise_kernels(

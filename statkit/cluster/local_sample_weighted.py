@@ -47,8 +47,9 @@ class LocalSampleWeightedMKC(KernelClusterer):
         over all pairs. ``"auto"``: exact up to 2,000 samples. What was used is in ``solver_``.
     rank : int, default=None
         Largest rank of the consensus kernel; None: no limit (exact), ``n_clusters`` (sparse).
-    n_candidates : int, default=50
-        Possible neighbours of a sample, sparse solver.
+    n_candidates : int, default=100
+        Possible neighbours of a sample, sparse solver. Labels agree with the dense solver of the same rank
+        from about 100 on; fewer are faster and bind the graph more to its first neighbours.
     kernel, gamma, degree, coef0, center, normalize, scale, kernel_shift
         Kernels of the views, see `kernel_stack`. ``kernel="precomputed"``: X holds the kernels.
     n_init : int, default=20
@@ -131,7 +132,7 @@ class LocalSampleWeightedMKC(KernelClusterer):
         n_neighbors: int = 5,
         solver: Literal["auto", "exact", "sparse"] = "auto",
         rank: int | None = None,
-        n_candidates: int = 50,
+        n_candidates: int = 100,
         kernel: Any = "rbf",
         gamma: Any = "mean",
         degree: Any = 3,
@@ -353,8 +354,8 @@ def _find_support(kernels, n_candidates):
     entries = np.empty((m, n, n_candidates))
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
-        rows = np.stack([kernels.rows(p, start, stop) for p in range(m)])
-        average = rows.sum(axis=0)
+        rows = [kernels.rows(p, start, stop) for p in range(m)]
+        average = sum(rows[1:], rows[0].copy())
         average[np.arange(stop - start), np.arange(start, stop)] = -np.inf
         at = np.argpartition(-average, n_candidates - 1, axis=1)[:, :n_candidates]
         order = np.argsort(-np.take_along_axis(average, at, axis=1), axis=1, kind="stable")

@@ -21,7 +21,12 @@ from statkit.cluster._multiview_base import (
     WeightedFit,
     dense_views,
 )
-from statkit.cluster._multiview_kernels import cluster_totals, sum_pairwise_pass
+from statkit.cluster._multiview_kernels import (
+    cluster_totals,
+    shrink_to_means,
+    space_totals,
+    sum_pairwise_pass,
+)
 from statkit.cluster._scaling import fit_scaler
 
 if TYPE_CHECKING:
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 
 _MAX_PASSES = 100  # of moves in one update of the labels
 _START_ROWS = 10_000  # several starts of more samples than this are tried on so many of them
+_START_TOL = 1e-4  # and to this precision: the best goes on with all samples
 
 
 class OneStepMultiViewClustering(
@@ -208,13 +214,13 @@ class OneStepMultiViewClustering(
         if n > _START_ROWS and len(starts) > 1:
             first = problem
             problem = problem.sample(np.sort(rng.choice(n, _START_ROWS, replace=False)))
+            problem.tol = max(self.tol, _START_TOL)
         if self.n_jobs in (None, 1):
-            runs = [_run(problem, start) for start in starts]
+            runs = [_run(problem, start) for start in _distinct([_start(problem, s) for s in starts])]
         else:
-            with threadpool_limits(1):
-                runs = Parallel(self.n_jobs, prefer="threads")(
-                    delayed(_run)(problem, start) for start in starts
-                )
+            with threadpool_limits(1), Parallel(self.n_jobs, prefer="threads") as parallel:
+                starts = parallel(delayed(_start)(problem, s) for s in starts)
+                runs = parallel(delayed(_run)(problem, start) for start in _distinct(starts))
         if self.verbose:
             for s, run in enumerate(runs):
                 print(f"start {s}: objective {run.path[-1]:.8g} after {len(run.path)} iterations")
@@ -357,6 +363,7 @@ class _Problem:
     def __post_init__(self):
         self.spaces = _spaces(self.k, self.n_latent)
         self.D = self.spaces[-1].stop
+        self.space_edges = np.array([0] + [at.stop for at in self.spaces])
         self.view_norms = np.array(
             [
                 np.einsum("i,ij,ij->", self.weight, self.X[:, a:b], self.X[:, a:b])
@@ -381,11 +388,25 @@ class _Problem:
         return [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
 
 
+def _start(problem, start):
+    """The labels a start begins with: given, or those of one k-means with this seed."""
+    if isinstance(start, np.ndarray):
+        return start
+    means = KMeans(problem.k, n_init=1, random_state=start)
+    return means.fit_predict(problem.X, sample_weight=problem.weight).astype(np.intp)
+
+
+def _distinct(starts):
+    """The starts that are different partitions: the same one, numbered otherwise, ends the same."""
+    known = {}
+    for labels in starts:
+        _, first, number = np.unique(labels, return_index=True, return_inverse=True)
+        known.setdefault(first.argsort().argsort()[number].astype(np.int32).tobytes(), labels)
+    return list(known.values())
+
+
 def _run(problem, start, H=None):
-    """One start to its end, from the seed of a k-means or from labels (and projections)."""
-    if not isinstance(start, np.ndarray):
-        means = KMeans(problem.k, n_init=1, random_state=start)
-        start = means.fit_predict(problem.X, sample_weight=problem.weight).astype(np.intp)
+    """One start to its end, from labels (and projections)."""
     run = _Run(problem, start.copy())
     if H is not None:
         run.H = H.copy()
@@ -416,14 +437,17 @@ class _Run:
         problem = self.problem
         self._representations()
         inner = self._projections()
-        terms = self._labels()
+        norms = self._labels()
+        terms = np.array(
+            [
+                (self.mass * self.squares[p]).sum() - np.square(self.sums[at]).sum()
+                for p, at in enumerate(problem.spaces)
+            ]
+        )
         if problem.rule != "equal":
             s = np.maximum(problem.lam * terms, np.finfo(float).tiny)
             share = 1.0 / s if problem.rule == "exact" else 1.0 / np.sqrt(s)
             self.beta = share / share.sum()
-        # ‖Z_p‖² over the samples that have the view.
-        norms = np.stack([np.square(self.Z[:, at]).sum(axis=1) for at in problem.spaces])
-        norms = (norms * problem.weight) @ problem.seen
         self.view_residuals = problem.view_norms[None, :] - 2 * inner + norms
         self.path.append(
             float(self.alpha**2 * self.view_residuals.sum() + problem.lam * (self.beta**2 * terms).sum())
@@ -431,69 +455,43 @@ class _Run:
 
     def _representations(self):
         """Z given labels and projections, for all samples at once."""
-        problem, k = self.problem, self.problem.k
+        problem = self.problem
         np.dot(problem.X, self.H, out=self.Z)  # Σ_v X_v H_v
-        a = self.alpha**2
-        mass = np.bincount(self.labels, weights=problem.weight, minlength=k)
-        for p, at in enumerate(problem.spaces):
-            pull = problem.lam * self.beta[p] ** 2
-            denominator = a * problem.n_seen + pull * mass[self.labels]
-            Z = self.Z[:, at]
-            Z *= (a / denominator)[:, None]
-            if pull > 0:
-                share = problem.weight / denominator
-                sums = cluster_totals(Z, problem.weight, self.labels, k)[0].T  # (k, q)
-                rest = 1.0 - pull * np.bincount(self.labels, weights=share, minlength=k)
-                C = sums / rest[:, None]
-                C *= pull
-                Z += C[self.labels] / denominator[:, None]
+        mass = np.bincount(self.labels, weights=problem.weight, minlength=problem.k)
+        shrink_to_means(
+            self.Z, self.labels, problem.weight, problem.n_seen, mass, problem.space_edges,
+            self.alpha**2, problem.lam * self.beta**2,
+        )  # fmt: skip
 
     def _projections(self):
         """H given Z: an orthogonal Procrustes problem a view and representation; returns ⟨X_v H, Z⟩."""
         problem = self.problem
         weighted = self.Z if np.all(problem.weight == 1.0) else self.Z * problem.weight[:, None]
-        T = problem.X.T @ weighted
+        T = np.dot(problem.X.T, weighted)  # not @, which holds the threads of other starts
         inner = np.empty((problem.n_latent, len(problem.edges) - 1))
         for v, view in enumerate(problem.views):
             for p, at in enumerate(problem.spaces):
                 U, singular, Wt = linalg.svd(T[view, at], full_matrices=False, check_finite=False)
-                self.H[view, at] = U @ Wt
+                self.H[view, at] = np.dot(U, Wt)
                 inner[p, v] = singular.sum()
         return inner
 
     def _labels(self):
-        """Move samples until none gains; returns the cluster term of every representation."""
+        """Move samples until none gains; returns ‖Z_p‖² over the samples that have each view."""
         problem = self.problem
-        factor = np.concatenate(
-            [np.full(at.stop - at.start, self.beta[p]) for p, at in enumerate(problem.spaces)]
-        )
-        W = self.Z * factor
+        W = self.Z
+        if problem.rule != "equal":  # a common factor moves nobody
+            widths = [at.stop - at.start for at in problem.spaces]
+            W = self.Z * np.repeat(self.beta, widths)
         totals = cluster_totals(W, problem.weight, self.labels, problem.k)
         for _ in range(_MAX_PASSES):
             if sum_pairwise_pass(W, problem.weight, self.labels, *totals) == 0:
                 break
-        self._totals()
-        return np.array(
-            [
-                (self.mass * self.squares[p]).sum() - np.square(self.sums[at]).sum()
-                for p, at in enumerate(problem.spaces)
-            ]
+        self.mass = np.bincount(self.labels, weights=problem.weight, minlength=problem.k)
+        self.sums, self.squares, norms = space_totals(
+            self.Z, problem.weight, self.labels, problem.k, problem.space_edges, problem.seen
         )
-
-    def _totals(self):
-        """Sums, squares and masses of the clusters in every representation, fresh from the labels."""
-        problem = self.problem
-        self.sums, _, self.mass, _ = cluster_totals(self.Z, problem.weight, self.labels, problem.k)
-        self.squares = np.stack(
-            [
-                np.bincount(
-                    self.labels,
-                    weights=problem.weight * np.square(self.Z[:, at]).sum(axis=1),
-                    minlength=problem.k,
-                )
-                for at in problem.spaces
-            ]
-        )
+        return norms
 
     def state(self):
         """What predictions need."""

@@ -17,7 +17,7 @@ from statkit.cluster._multiview_base import (
     AffinityInput,
     BaseMultiViewClusterer,
 )
-from statkit.cluster._multiview_kernels import diffuse, normalize_upper
+from statkit.cluster._multiview_kernels import add_identity_upper, diffuse, normalize_upper
 from statkit.cluster._scaling import fit_scaler
 from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eigenvectors
 
@@ -37,6 +37,11 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
         Width of the kernel beside the local distances, 0.3 to 0.8 is usual.
     max_iter : int, default=20
         Rounds of diffusion.
+    normalization : {"rows", "diagonal"}, default="rows"
+        What keeps a graph from washing out in a round. ``"rows"``: its rows are normalised again, half of the
+        weight to the sample itself, as in the R package SNFtool. ``"diagonal"``: the identity is added and
+        rows are normalised at the start and the end only, as in the authors' first program (MATLAB) and in
+        snfpy, which follows it. The two fuse to different graphs.
     affinity : {"local", "precomputed"}, default="local"
         ``"local"``: normal density of the Euclidean distance with local width. ``"precomputed"``: X holds
         non-negative affinities (n_samples, n_samples).
@@ -68,7 +73,9 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
     With d the distances, m_i the mean distance to the K nearest and ε_ij = (m_i + m_j + d_ij)/3, the affinity
     is the normal density of d_ij with standard deviation μ ε_ij. P is W over twice its off-diagonal row sum,
     ½ on the diagonal; S keeps the K largest entries of each row of P. A round is P_v ← S_v (mean of the other
-    P) S_vᵀ, normalised again. The graph is that of the R package SNFtool.
+    P) S_vᵀ, normalised again. The graph is that of the R package SNFtool. With ``normalization="diagonal"`` P
+    is W over its row sum, symmetric, and a round is P_v ← S_v (mean of the other P) S_vᵀ + I; the graph is
+    that of snfpy (whose default distance is squared, ``metric="euclidean"`` there is ours).
 
     References
     ----------
@@ -91,6 +98,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "mu": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "normalization": [StrOptions({"rows", "diagonal"})],
         "affinity": [StrOptions({"local", "precomputed"})],
         "missing": [StrOptions({"error", "mask"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -104,6 +112,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
         n_neighbors: int = 20,
         mu: float = 0.5,
         max_iter: int = 20,
+        normalization: Literal["rows", "diagonal"] = "rows",
         affinity: Literal["local", "precomputed"] = "local",
         scale: Literal["block", "standard", "minmax", None] = "block",
         missing: Literal["error", "mask"] = "error",
@@ -115,6 +124,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
         self.n_neighbors = n_neighbors
         self.mu = mu
         self.max_iter = max_iter
+        self.normalization = normalization
         self.affinity = affinity
         self.scale = scale
         self.missing = missing
@@ -141,7 +151,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
                 for v, (array, name) in enumerate(zip(read.arrays, read.names, strict=True))
             ]
             W = self._local_affinities([s[1] for s in scaled], read.seen, n_neighbors)
-        fused = fuse(W, n_neighbors, self.max_iter, read.seen)
+        fused = fuse(W, n_neighbors, self.max_iter, read.seen, normalization=self.normalization)
         k = min(self.n_clusters, n)
         embedding = top_eigenvectors(normalized_affinity(fused), k)[1]
         labels, _ = cluster_rows(embedding, self.n_clusters, self.n_init, rng)
@@ -203,7 +213,8 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
             for (scaler, old), array in zip(self._scaled, new.arrays, strict=True)
         ]
         n_neighbors = min(self.n_neighbors, n + n_new - 1)
-        fused = fuse(self._local_affinities(arrays, seen, n_neighbors), n_neighbors, self.max_iter, seen)
+        W = self._local_affinities(arrays, seen, n_neighbors)
+        fused = fuse(W, n_neighbors, self.max_iter, seen, normalization=self.normalization)
         np.fill_diagonal(fused, 0.0)
         P = fused[n:] / np.maximum(fused[n:].sum(axis=1, keepdims=True), np.finfo(float).tiny)
         known = np.eye(self.n_clusters)[self.labels_]
@@ -253,38 +264,63 @@ def _neighbors_of(P, count):
     )
     at = np.sort(at, axis=1)
     values = np.take_along_axis(P, at, axis=1)
-    return at, values / values.sum(axis=1, keepdims=True)
+    total = values.sum(axis=1, keepdims=True)
+    return at, values / np.where(total > 0, total, 1.0)  # all zero: the sample lacks the view
 
 
-def fuse(affinities, n_neighbors, rounds, seen=None):
+def fuse(affinities, n_neighbors, rounds, seen=None, *, normalization="rows"):
     """The fused graph of affinities (n, n): rounds of diffusion of each through the mean of the others."""
+    by_rows = normalization == "rows"
     P = []
     for W in affinities:
         P.append(0.5 * (W + W.T))
-        normalize_upper(P[-1])
+        if by_rows:
+            normalize_upper(P[-1])
+        else:
+            P[-1] = _shares(P[-1])
     V, n = len(P), len(P[0])
-    if V == 1:
-        return P[0]
-    S = [_neighbors_of(P_v, min(n_neighbors, n)) for P_v in P]
     have = None if seen is None else seen.astype(np.float64)
+    if V > 1:
+        _diffuse_rounds(P, [_neighbors_of(P_v, min(n_neighbors, n)) for P_v in P], have, rounds, by_rows)
+    total = _masked_sum(P, have)
+    if have is not None:
+        total /= np.maximum(have @ have.T, 1.0)
+    if by_rows:
+        if V > 1:
+            normalize_upper(total)
+        return total
+    total = _shares(total)
+    total[np.diag_indices(n)] += 0.5
+    return total
+
+
+def _diffuse_rounds(P, S, have, rounds, by_rows):
+    """Change the graphs in place."""
+    V, n = len(P), len(P[0])
     others, turned = np.empty((n, n)), np.empty((n, n))
     for _ in range(rounds):
         total = _masked_sum(P, have)
         for v in range(V):
-            # The mean of the others; a common factor does not survive the normalisation.
             if have is None:
                 np.subtract(total, P[v], out=others)
+                count = V - 1
             else:
                 both = np.outer(have[:, v], have[:, v])
                 np.subtract(total, P[v] * both, out=others)
                 others /= np.maximum(have @ have.T - both, 1.0)  # other views that both samples have
+                count = 1
             diffuse(*S[v], others, turned, P[v])
-            normalize_upper(P[v])
-    total = _masked_sum(P, have)
-    if have is not None:
-        total /= np.maximum(have @ have.T, 1.0)
-    normalize_upper(total)
-    return total
+            if by_rows:  # a common factor does not survive this
+                normalize_upper(P[v])
+            else:
+                add_identity_upper(P[v], 1.0 / count)
+
+
+def _shares(W):
+    """Every entry over the sum of its row, made symmetric; rows of zeros stay zero."""
+    total = W.sum(axis=1)
+    scale = 0.5 / np.where(total > 0, total, np.inf)
+    return W * (scale[:, None] + scale)  # W is symmetric
 
 
 def _masked_sum(P, have):

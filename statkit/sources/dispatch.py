@@ -34,11 +34,11 @@ def as_source(
     Parameters
     ----------
     X : object
-        A matrix (dense, sparse, or an xarray array, whose labels are not read), a pandas, polars or Arrow table, a path, URL, folder, glob or list of
-        paths (Parquet, CSV, Arrow), ``"-"`` for standard input, an open file, a ``pyarrow.dataset.Dataset``,
-        or a stream: anything with ``__arrow_c_stream__``, or an iterator of frames. Streams are copied once
-        to temporary Parquet files. A Dask or Spark DataFrame or a Ray Dataset stays where it is for an engine
-        of its cluster. A `Source` is returned as it is.
+        A matrix (dense, sparse, or an xarray array, whose labels are not read), a pandas, polars or Arrow
+        table, a path, URL, folder, glob or list of paths (Parquet, CSV, Arrow), ``"-"`` for standard input, an
+        open file, a ``pyarrow.dataset.Dataset``, or a stream: anything with ``__arrow_c_stream__``, or an
+        iterator of frames. Streams are copied once to temporary Parquet files. A Dask or Spark DataFrame or a
+        Ray Dataset stays where it is for an engine of its cluster. A `Source` is returned as it is.
     y, weight, offset, group : array of shape (n_rows, …) or None
         Arrays in the order of the rows.
     rows_per_partition : int, default=65_536

@@ -504,6 +504,34 @@ def test_similarity_network_against_its_formula(blobs):
     np.testing.assert_allclose(fit.affinity_, normalised(sum(P) / 3), atol=1e-12)
 
 
+def test_similarity_network_of_the_first_program():
+    """Dense products, the identity added each round: the formulas of the authors' first program and of snfpy."""
+    rng = np.random.default_rng(0)
+    n, K, t = 90, 7, 4
+    affinities = []
+    for _ in range(3):
+        W = rng.random((n, n)) ** 3
+        affinities.append(W + W.T + np.eye(n))
+    fit = SimilarityNetworkFusion(
+        3, affinity="precomputed", normalization="diagonal", n_neighbors=K, max_iter=t, random_state=0
+    ).fit(affinities)
+
+    def shares(W):
+        P = W / W.sum(axis=1, keepdims=True)
+        return (P + P.T) / 2
+
+    P, S = [shares(W) for W in affinities], []
+    for P_v in P:
+        kept = np.where(P_v >= np.sort(P_v, axis=1)[:, [-K]], P_v, 0)
+        S.append(kept / kept.sum(axis=1, keepdims=True))
+    for _ in range(t):
+        P = [S[v] @ (sum(P) - P[v]) @ S[v].T / 2 + np.eye(n) for v in range(3)]
+    np.testing.assert_allclose(fit.affinity_, shares(sum(P) / 3) + np.eye(n) / 2, atol=1e-12)
+    alone = SimilarityNetworkFusion(3, affinity="precomputed", normalization="diagonal", random_state=0)
+    alone.fit(affinities[:1])
+    np.testing.assert_allclose(alone.affinity_, shares(shares(affinities[0])) + np.eye(n) / 2, atol=1e-12)
+
+
 def test_diffusion_and_its_normalisation():
     rng = np.random.default_rng(0)
     n = 203
@@ -525,13 +553,15 @@ def test_diffusion_and_its_normalisation():
     np.testing.assert_array_equal(lonely, 0.5 * np.eye(3))
 
 
-def test_similarity_network_with_missing_views_and_new_samples(holes):
-    fit = SimilarityNetworkFusion(3, missing="mask", random_state=0).fit(holes.views)
+@pytest.mark.parametrize("normalization", ["rows", "diagonal"])
+def test_similarity_network_with_missing_views_and_new_samples(holes, normalization):
+    options = {"missing": "mask", "normalization": normalization, "random_state": 0}
+    fit = SimilarityNetworkFusion(3, **options).fit(holes.views)
     assert adjusted_rand_score(holes.target, fit.labels_) > 0.9
     assert np.isfinite(fit.affinity_).all()
     first = {name: view[:100] for name, view in holes.views.items()}
     rest = {name: view[100:] for name, view in holes.views.items()}
-    fit = SimilarityNetworkFusion(3, missing="mask", random_state=0).fit(first)
+    fit = SimilarityNetworkFusion(3, **options).fit(first)
     together = np.concatenate([fit.labels_, fit.propagate(rest)])
     assert adjusted_rand_score(holes.target, together) > 0.9
 
