@@ -10,6 +10,7 @@ _HOME = {
     "QuantileRegressor": "quantile",
     "coxph": "cox",
     "glm": "generalized_linear",
+    "marginal_effects": "margins",
     "polr": "ordered",
     "quantreg": "quantile",
     "regularization_path": "penalty_path",

@@ -226,8 +226,8 @@ class Pieces:
         return Pieces(self.arrays + other.arrays)
 
 
-def open_for_prediction(model, X, offset=None):
-    """A source of new rows with the columns that the design reads."""
+def open_for_prediction(model, X, offset=None, **beside):
+    """A source of new rows with the columns that the design reads; arrays beside them as in ``as_source``."""
     from statkit.sources import Source, as_source
 
     if isinstance(X, Source):
@@ -239,7 +239,7 @@ def open_for_prediction(model, X, offset=None):
 
         if _get_feature_names(X) is not None:  # frames of a cluster are not known to scikit-learn
             _check_feature_names(model, X, reset=False)
-    return as_source(X, offset=None if offset is None else as_vector(offset, "offset"))
+    return as_source(X, offset=None if offset is None else as_vector(offset, "offset"), **beside)
 
 
 def _named(model, X):
