@@ -12,6 +12,7 @@ _HOME = {
     "glm": "generalized_linear",
     "marginal_effects": "margins",
     "polr": "ordered",
+    "predictions": "predicting",
     "quantreg": "quantile",
     "regularization_path": "penalty_path",
 }

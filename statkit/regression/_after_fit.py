@@ -19,8 +19,9 @@ from statkit.design.matrix import MatrixDesign
 from statkit.regression._data import as_vector, is_frame
 from statkit.regression._effect_pass import load_rows
 from statkit.regression._fit import progress_bar, resolve
+from statkit.sources import Source
 
-__all__ = ["Opened", "check_model", "grid", "opened"]
+__all__ = ["Opened", "check_model", "checked_value", "effects_table", "grid", "opened", "variable_named"]
 
 
 def check_model(model) -> None:
@@ -108,6 +109,8 @@ def opened(
                 f"by must be a column's name, a list of them or one label a row: its shape is {codes.shape}"
             )
         beside["group"], by_names = codes.astype(np.int64), [getattr(by, "name", None) or "by"]
+    if isinstance(data, Source) and (beside or offset is not None):
+        raise ValueError("arrays beside a Source are not read: name columns, or make the Source with them")
     if is_frame(data) and not model._design.columns:
         data = model._checked(data)
     source = open_for_prediction(model, data, offset, **beside)
@@ -222,3 +225,40 @@ def checked_value(variable, value):
     elif variable.kind == "number" and (isinstance(value, str) or not np.isfinite(value)):
         raise ValueError(f"{variable.name!r} must be given a finite number, not {value!r}")
     return value
+
+
+def effects_table(rows: Opened, model, means, groups: dict, scenarios, questions, *, title, name, notes):
+    """The answers of all groups as a table: divided by the weights, and named."""
+    from statkit.results.effects import Effects
+
+    if not groups:
+        raise ValueError("there are no rows with a value in every column of the model")
+    keys, values, slopes = [], [], []
+    total, n = 0.0, 0
+    several = len(means.labels) > 1
+    for group in sorted(groups, key=_order):
+        size, weight, sums, derivatives = groups[group]
+        if not weight > 0:
+            raise ValueError("the weights are all zero")
+        n, total = n + size, total + weight
+        values.append(sums / weight)
+        slopes.append(derivatives / weight)
+        for fixed, _ in scenarios:
+            at = {f"at {variable}": value for variable, value in fixed.items()}
+            for key in (key for question in questions for key in question.keys):
+                for label in means.labels:
+                    keys.append(
+                        {**key, **({means.column: label} if several else {}), **at, **rows.label(group)}
+                    )
+    classes = vars(model).get("classes_")
+    if means.probability and not several and classes is not None:
+        notes = [*notes, f"Of the probability that {model.estimate_.response} = {classes[1]}."]
+    return Effects(
+        keys, np.concatenate(values), np.concatenate(slopes), model.estimate_, title=title, name=name, nobs=n,
+        weight=total, notes=notes, seconds=rows.seconds, n_passes=rows.n_passes, engine=rows.engine,
+    )  # fmt: skip
+
+
+def _order(group: tuple) -> tuple:
+    """Groups in the order of their values, numbers before text."""
+    return tuple((1, 0, v) if isinstance(v, str) else (0, v, "") for v in group)

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from statkit.design.counterfactual import variables_of
-from statkit.regression._after_fit import check_model, checked_value, grid, opened, variable_named
+from statkit.regression._after_fit import (
+    check_model,
+    checked_value,
+    effects_table,
+    grid,
+    opened,
+    variable_named,
+)
 from statkit.regression._effect_pass import Changes, Fitted, Slope, answers, average
 from statkit.regression._means import means_of
 from statkit.regression._profiles import MEDIAN_ROWS, PROFILES, profile_row, profile_sums
@@ -16,6 +23,13 @@ from statkit.results.effects import Effects
 __all__ = ["marginal_effects"]
 
 _METHODS = {"dydx": "dy/dx", "eyex": "ey/ex", "dyex": "dy/ex", "eydx": "ey/dx"}
+
+_TITLES = {
+    "overall": "Average marginal effects",
+    "mean": "Marginal effects at the mean",
+    "median": "Marginal effects at the median",
+    "zero": "Marginal effects at zero",
+}
 
 
 def marginal_effects(
@@ -132,12 +146,12 @@ def marginal_effects(
             notes = []
         else:
             groups, notes = _at_profiles(rows, fitted, where, changes, questions)
-        passes, seconds, used = rows.n_passes, rows.seconds, rows.engine
-        labels = {group: rows.label(group) for group in groups}
-    if not groups:
-        raise ValueError("there are no rows with a value in every column of the model")
-    return _table(model, means, questions, scenarios, groups, labels, where, method, scale, notes,
-                  seconds=seconds, n_passes=passes, engine=used)  # fmt: skip
+        title = _TITLES[where] + (" on the linear predictor" if scale == "link" else "")
+        if method.startswith("ey") and any(isinstance(question, Changes) for question in questions):
+            notes = [*notes, "Contrasts are differences of logarithms."]
+        return effects_table(
+            rows, model, means, groups, scenarios, questions, title=title, name=_METHODS[method], notes=notes
+        )
 
 
 def _place(at) -> tuple[str, dict]:
@@ -202,44 +216,3 @@ def _at_profiles(rows, fitted, where, changes, questions):
         if where == "median" and sums["n"] > MEDIAN_ROWS and not notes:
             notes = [f"Medians are those of {MEDIAN_ROWS:,} rows drawn at random."]
     return groups, notes
-
-
-def _table(model, means, questions, scenarios, groups, labels, where, method, scale, notes, **how) -> Effects:
-    keys, values, slopes = [], [], []
-    total = n = 0
-    for group in sorted(groups, key=_order):
-        rows, weight, sums, derivatives = groups[group]
-        if not weight > 0:
-            raise ValueError("the weights are all zero")
-        n, total = n + rows, total + weight
-        values.append(sums / weight)
-        slopes.append(derivatives / weight)
-        for fixed, _ in scenarios:
-            for question in questions:
-                for key in question.keys:
-                    for label in means.labels:
-                        named = {means.column: label} if len(means.labels) > 1 else {}
-                        keys.append({**key, **named, **_fixed(fixed), **labels[group]})
-    title = "Average marginal effects" if where == "overall" else f"Marginal effects at the {where}"
-    if where == "zero":
-        title = "Marginal effects at zero"
-    if scale == "link":
-        title += " on the linear predictor"
-    classes = vars(model).get("classes_")
-    if scale == "response" and classes is not None and len(classes) == 2 and len(means.labels) == 1:
-        notes = [*notes, f"Effects on the probability that {model.estimate_.response} = {classes[1]}."]
-    if not method == "dydx":
-        notes = [*notes, "Contrasts are differences of logarithms." if method.startswith("ey") else ""]
-    return Effects(
-        keys, np.concatenate(values), np.concatenate(slopes), model.estimate_, title=title, name=_METHODS[method],
-        nobs=n, weight=float(total), notes=[note for note in notes if note], **how,
-    )  # fmt: skip
-
-
-def _fixed(values: dict) -> dict:
-    return {f"at {name}": value for name, value in values.items()}
-
-
-def _order(group: tuple):
-    """Groups in the order of their values; those that do not compare in the order of their text."""
-    return tuple((isinstance(v, str), v if isinstance(v, (int, float, str)) else str(v)) for v in group)

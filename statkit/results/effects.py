@@ -16,7 +16,12 @@ from statkit.results.wald import WaldTest
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Effects"]
+__all__ = ["Effects", "interval_width"]
+
+
+def interval_width(estimate: Estimate, level: float) -> float:
+    """Standard errors on each side that an interval of a level takes, by the reference law of an estimate."""
+    return two_sided_quantile(1.0 - level, estimate._df)
 
 
 class Effects:
@@ -203,16 +208,18 @@ class Effects:
         e, z, limits = self._estimate, self._estimate._letter, self._limits(alpha)
         columns = coefficient_columns(self.values, self._bse, limits[:, 0], limits[:, 1])
         pvalues = two_sided_tail(self._tvalues, self._df)
+        cells = [
+            (value, error, statistic(t), p_value(p), lower, upper)
+            for value, error, lower, upper, t, p in zip(*columns, self._tvalues, pvalues, strict=True)
+        ]
+        sections: dict[str, list] = {}
+        for key, row in zip(self.keys, cells, strict=True):
+            sections.setdefault(_section(key), []).append((_inner(key), row))
         lines: list = []
-        before = None
-        for i, key in enumerate(self.keys):
-            section = _section(key)
-            if section != before and section:
+        for section, members in sections.items():
+            if section and members[0][0]:
                 lines.append(Section(section))
-            before = section
-            value, error, lower, upper = (column[i] for column in columns)
-            cells = (value, error, statistic(self._tvalues[i]), p_value(pvalues[i]), lower, upper)
-            lines.append(Line(_inner(key) or self.name, cells))
+            lines += [Line(inner or section or self.name, row) for inner, row in members]
         left = [("Rows", count(self.nobs)), ("Passes over the data", plain(self.n_passes))]
         right = [("Covariance", e.cov_type), ("Seconds", plain(self.seconds, 3))]
         facts = [("Formula", e.formula) if e.formula else ("Response", str(e.response))]
