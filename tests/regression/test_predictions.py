@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from statkit import glm, quantreg
 from statkit.plans import AveragedSGD
 from statkit.regression import GLMClassifier, GLMRegressor, marginal_effects, polr, predictions
-from tests.regression.test_marginal_effects import FRAME, N, at_parameters, errors, means
+from tests.regression.after_fit import FRAME, N, at_parameters, errors, means
 
 NEW = FRAME[:15]
 
