@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from statkit._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from statkit.plotting.after_fit import CalibrationDisplay as CalibrationDisplay
+    from statkit.plotting.after_fit import ResidualDisplay as ResidualDisplay
     from statkit.plotting.causal import GraphDisplay as GraphDisplay
     from statkit.plotting.causal import MissingPatternDisplay as MissingPatternDisplay
     from statkit.plotting.decomposition import CorrelationDisplay as CorrelationDisplay
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AffinityDisplay",
+    "CalibrationDisplay",
     "CorrelationDisplay",
     "ForestDisplay",
     "GraphDisplay",
@@ -28,6 +31,7 @@ __all__ = [
     "MissingPatternDisplay",
     "ModesDisplay",
     "PathDisplay",
+    "ResidualDisplay",
     "ScreeDisplay",
     "TransitionDisplay",
     "ViewWeightsDisplay",
@@ -37,6 +41,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "AffinityDisplay": "statkit.plotting.multiview",
+        "CalibrationDisplay": "statkit.plotting.after_fit",
         "CorrelationDisplay": "statkit.plotting.decomposition",
         "ForestDisplay": "statkit.plotting.sites",
         "GraphDisplay": "statkit.plotting.causal",
@@ -45,6 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "MissingPatternDisplay": "statkit.plotting.causal",
         "ModesDisplay": "statkit.plotting.decomposition",
         "PathDisplay": "statkit.plotting.pac",
+        "ResidualDisplay": "statkit.plotting.after_fit",
         "ScreeDisplay": "statkit.plotting.decomposition",
         "TransitionDisplay": "statkit.plotting.naive_bayes",
         "ViewWeightsDisplay": "statkit.plotting.multiview",
