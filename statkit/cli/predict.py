@@ -1,4 +1,4 @@
-"""``statkit predict``: predictions of a saved model, partition by partition, for files of any size."""
+"""``statkit predict``: predictions of a saved model with intervals, in bounded memory, for files of any size."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from statkit._replaced import replaced
 
 
 def predict(
@@ -19,26 +17,31 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="File to write the predictions to.")
     ],
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            "--interval",
+            metavar="confidence|prediction",
+            help="Add standard errors and limits of the mean, or of a new observation too (gaussian family).",
+        ),
+    ] = None,
+    level: Annotated[float, typer.Option("--level", help="Of the limits.")] = 0.95,
 ) -> None:
     """Predict the response of every row of the files.
 
-    OUT.parquet gets one column, prediction: the expected response, row by row in the order of the files. It
-    is missing where a row lacks a value.
+    OUT.parquet gets the column prediction: the expected response, row by row in the order of the files. It is
+    missing where a row lacks a value. With --interval come mean_se, mean_ci_lower and mean_ci_upper, and for
+    new observations obs_ci_lower and obs_ci_upper. A response of several classes has a line for each, with row
+    and class beside.
     """
     if output.exists() and any(Path(file).exists() and output.samefile(file) for file in files):
         raise ValueError(f"{output} is one of the files to read: write the predictions to another file")
 
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from statkit.regression.model_document import load_model
+    from statkit.regression.predicting import write_predictions
 
-    from statkit.regression.model_document import load_model, predicted_batches
-
-    fitted = load_model(model)
-    schema = pa.schema([("prediction", pa.float64())])
-    with (
-        replaced(output) as unfinished,
-        pq.ParquetWriter(unfinished, schema, compression="zstd") as writer,
-    ):
-        data = files[0] if len(files) == 1 else files
-        for mean in predicted_batches(fitted, data, show=sys.stderr.isatty()):
-            writer.write_table(pa.table([pa.array(mean, from_pandas=True)], schema=schema))
+    data = files[0] if len(files) == 1 else files
+    write_predictions(
+        load_model(model), data, output, interval=interval, level=level, verbose=int(sys.stderr.isatty()),
+        name="prediction",
+    )  # fmt: skip

@@ -351,7 +351,10 @@ class TermsDesign(Design):
         """
         self._must_be_frozen()
         evaluator = Evaluator(Columns(rows.table, rows.where), self._states)
-        read = RowValues(self, evaluator, rows, fitting=False)
+        return self.encode_values(RowValues(self, evaluator, rows, fitting=False), rows)
+
+    def encode_values(self, read: RowValues, rows) -> tuple[Block, np.ndarray | None]:
+        """What ``encode_predictors`` makes of the values of its factors."""
         limit = None
         if read.missing is not None:
             limit = np.where(read.missing, np.nan, 0.0)

@@ -1,3 +1,5 @@
+from statkit.plotting.after_fit import CalibrationDisplay as CalibrationDisplay
+from statkit.plotting.after_fit import ResidualDisplay as ResidualDisplay
 from statkit.plotting.causal import GraphDisplay as GraphDisplay
 from statkit.plotting.causal import MissingPatternDisplay as MissingPatternDisplay
 from statkit.plotting.decomposition import CorrelationDisplay as CorrelationDisplay

@@ -365,16 +365,6 @@ class RegressionBase(BaseEstimator):
             eta = eta + (offset if eta.ndim == 1 else offset[:, None])
         return np.asarray(eta)
 
-    def _eta_and_error(self, X, offset=None) -> tuple[np.ndarray, np.ndarray]:
-        """Linear predictors of new rows and their standard errors, (n,) each."""
-        check_is_fitted(self, "estimate_")
-        from statkit.regression._tabular import eta_and_error, predicted
-
-        if is_frame(X) and not self._design.columns:
-            X = self._checked(X)
-        both = predicted(eta_and_error, self, X, offset)
-        return both[:, 0], both[:, 1]
-
     def _checked(self, X):
         """New rows of a plain matrix."""
         return validate_data(

@@ -12,9 +12,7 @@ from statkit.regression._data import as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import freeze, itself
 
 __all__ = [
-    "eta_and_error",
     "eta_of_partition",
-    "mean_of_partition",
     "open_for_prediction",
     "predicted",
     "tabular",
@@ -202,16 +200,6 @@ def eta_of_partition(source, model, partition) -> np.ndarray:
     return eta
 
 
-def eta_and_error(source, model, partition) -> np.ndarray:
-    """Linear predictor and its standard error for the rows of a partition, (n, 2)."""
-    design = model._design
-    block, _ = design.encode_predictors(source.read(partition, design.predictor_columns))
-    V = model.estimate_.covariance[np.ix_(design.position, design.position)]
-    values, vectors = np.linalg.eigh(np.where(np.isnan(V), 0.0, V))
-    error = block.row_norms(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
-    return np.column_stack([eta_of_partition(source, model, partition), error])
-
-
 def _summary(answer, source, model, partition):
     return {"rows": Pieces([answer(source, model, partition)])}
 
@@ -226,8 +214,8 @@ class Pieces:
         return Pieces(self.arrays + other.arrays)
 
 
-def open_for_prediction(model, X, offset=None):
-    """A source of new rows with the columns that the design reads."""
+def open_for_prediction(model, X, offset=None, **beside):
+    """A source of new rows with the columns that the design reads; arrays beside them as in ``as_source``."""
     from statkit.sources import Source, as_source
 
     if isinstance(X, Source):
@@ -239,7 +227,7 @@ def open_for_prediction(model, X, offset=None):
 
         if _get_feature_names(X) is not None:  # frames of a cluster are not known to scikit-learn
             _check_feature_names(model, X, reset=False)
-    return as_source(X, offset=None if offset is None else as_vector(offset, "offset"))
+    return as_source(X, offset=None if offset is None else as_vector(offset, "offset"), **beside)
 
 
 def _named(model, X):
@@ -277,13 +265,3 @@ def predicted(answer, model, X, offset=None) -> np.ndarray:
     finally:
         if source is not X:
             source.close()
-
-
-def mean_of_partition(source, model, partition) -> np.ndarray:
-    """Expected response (or class probabilities) of a partition's rows, for predictions written as a stream."""
-    eta = eta_of_partition(source, model, partition)
-    if eta.ndim == 1:
-        return model._fitted_family.inverse_link(eta)
-    from scipy.special import softmax
-
-    return softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)

@@ -1,9 +1,8 @@
-"""A fitted regression as a document for the model file, and back; predictions of one in a stream."""
+"""A fitted regression as a document for the model file, and back."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -144,22 +143,3 @@ def _stream(model, family, kept: dict[str, Any]):
     if state.q != problem.size:
         raise ValueError(f"the stream has {state.q} coefficients, the model {problem.size}")
     return Stream(problem, state)
-
-
-def predicted_batches(model: RegressionBase, data: str | list[str], show: bool) -> Iterator[np.ndarray]:
-    """Yield the expected responses of consecutive rows, a partition at a time; `show` draws a bar."""
-    from statkit.regression._fit import progress_bar
-    from statkit.regression._tabular import mean_of_partition, open_for_prediction
-
-    source = open_for_prediction(model, data)
-    progress = progress_bar(int(show))
-    try:
-        partitions = source.partitions()
-        done, total = 0, sum(partition.n_rows for partition in partitions)
-        for partition in partitions:
-            yield mean_of_partition(source, model, partition)
-            done += partition.n_rows
-            if progress is not None:
-                progress(1, done, total)
-    finally:
-        source.close()
