@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, _clone_parametrized
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines.engine import one_blas_thread
+from statkit.regression._again import Again, Rows
 from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.rounds import NoRowsLeft
@@ -34,6 +35,10 @@ class RegressionBase(BaseEstimator):
         """The family once the design knows the data's levels and times; here as it is."""
         return family
 
+    def _remembered_roles(self, roles, strata):
+        """Roles as ``fit`` makes them of what the user gave."""
+        return roles
+
     def _keep(self, problem):
         """Take further results of a fit from its problem."""
 
@@ -41,7 +46,8 @@ class RegressionBase(BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, offset, groups):
+    def _fit(self, X, y, sample_weight, offset, groups, given=None):
+        """Fit; ``given`` is what the user gave where it is not what comes here (Cox: times and strata)."""
         started = time.perf_counter()
         self._check_parameters()
         fitted = {}
@@ -64,6 +70,8 @@ class RegressionBase(BaseEstimator):
             )
         rows = reading = source
         try:
+            given = {"y": y, "sample_weight": sample_weight, "offset": offset, "strata": None} | (given or {})
+            remembered = Rows(X, **given)
             rows = plan.regrouped(source, self._seed())
             engine, reading = resolve(self.engine, self.n_jobs, rows, design.columns)
             progress = progress_bar(self.verbose)
@@ -109,6 +117,7 @@ class RegressionBase(BaseEstimator):
         self.estimate_ = estimate
         self._set_coefficients(estimate.values)
         self._keep(problem)
+        estimate._again = Again(self, remembered)
         return self
 
     @property
@@ -120,6 +129,8 @@ class RegressionBase(BaseEstimator):
             if stream is None:
                 raise AttributeError(f"{type(self).__name__} is not fitted: it has no estimate_")
             estimate = self._estimate = self.plan.finish(stream.problem, stream.state)
+        if estimate._again is None and hasattr(self, "_design"):  # of a stream, or loaded
+            estimate._again = Again(self, None)
         return estimate
 
     @estimate_.setter
@@ -163,6 +174,7 @@ class RegressionBase(BaseEstimator):
         if self.cov_type not in COV_TYPES:
             raise ValueError(
                 f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}"
+                + ("; after the fit: estimate_.with_cov('HC3')" if self.cov_type in ("HC2", "HC3") else "")
             )
         if self.cov_type == "bootstrap" and not self._plan().bootstraps:
             raise ValueError(

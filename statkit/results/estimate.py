@@ -22,6 +22,8 @@ from statkit.results.hypothesis import parse_hypothesis
 from statkit.results.wald import WaldTest, wald
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
     from statkit.results.summary import Summary
@@ -102,6 +104,9 @@ class Estimate:
         What t-values are compared to. None is the normal law, or Student's where the dispersion was estimated; "t"
         is Student's with ``df_resid_inference`` in any case. With "chains" there are no standard errors, and limits
         are the extremes of ``extra["chains"]``, independent estimates, a row each.
+    evaluated_at : ndarray of shape (2, k) or None
+        Where ``information``, and where log-likelihood and ``meat`` were computed, a step before ``values``; None is
+        at ``values``.
     extra : dict or None
         Further results of a plan, reachable as attributes.
 
@@ -119,6 +124,9 @@ class Estimate:
     difference 1, standard error 0.2
     chi2(1) = 25.00, p = 5.7e-07
     """
+
+    #: Computes another covariance from the rows; set by the fitted model.
+    _again: Any = None
 
     def __init__(
         self,
@@ -165,6 +173,7 @@ class Estimate:
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         reference: str | None = None,
+        evaluated_at: np.ndarray | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         k = len(values)
@@ -219,6 +228,7 @@ class Estimate:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.reference = reference
+        self.evaluated_at = evaluated_at
         self.extra = extra or {}
         self._history = history or []
         self._diagnostics = diagnostics or []
@@ -364,6 +374,66 @@ class Estimate:
             f"{1 - alpha / 2:.4g}]": limits[:, 1],
         }
         return pd.DataFrame(columns, index=self._index)
+
+    def with_cov(
+        self,
+        cov_type: str | Mapping[str, Any],
+        data: Any = None,
+        *,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        strata: Any = None,
+    ) -> Self:
+        """The same estimate with another covariance, without another fit.
+
+        What the fit kept serves where it suffices; otherwise the rows are read once more, by the engine of the fit.
+        Files are remembered by their paths, and refused if they changed. Data in memory are remembered as long as
+        something else holds them, so that a model keeps no table alive; when they are gone, or the model was loaded
+        from a file, give them again.
+
+        Parameters
+        ----------
+        cov_type : str or dict
+            ``"nonrobust"``; ``"HC0"``, ``"HC1"``; ``"HC2"``, ``"HC3"``, by the leverage of rows, for models with one
+            linear predictor and without a penalty; ``{"cluster": column}``, a column's name or an array of labels in
+            the order of the rows; ``"partition"``; for one quantile ``"robust"``.
+        data : object or None
+            The rows that ``fit`` was given as ``X`` or ``data``.
+        y, sample_weight, offset, strata : array or None
+            What ``fit`` was given beside them.
+
+        Returns
+        -------
+        Estimate
+            A new one.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not at hand, are not those of the fit, or the model has no such covariance.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from statkit.regression import GLMRegressor
+        >>> x = np.arange(20.0)
+        >>> X, y = x[:, None], x + np.sin(x)
+        >>> estimate = GLMRegressor().fit(X, y).estimate_
+        >>> estimate.with_cov("HC3").bse.round(3).tolist()
+        [0.299, 0.026]
+        >>> estimate.with_cov({"cluster": x // 4}).cov_type
+        'cluster'
+
+        References
+        ----------
+        J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix estimators with
+        improved finite sample properties. A. Zeileis (2006), Object-oriented computation of sandwich estimators.
+        """
+        from statkit.results._with_cov import with_cov
+
+        given = {"y": y, "sample_weight": sample_weight, "offset": offset, "strata": strata}
+        return with_cov(self, cov_type, data, given)
 
     # -- tests --------------------
 
@@ -632,7 +702,7 @@ class Estimate:
 
     def __getstate__(self):
         derived = {key for key, value in vars(type(self)).items() if isinstance(value, cached_property)}
-        return {key: value for key, value in self.__dict__.items() if key not in derived}
+        return {key: value for key, value in self.__dict__.items() if key not in derived and key != "_again"}
 
     def __repr__(self):
         return (
