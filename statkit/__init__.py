@@ -14,17 +14,34 @@ if TYPE_CHECKING:
     from statkit.regression import coxph as coxph
     from statkit.regression import glm as glm
     from statkit.regression import quantreg as quantreg
+    from statkit.results import anova as anova
+    from statkit.results import compare as compare
+    from statkit.results import likelihood_ratio_test as likelihood_ratio_test
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "all_estimators", "coxph", "glm", "load", "quantreg", "save"]
+__all__ = [
+    "__version__",
+    "all_estimators",
+    "anova",
+    "compare",
+    "coxph",
+    "glm",
+    "likelihood_ratio_test",
+    "load",
+    "quantreg",
+    "save",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "all_estimators": "statkit._discovery",
+        "anova": "statkit.results",
+        "compare": "statkit.results",
         "coxph": "statkit.regression",
         "glm": "statkit.regression",
+        "likelihood_ratio_test": "statkit.results",
         "load": "statkit.persistence",
         "quantreg": "statkit.regression",
         "save": "statkit.persistence",

@@ -13,12 +13,13 @@ from statkit.engines.engine import one_blas_thread
 from statkit.regression._again import Again, Rows
 from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
+from statkit.results.maketables import ReadByMaketables
 from statkit.rounds import NoRowsLeft
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap")
 
 
-class RegressionBase(BaseEstimator):
+class RegressionBase(ReadByMaketables, BaseEstimator):
     """Fit, inference and prediction; subclasses say which family and what the response means."""
 
     # -- to be said by subclasses ---------------------------------------------------------------------------
@@ -136,6 +137,9 @@ class RegressionBase(BaseEstimator):
     @estimate_.setter
     def estimate_(self, estimate):
         self._estimate = estimate
+
+    def _shown(self):
+        return self.estimate_
 
     def _plan(self):
         if self.plan is None:

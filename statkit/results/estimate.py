@@ -19,6 +19,7 @@ from statkit.results._record import from_record, to_record
 from statkit.results._reference import RANDOM_SCALING, REFERENCES
 from statkit.results._tails import two_sided_quantile, two_sided_tail
 from statkit.results.hypothesis import parse_hypothesis
+from statkit.results.maketables import ReadByMaketables
 from statkit.results.wald import WaldTest, wald
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ __all__ = ["Estimate"]
 _MOST_PAIRS = 20_000
 
 
-class Estimate:
+class Estimate(ReadByMaketables):
     """Estimated parameters of a regression, with everything that is known about their errors and their
     making.
 
@@ -236,6 +237,9 @@ class Estimate:
         for key in self.extra:
             if hasattr(type(self), key) or key in self.__dict__:
                 raise ValueError(f"extra result {key!r} would hide the attribute of that name")
+
+    def _shown(self) -> Estimate:
+        return self
 
     # -- names --------------------
 
