@@ -16,6 +16,9 @@ from statkit.persistence import save as save
 from statkit.regression import coxph as coxph
 from statkit.regression import glm as glm
 from statkit.regression import quantreg as quantreg
+from statkit.results import anova as anova
+from statkit.results import compare as compare
+from statkit.results import likelihood_ratio_test as likelihood_ratio_test
 
 __all__: list[str]
 __version__: str

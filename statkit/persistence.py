@@ -6,6 +6,7 @@ does not know (pandas tables, dicts with tuples as keys) goes through plain hold
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import io
@@ -212,6 +213,8 @@ def _is_ours(value: Any) -> bool:
 def _attributes(value: Any) -> dict:
     """What the object says is its state (sessions and caches are not)."""
     state = value.__getstate__()
+    if isinstance(state, list):  # a frozen dataclass with slots gives its values alone
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     parts = state if isinstance(state, tuple) else (state,)
     return {name: attribute for part in parts if part for name, attribute in part.items()}
 

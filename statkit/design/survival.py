@@ -191,6 +191,13 @@ class SurvivalDesign(Design):
         of_times = hashlib.sha1(self.grid.times.tobytes() + repr(self.grid.labels).encode()).hexdigest()
         return self.inner.token + of_times
 
+    def grouped_by(self, group: str | None, schema: dict) -> SurvivalDesign:
+        """The same design with clusters by an expression; None for none."""
+        other = copy.copy(self)
+        other.inner = self.inner.grouped_by(group, schema)
+        other._describe()
+        return other
+
     # The profile round: levels and transforms of the columns, and the event times.
 
     def profile(self, rows) -> dict:

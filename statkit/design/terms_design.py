@@ -19,7 +19,7 @@ from statkit.design.coding import Categorical, Numeric, compile_terms, freeze_ca
 from statkit.design.columns import Columns, bad_rows, missing_rows
 from statkit.design.declare import DeclaredLevels
 from statkit.design.design import Design
-from statkit.design.expressions import Evaluator, StatefulCall, column_names, stateful_calls
+from statkit.design.expressions import Evaluator, StatefulCall, column_names, quoted, stateful_calls
 from statkit.design.formula_parse import FactorSpec, Scoped
 from statkit.design.keeping import design_to_dict, frozen_fields, setup_fields
 from statkit.design.levels import UNKNOWN, LevelCounts, Levels, as_coded, count_levels, freeze_levels
@@ -136,6 +136,24 @@ class TermsDesign(Design):
             for text in found:
                 other._specs[text] = replace(self._specs[text], given=tuple(values))
         other._settle()
+        return other
+
+    def grouped_by(self, group: str | None, schema: dict) -> TermsDesign:
+        """The same design, frozen or not, with clusters by an expression; None for none.
+
+        Raises
+        ------
+        ValueError
+            If ``schema`` lacks a column of the expression.
+        """
+        other = copy.copy(self)
+        other._group = quoted(group) if group in schema else group
+        other.columns = _columns_of([*self._texts, *([] if group is None else [other._group])])
+        for name in other.columns:
+            if name not in schema:
+                from statkit.sources import column_not_found
+
+                raise column_not_found(name, list(schema))
         return other
 
     # The profile round.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from statkit.plans._report import report
+from statkit.plans._report import evaluation_points, report
 from statkit.rounds.tasks import Want
 from statkit.solvers.newton import newton
 
@@ -26,5 +26,6 @@ def exact_ordered(plan, problem):
     if problem.meat and result.at.meat is None:
         at = np.where(np.isnan(result.theta), 0.0, result.theta)
         result.at.meat = problem.evaluate(at, Want(sums=True, meat=problem.meat)).meat
+        result.at.sums_theta = at
     plan.warn(problem, result)
-    return report(problem, plan, result)
+    return report(problem, plan, result, evaluated_at=evaluation_points(problem, result.at))

@@ -11,7 +11,7 @@ from statkit.exceptions import AliasedColumnsWarning
 from statkit.results import Estimate
 from statkit.results.covariance import cluster_covariance, hc0_covariance, hc1_covariance
 
-__all__ = ["covariance_of", "report"]
+__all__ = ["covariance_of", "evaluation_points", "report"]
 
 
 def covariance_of(problem, factor, information, meat, scale, nobs):
@@ -29,6 +29,12 @@ def covariance_of(problem, factor, information, meat, scale, nobs):
     if kind == "between":
         raise ValueError("cov_type='between' compares local estimates: it needs plan=OneShot(…)")
     return cluster_covariance(bread, meat.meat(), nobs, len(meat.labels))
+
+
+def evaluation_points(problem, e) -> np.ndarray:
+    """Where information, and where sums and scores were evaluated, in public units: `Estimate.evaluated_at`."""
+    scores = e.theta if e.sums_theta is None else e.sums_theta
+    return np.array([problem.public_values(e.theta), problem.public_values(scores)])
 
 
 def report(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from statkit.exceptions import SeparationWarning
-from statkit.plans._report import report
+from statkit.plans._report import evaluation_points, report
 from statkit.plans.plan import Plan
 from statkit.rounds.tasks import Want
 from statkit.solvers.newton import newton
@@ -153,6 +153,7 @@ class Exact(Plan):
             theta = np.where(np.isnan(result.theta), 0.0, result.theta)
             last = problem.evaluate(theta, Want(False, False, True, problem.meat, seed=problem.seed), null)
             result.at.sums, result.at.null, result.at.meat = last.sums, last.null, last.meat
+            result.at.sums_theta = theta
         return result, null
 
     def finish(self, problem: Any, result: Any, null: Any, **known: Any) -> Any:
@@ -165,7 +166,7 @@ class Exact(Plan):
             known |= without_errors(problem)
         else:
             known.setdefault("diagnostics", _checked(problem, result))
-        return report(problem, self, result, **known)
+        return report(problem, self, result, evaluated_at=evaluation_points(problem, result.at), **known)
 
     def warn(self, problem: Any, result: Any) -> None:
         """Say that the response is separated, or that there was no convergence."""

@@ -11,8 +11,10 @@ from sklearn.base import BaseEstimator, _clone_parametrized
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines.engine import one_blas_thread
+from statkit.regression._again import Again, Rows
 from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
+from statkit.results.maketables import ReadByMaketables
 from statkit.rounds import NoRowsLeft
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ CovType = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "bet
 COV_TYPES = get_args(CovType)
 
 
-class RegressionBase(BaseEstimator):
+class RegressionBase(ReadByMaketables, BaseEstimator):
     """Fit, inference and prediction; subclasses say which family and what the response means."""
 
     # -- to be said by subclasses ---------------------------------------------------------------------------
@@ -42,6 +44,10 @@ class RegressionBase(BaseEstimator):
         """The family once the design knows the data's levels and times; here as it is."""
         return family
 
+    def _remembered_roles(self, roles, strata):
+        """Roles as ``fit`` makes them of what the user gave."""
+        return roles
+
     def _keep(self, problem):
         """Take further results of a fit from its problem."""
 
@@ -49,7 +55,8 @@ class RegressionBase(BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, offset, groups):
+    def _fit(self, X, y, sample_weight, offset, groups, given=None):
+        """Fit; ``given`` is what the user gave where it is not what comes here (Cox: times and strata)."""
         started = time.perf_counter()
         self._check_parameters()
         fitted = {}
@@ -72,6 +79,8 @@ class RegressionBase(BaseEstimator):
             )
         rows = reading = source
         try:
+            given = {"y": y, "sample_weight": sample_weight, "offset": offset, "strata": None} | (given or {})
+            remembered = Rows(X, **given)
             rows = plan.regrouped(source, self._seed())
             engine, reading = resolve(self.engine, self.n_jobs, rows, design.columns)
             progress = progress_bar(self.verbose)
@@ -117,6 +126,7 @@ class RegressionBase(BaseEstimator):
         self.estimate_ = estimate
         self._set_coefficients(estimate.values)
         self._keep(problem)
+        estimate._again = Again(self, remembered)
         return self
 
     @property
@@ -128,11 +138,16 @@ class RegressionBase(BaseEstimator):
             if stream is None:
                 raise AttributeError(f"{type(self).__name__} is not fitted: it has no estimate_")
             estimate = self._estimate = self.plan.finish(stream.problem, stream.state)
+        if estimate._again is None and hasattr(self, "_design"):  # of a stream, or loaded
+            estimate._again = Again(self, None)
         return estimate
 
     @estimate_.setter
     def estimate_(self, estimate):
         self._estimate = estimate
+
+    def _shown(self):
+        return self.estimate_
 
     def _plan(self):
         if self.plan is None:
@@ -171,6 +186,7 @@ class RegressionBase(BaseEstimator):
         if self.cov_type not in COV_TYPES:
             raise ValueError(
                 f"cov_type must be one of {', '.join(map(repr, COV_TYPES))}, not {self.cov_type!r}"
+                + ("; after the fit: estimate_.with_cov('HC3')" if self.cov_type in ("HC2", "HC3") else "")
             )
         if self.cov_type == "bootstrap" and not self._plan().bootstraps:
             raise ValueError(

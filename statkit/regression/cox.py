@@ -141,13 +141,14 @@ class CoxPHRegressor(RegressionBase):
         -------
         self : CoxPHRegressor
         """
+        given = {"y": y, "strata": strata}
         if y is not None and not _names(y):
             y = survival_response(y)
         if strata is not None:
             y = self._with_strata(y, strata)
         self._coded = strata is not None
         try:
-            return self._fit(X, y, sample_weight, offset, groups)
+            return self._fit(X, y, sample_weight, offset, groups, given)
         finally:
             del self._coded
 
@@ -212,6 +213,16 @@ class CoxPHRegressor(RegressionBase):
             SurvivalDesign(inner, strata, coded_strata=self._coded, most_times=self.max_times),
             family,
         )
+
+    def _remembered_roles(self, roles, strata):
+        if roles.y is not None and not _names(roles.y):
+            roles.y = survival_response(roles.y)
+        else:
+            roles.y = None  # names of columns are the design's
+        if strata is not None:
+            roles.y = self._with_strata(roles.y, strata)
+        self._coded = strata is not None
+        return roles
 
     def _keep(self, problem):
         self._baseline = problem.baseline

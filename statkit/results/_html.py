@@ -57,6 +57,7 @@ def _text(text):
 
 
 def _cell(text):
+    text = text.strip()
     return _text({"inf": "∞", "-inf": "−∞"}.get(text, text)).replace(
         "-", "−", 1 if text.startswith("-") else 0
     )

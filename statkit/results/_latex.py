@@ -23,7 +23,7 @@ _ESCAPES = {
     "…": r"\dots{}",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
 }
-_NUMBER = re.compile(r"^(<?)(-?)([\d.,]+)(?:e([+-]?\d+))?$")
+_NUMBER = re.compile(r"^(\(?)(<?)(-?)([\d.,]+)(?:e([+-]?\d+))?(\)?)(\**)$")
 
 
 def render_latex(summary):
@@ -77,11 +77,13 @@ def _text(text):
 
 def _number(text):
     """Numbers in mathematics, so that minus signs are minus signs."""
+    text = text.strip()
     if text in ("inf", "-inf"):
         return rf"${text[:-3]}\infty$"
     match = _NUMBER.match(text)
     if not match:
         return _text(text)
-    less, sign, digits, exponent = match.groups()
+    bracket, less, sign, digits, exponent, closing, stars = match.groups()
     power = rf"\times 10^{{{int(exponent)}}}" if exponent else ""
-    return f"${less}{sign}{digits.replace(',', '{,}')}{power}$"
+    raised = f"^{{{stars}}}" if stars else ""
+    return f"${bracket}{less}{sign}{digits.replace(',', '{,}')}{power}{closing}{raised}$"

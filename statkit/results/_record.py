@@ -92,6 +92,8 @@ def to_record(estimate, matrices):
         for key in _MATRICES:
             matrix = getattr(estimate, key)
             record[key] = None if matrix is None else _numbers(matrix)
+        if estimate.evaluated_at is not None:
+            record["evaluated_at"] = _numbers(estimate.evaluated_at)
     return record
 
 
@@ -115,6 +117,8 @@ def from_record(record):
         arguments["covariance"] = arguments["covariance"].reshape(k, k)
     for key in _MATRICES:
         arguments[key] = None if record[key] is None else _array(record[key]).reshape(k, k)
+    if "evaluated_at" in record:
+        arguments["evaluated_at"] = _array(record["evaluated_at"]).reshape(2, k)
     for key in ("shape", "shape_bse"):
         arguments[key] = {name: float(value) for name, value in record[key].items()}
     for key in ("classes", "terms", "notes", "why_nan"):

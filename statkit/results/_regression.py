@@ -6,7 +6,6 @@ import numpy as np
 
 from statkit.results._abbreviate import abbreviate
 from statkit.results._numbers import coefficient_columns, count, p_phrase, p_value, plain, quantity, statistic
-from statkit.results._tails import two_sided_tail
 from statkit.results.summary import Gap, Line, Note, Section, Summary
 
 __all__ = ["summarize"]
@@ -27,10 +26,10 @@ _TITLES = {
 }
 
 
-def summarize(estimate, *, full, alpha):
+def summarize(estimate, *, full, alpha, adjust=None):
     """See `Estimate.summary`."""
     z = estimate._letter
-    lines = _lines(estimate, full, alpha)
+    lines = _lines(estimate, full, alpha, adjust)
     hidden = (
         [Note("Left out (…): see .summary(full=True) or .to_frame().")] if any(map(_is_gap, lines)) else []
     )
@@ -40,8 +39,18 @@ def summarize(estimate, *, full, alpha):
         figures=_figures(estimate),
         columns=("coef", "std err", z, f"P>|{z}|", f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"),
         lines=lines,
-        notes=hidden + _notes(estimate),
+        notes=hidden + _adjusted(adjust) + _notes(estimate),
     )
+
+
+def _adjusted(adjust):
+    if adjust is None or adjust == "none":
+        return []
+    return [
+        Note(
+            f"P-values are adjusted by {adjust} for the number of coefficients; limits are of each by itself."
+        )
+    ]
 
 
 def _title(e):
@@ -102,10 +111,10 @@ def _figures(e):
     return tuple([pair for pair in column if pair[1] != "NaN"] for column in (left, right))
 
 
-def _lines(e, full, alpha):
+def _lines(e, full, alpha, adjust):
     limits = e._limits(alpha)
     columns = coefficient_columns(e.values, e._bse, limits[:, 0], limits[:, 1])
-    pvalues = two_sided_tail(e._tvalues, e._df)
+    pvalues = e._pvalues(adjust)
     attention = ~np.isfinite(e._bse)
 
     def line(i):

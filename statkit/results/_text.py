@@ -24,7 +24,8 @@ def render_text(summary):
     out += _facts(summary.facts, width)
     if any(summary.figures):
         out += ["-" * width, *_figures(summary.figures, width)]
-    out += ["=" * width]
+    if len(out) > 2:
+        out += ["=" * width]
     if summary.columns:
         out += [_row("", summary.columns, names, widths), "-" * width]
         for line in summary.lines:

@@ -19,11 +19,15 @@ from statkit.results._record import from_record, to_record
 from statkit.results._reference import RANDOM_SCALING, REFERENCES
 from statkit.results._tails import two_sided_quantile, two_sided_tail
 from statkit.results.hypothesis import parse_hypothesis
+from statkit.results.maketables import ReadByMaketables
 from statkit.results.wald import WaldTest, wald
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
+    from statkit.results.multiplicity import LinearTests
     from statkit.results.summary import Summary
 
 __all__ = ["Estimate"]
@@ -32,7 +36,7 @@ __all__ = ["Estimate"]
 _MOST_PAIRS = 20_000
 
 
-class Estimate:
+class Estimate(ReadByMaketables):
     """Estimated parameters of a regression, with everything that is known about their errors and their
     making.
 
@@ -102,6 +106,9 @@ class Estimate:
         What t-values are compared to. None is the normal law, or Student's where the dispersion was estimated; "t"
         is Student's with ``df_resid_inference`` in any case. With "chains" there are no standard errors, and limits
         are the extremes of ``extra["chains"]``, independent estimates, a row each.
+    evaluated_at : ndarray of shape (2, k) or None
+        Where ``information``, and where log-likelihood and ``meat`` were computed, a step before ``values``; None is
+        at ``values``.
     extra : dict or None
         Further results of a plan, reachable as attributes.
 
@@ -119,6 +126,9 @@ class Estimate:
     difference 1, standard error 0.2
     chi2(1) = 25.00, p = 5.7e-07
     """
+
+    #: Computes another covariance from the rows; set by the fitted model.
+    _again: Any = None
 
     def __init__(
         self,
@@ -165,6 +175,7 @@ class Estimate:
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         reference: str | None = None,
+        evaluated_at: np.ndarray | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         k = len(values)
@@ -219,12 +230,16 @@ class Estimate:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.reference = reference
+        self.evaluated_at = evaluated_at
         self.extra = extra or {}
         self._history = history or []
         self._diagnostics = diagnostics or []
         for key in self.extra:
             if hasattr(type(self), key) or key in self.__dict__:
                 raise ValueError(f"extra result {key!r} would hide the attribute of that name")
+
+    def _shown(self) -> Estimate:
+        return self
 
     # -- names --------------------
 
@@ -346,10 +361,26 @@ class Estimate:
 
         return pd.DataFrame(self._limits(alpha), index=self._index, columns=[0, 1])
 
-    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+    def _pvalues(self, adjust: str | None = None) -> np.ndarray:
+        pvalues = two_sided_tail(self._tvalues, self._df)
+        if adjust is None:
+            return pvalues
+        from statkit.results.multiplicity import adjusted_pvalues
+
+        return adjusted_pvalues(pvalues, adjust)
+
+    def to_frame(self, alpha: float = 0.05, adjust: str | None = None) -> pd.DataFrame:
         """The table of coefficients as a frame: ``coef, std err, z, P>|z|`` and the two limits.
 
         With an estimated dispersion (`use_t`) t stands in place of z.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            The limits, of each coefficient by itself, are those of 1 - alpha.
+        adjust : str or None, default=None
+            Adjust the p-values for the number of coefficients: "holm", "bonferroni", "fdr_bh" and others of
+            `statkit.results.adjusted_pvalues`. For some coefficients only, and limits that hold together: `t_test`.
         """
         import pandas as pd
 
@@ -359,11 +390,71 @@ class Estimate:
             "coef": self.values,
             "std err": self._bse,
             z: self._tvalues,
-            f"P>|{z}|": two_sided_tail(self._tvalues, self._df),
+            f"P>|{z}|": self._pvalues(adjust),
             f"[{alpha / 2:.4g}": limits[:, 0],
             f"{1 - alpha / 2:.4g}]": limits[:, 1],
         }
         return pd.DataFrame(columns, index=self._index)
+
+    def with_cov(
+        self,
+        cov_type: str | Mapping[str, Any],
+        data: Any = None,
+        *,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        strata: Any = None,
+    ) -> Self:
+        """The same estimate with another covariance, without another fit.
+
+        What the fit kept serves where it suffices; otherwise the rows are read once more, by the engine of the fit.
+        Files are remembered by their paths, and refused if they changed. Data in memory are remembered as long as
+        something else holds them, so that a model keeps no table alive; when they are gone, or the model was loaded
+        from a file, give them again.
+
+        Parameters
+        ----------
+        cov_type : str or dict
+            ``"nonrobust"``; ``"HC0"``, ``"HC1"``; ``"HC2"``, ``"HC3"``, by the leverage of rows, for models with one
+            linear predictor and without a penalty; ``{"cluster": column}``, a column's name or an array of labels in
+            the order of the rows; ``"partition"``; for one quantile ``"robust"``.
+        data : object or None
+            The rows that ``fit`` was given as ``X`` or ``data``.
+        y, sample_weight, offset, strata : array or None
+            What ``fit`` was given beside them.
+
+        Returns
+        -------
+        Estimate
+            A new one.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not at hand, are not those of the fit, or the model has no such covariance.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from statkit.regression import GLMRegressor
+        >>> x = np.arange(20.0)
+        >>> X, y = x[:, None], x + np.sin(x)
+        >>> estimate = GLMRegressor().fit(X, y).estimate_
+        >>> estimate.with_cov("HC3").bse.round(3).tolist()
+        [0.299, 0.026]
+        >>> estimate.with_cov({"cluster": x // 4}).cov_type
+        'cluster'
+
+        References
+        ----------
+        J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix estimators with
+        improved finite sample properties. A. Zeileis (2006), Object-oriented computation of sandwich estimators.
+        """
+        from statkit.results._with_cov import with_cov
+
+        given = {"y": y, "sample_weight": sample_weight, "offset": offset, "strata": strata}
+        return with_cov(self, cov_type, data, given)
 
     # -- tests --------------------
 
@@ -396,12 +487,89 @@ class Estimate:
         else:
             R, q = self._matrix(hypothesis)
             hypothesis = f"R b = q, R of shape {R.shape[0]} × {R.shape[1]}"
+        self._must_have_errors(R)
+        return self._wald(R, q, hypothesis, use_f)
+
+    def t_test(self, hypotheses: Any = None, adjust: str | None = None) -> LinearTests:
+        """Linear hypotheses, each tested by itself, as R's ``glht``: estimates, errors, p-values and limits.
+
+        Parameters
+        ----------
+        hypotheses : str, list of str, dict, ndarray, tuple or None
+            As in `wald_test`, an equation or a row each; a dict gives them names; None takes every coefficient with a
+            standard error but the intercept.
+        adjust : str or None, default=None
+            None for each by itself; "single-step" for p-values and limits from the joint law of the statistics, which
+            use their correlation; or a method of `statkit.results.adjusted_pvalues`.
+
+        Returns
+        -------
+        LinearTests
+
+        Raises
+        ------
+        ValueError
+            As `wald_test`, and for an unknown method.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> estimate = Estimate(
+        ...     names=["a", "b", "c"], values=np.array([1.0, 0.5, 0.1]), covariance=0.04 * np.eye(3),
+        ...     terms={"g": [0, 1, 2]}, family="poisson", link="log", use_t=False, nobs=100, df_resid=97,
+        ...     df_model=3, rank=3, response="y")
+        >>> estimate.t_test(["a = b", "a = c", "b = c"], adjust="holm").pvalue.round(4).tolist()
+        [0.1542, 0.0044, 0.1573]
+
+        References
+        ----------
+        T. Hothorn, F. Bretz and P. Westfall (2008), Simultaneous inference in general parametric models.
+        """
+        from statkit.results.multiplicity import linear_tests
+
+        R, q, names = self._each(hypotheses)
+        self._must_have_errors(R)
+        covariance = self.covariance
+        if covariance.ndim == 1:
+            if ((R != 0).sum(axis=1) > 1).any() or adjust == "single-step":
+                raise ValueError(
+                    "only variances are known: effects of several parameters need their covariances"
+                )
+            covariance = np.diag(covariance)
+        if self.reference == "chains":
+            raise ValueError(
+                "the estimate has independent chains in place of standard errors: see conf_int()"
+            )
+        letter = "random scaling" if self.reference == "random scaling" else self._letter
+        return linear_tests(R, q, self.values, covariance, names, law=self._df, adjust=adjust, letter=letter)
+
+    def _each(self, hypotheses):
+        """R, q and a name a row."""
+        if hypotheses is None:
+            some = [i for i in np.flatnonzero(np.isfinite(self._bse)) if self.names[i] != "Intercept"]
+            return np.eye(len(self.values))[some], np.zeros(len(some)), [self.labels[i] for i in some]
+        names = None
+        if isinstance(hypotheses, Mapping):
+            names, hypotheses = list(map(str, hypotheses)), list(hypotheses.values())
+        if isinstance(hypotheses, str):
+            hypotheses = [hypotheses]
+        if isinstance(hypotheses, (list, tuple)) and all(isinstance(part, str) for part in hypotheses):
+            parts = [self._restrictions(part) for part in hypotheses]
+            told = [
+                f"{text} [{i + 1}]" if len(R) > 1 else text
+                for text, (R, _) in zip(hypotheses if names is None else names, parts, strict=True)
+                for i in range(len(R))
+            ]
+            return np.vstack([R for R, _ in parts]), np.concatenate([q for _, q in parts]), told
+        R, q = self._matrix(hypotheses if names is None else np.vstack(hypotheses))
+        return R, q, names or [f"row {i}" for i in range(len(R))]
+
+    def _must_have_errors(self, R):
         touched = (R != 0).any(axis=0)
         for i in np.flatnonzero(touched & ~np.isfinite(self._bse)):
             reason = self.why_nan.get(self.labels[i]) or self.why_nan.get(self.names[i])
             because = f": {reason}" if reason else ""
             raise ValueError(f"{self.labels[i]!r} cannot be tested, it has no standard error{because}")
-        return self._wald(R, q, hypothesis, use_f)
 
     def _wald(self, R, q, hypothesis, use_f=None):
         covariance = self.covariance
@@ -460,10 +628,16 @@ class Estimate:
         R[np.arange(len(positions)), positions] = 1.0
         return self._wald(R, np.zeros(len(positions)), term)
 
-    def wald_test_terms(self) -> pd.DataFrame:
+    def wald_test_terms(self, adjust: str | None = None) -> pd.DataFrame:
         """One joint Wald test per formula term.
 
         Aliased and infinite parameters are left out of their term, which then has fewer degrees of freedom.
+
+        Parameters
+        ----------
+        adjust : str or None, default=None
+            Adjust the p-values for the number of terms, the intercept not among them, by a method of
+            `statkit.results.adjusted_pvalues`.
 
         Returns
         -------
@@ -487,6 +661,13 @@ class Estimate:
         frame = pd.DataFrame.from_dict(
             rows, orient="index", columns=["statistic", "df", "df_denom", "pvalue"]
         )
+        if adjust is not None:
+            from statkit.results.multiplicity import adjusted_pvalues
+
+            tested = frame.index != "Intercept"
+            frame.loc[tested, "pvalue"] = adjusted_pvalues(
+                frame.loc[tested, "pvalue"].to_numpy(float), adjust
+            )
         return frame if self.use_t else frame.drop(columns="df_denom")
 
     # -- fit --------------------
@@ -576,7 +757,7 @@ class Estimate:
         """What `statsmodels.iolib.summary2.summary_col` prints under the coefficients."""
         return {"N": lambda estimate: f"{estimate.nobs:,}"}
 
-    def summary(self, full: bool = False, alpha: float = 0.05) -> Summary:
+    def summary(self, full: bool = False, alpha: float = 0.05, adjust: str | None = None) -> Summary:
         """The table with the header of what was done, as an object that prints as text, HTML or LaTeX.
 
         Parameters
@@ -586,6 +767,8 @@ class Estimate:
             more than 60 lines; coefficients without a standard error are always there.
         alpha : float, default=0.05
             The limits are those of the 1 - alpha confidence interval.
+        adjust : str or None, default=None
+            Adjust the p-values for the number of coefficients, as in `to_frame`.
 
         Returns
         -------
@@ -593,7 +776,7 @@ class Estimate:
         """
         from statkit.results._regression import summarize
 
-        return summarize(self, full=full, alpha=alpha)
+        return summarize(self, full=full, alpha=alpha, adjust=adjust)
 
     def to_dict(self, matrices: bool = True) -> dict[str, Any]:
         """Everything as plain numbers, strings, lists and dicts, ready for ``json.dump(…, allow_nan=False)``.
@@ -632,7 +815,7 @@ class Estimate:
 
     def __getstate__(self):
         derived = {key for key, value in vars(type(self)).items() if isinstance(value, cached_property)}
-        return {key: value for key, value in self.__dict__.items() if key not in derived}
+        return {key: value for key, value in self.__dict__.items() if key not in derived and key != "_again"}
 
     def __repr__(self):
         return (

@@ -1,12 +1,18 @@
 """A summary: a title, what was done, a table, and what must be known about it; as text, HTML or LaTeX."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from statkit.results._html import render_html
 from statkit.results._latex import render_latex
 from statkit.results._text import render_text
 
-__all__ = ["Gap", "Line", "Note", "Section", "Summary"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Gap", "Line", "Note", "Section", "Summary", "Table"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +93,14 @@ class Summary:
 
     def _repr_html_(self):
         return self.as_html()
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Summary):
+    """A printable table whose numbers are there as a frame too."""
+
+    frame: Any = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers, with all their digits."""
+        return self.frame.copy()

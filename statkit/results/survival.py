@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from statkit.results._numbers import count, p_value, plain, quantity, statistic
 from statkit.results._tails import two_sided_quantile
 from statkit.results.estimate import Estimate
-from statkit.results.summary import Line, Note
+from statkit.results.summary import Line, Note, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SurvivalEstimate"]
 
@@ -82,16 +86,16 @@ class SurvivalEstimate(Estimate):
         names = ["hazard ratio", f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"]
         return pd.DataFrame(table, index=self._index, columns=names)
 
-    def to_frame(self, alpha: float = 0.05):
+    def to_frame(self, alpha: float = 0.05, adjust: str | None = None) -> pd.DataFrame:
         """The table of coefficients as a frame: ``coef, exp(coef), std err, z, P>|z|`` and the two limits."""
-        frame = super().to_frame(alpha)
+        frame = super().to_frame(alpha, adjust)
         with np.errstate(over="ignore"):
             frame.insert(1, "exp(coef)", np.exp(self.values))
         return frame
 
-    def summary(self, full: bool = False, alpha: float = 0.05):
+    def summary(self, full: bool = False, alpha: float = 0.05, adjust: str | None = None) -> Summary:
         """The table as R's ``coxph`` prints it, with what was done."""
-        base = super().summary(full=full, alpha=alpha)
+        base = super().summary(full=full, alpha=alpha, adjust=adjust)
         lines = [self._line(line, alpha) if isinstance(line, Line) else line for line in base.lines]
         rows, fit = base.figures
         rows = [("Rows used", value) if name == "Rows used" else (name, value) for name, value in rows]

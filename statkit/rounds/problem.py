@@ -46,6 +46,7 @@ class Evaluation:
     y: np.ndarray | None = None
     n_rows: int = 0
     scores: object = None
+    sums_theta: np.ndarray | None = None  # where sums and meat are from, if not from theta
 
 
 class NoRowsLeft(ValueError):
@@ -331,6 +332,12 @@ class Problem:
         for name, limit in self.design.limits.items():
             values[:, self.design.names.index(name)] = limit
         return values.ravel()
+
+    def internal_values(self, values: np.ndarray) -> np.ndarray:
+        """The way back from `public_values`; zero for columns left out."""
+        raw = values.reshape(self.family.predictors, -1)[:, self.position]
+        raw = np.where(np.isfinite(raw), raw, 0.0)
+        return (raw @ self._rescale().T if self.scale.size else raw).ravel()
 
     def public_matrix(self, M: np.ndarray, *, inverse: bool = False) -> np.ndarray:
         """A covariance of θ (or, with ``inverse``, an information or meat) in public order and units.
