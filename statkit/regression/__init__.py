@@ -9,6 +9,7 @@ _HOME = {
     "OrderedClassifier": "ordered",
     "QuantileRegressor": "quantile",
     "coxph": "cox",
+    "explain": "forecast.explain",
     "glm": "generalized_linear",
     "polr": "ordered",
     "quantreg": "quantile",
