@@ -23,7 +23,7 @@ from statkit.regression.forecast.splits import Splits
 __all__ = ["explain"]
 
 #: Rows of the pilot's fit: as many as take this long, within these limits.
-_FIT_SECONDS, _FEWEST, _MOST, _FITS = 0.5, 20_000, 300_000, 12
+_FIT_SECONDS, _FEWEST, _MOST, _FITS = 0.25, 20_000, 200_000, 12
 
 
 def explain(
@@ -211,7 +211,7 @@ def _columns(model, source, columns, roles) -> tuple:
 
 
 def _pilot_rows(blocks: list) -> int:
-    """As many rows as a dozen evaluations in half a second allow; more columns, fewer rows."""
+    """As many rows as a dozen evaluations in a quarter of a second allow: more columns, fewer rows."""
     width = blocks[0].n_columns - (blocks[0].codes.width if blocks[0].codes is not None else 0)
     coded = 0 if blocks[0].codes is None else blocks[0].codes.columns.shape[1]
     # Seconds of an evaluation of a row, roughly: what the kernels here do.

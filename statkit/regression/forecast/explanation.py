@@ -51,7 +51,7 @@ class Explanation:
     columns : DataFrame
         Of a Parquet file: bytes a row, stored and decoded, and whether all chunks have a dictionary page.
     rates : dict of str to float
-        Rows a second, one thread: "read", "encode", "evaluate", "local_fit".
+        Rows a second, one thread: "read", "encode", "evaluate".
     notes : list of str
     """
 
@@ -68,7 +68,7 @@ class Explanation:
         self.kept = job.kept
         self._columns, self._read = opened.columns, unfrozen.columns
         rates = job.rates
-        pairs = {"read": rates.read, "encode": rates.encode, "evaluate": rates.evaluate, "local_fit": rates.local}
+        pairs = {"read": rates.read, "encode": rates.encode, "evaluate": rates.evaluate}
         self.rates = {name: 1 / s for name, s in pairs.items() if s > 0}
         self._errors = _standard_errors(job)
         self.notes = self._remarks(opened, job, splits)
@@ -221,9 +221,9 @@ def _standard_errors(job):
     import pandas as pd
 
     pilot = job.pilot
-    errors = pd.Series(pilot.estimate.bse.to_numpy(), index=pilot.estimate.params.index, name="std err")
-    fixed = np.array(["poly(" in str(name) and "raw=True" not in str(name) for name in errors.index])
-    return errors * np.where(fixed, 1.0, np.sqrt(pilot.n / job.used))
+    errors = pd.Series(np.sqrt(pilot.public_variance), index=pilot.estimate.params.index, name="std err")
+    unit = np.array(["poly(" in str(name) and "raw=True" not in str(name) for name in errors.index])
+    return errors * np.sqrt(pilot.n / np.where(unit, pilot.read, job.used))
 
 
 def _levels(design) -> dict[str, int]:

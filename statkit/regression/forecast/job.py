@@ -122,7 +122,7 @@ class Job:
 
     @property
     def load(self) -> float:
-        """Seconds a row to read and encode."""
+        """Processor seconds a row to read and encode."""
         return self.rates.read + self.rates.encode
 
     def speed(self, parts: int) -> float:
@@ -136,8 +136,9 @@ class Job:
         rows = self.n if rows is None else rows
         parts = len(self.parts) if parts is None else parts
         cpu = rows * ((1 - kept) * self.load + per_row * self.pilot.used)
+        waiting = rows * (1 - kept) * self.rates.wait
         task = _TASK.get(self.engine, _REMOTE_TASK) + 1e-9 * self.q**2
-        return np.array([cpu + parts * task, cpu / self.speed(parts) + parts * task])
+        return np.array([cpu + parts * task, (cpu + waiting) / self.speed(parts) + parts * task])
 
     def overhead(self):
         """(CPU, wall) seconds before the first round of the plan: copy, workers, the profile round."""
@@ -145,7 +146,8 @@ class Job:
         both = np.array([start, start + _START.get(self.engine, 0.0)])
         if self.profiled:
             cpu = self.n * (self.rates.read + self.rates.profile)
-            both += np.array([cpu, cpu / self.speed(len(self.parts))])
+            waiting = self.n * self.rates.wait
+            both += np.array([cpu, (cpu + waiting) / self.speed(len(self.parts))])
         return both
 
     def serial(self, seconds: float):

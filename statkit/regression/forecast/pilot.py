@@ -12,6 +12,8 @@ import numpy as np
 
 from statkit.engines import SerialEngine
 from statkit.rounds import Problem
+from statkit.solvers.cholesky import Factor
+from statkit.solvers.newton import newton
 from statkit.sources import Source
 from statkit.sources.rows import Rows
 
@@ -30,23 +32,31 @@ class Pieces:
     Attributes
     ----------
     rows : list of Rows
-    seconds : list of float
-        For each of them; the first opens the file and counts for nothing.
+    seconds, cpu : list of float
+        For each of them, by the wall's clock and the processor's; the first opens the file and counts for nothing.
     """
 
     rows: list[Rows]
     seconds: list[float]
+    cpu: list[float]
 
     @property
     def n_rows(self) -> int:
         return sum(r.n_rows for r in self.rows)
 
     @property
-    def seconds_per_row(self) -> float:
+    def cpu_per_row(self) -> float:
         """Of reading, the median over pieces."""
-        pairs = list(zip(self.rows, self.seconds, strict=True))
-        pairs = pairs[1:] if len(pairs) > 1 else pairs
-        return float(np.median([s / max(r.n_rows, 1) for r, s in pairs]))
+        return float(np.median(self._each(self.cpu)))
+
+    @property
+    def waiting_per_row(self) -> float:
+        """What every piece waited at least: more is that others used the processor."""
+        return float(max(np.min(self._each(self.seconds) - self._each(self.cpu)), 0.0))
+
+    def _each(self, seconds: list[float]) -> np.ndarray:
+        each = np.array(seconds) / np.maximum([r.n_rows for r in self.rows], 1)
+        return each[1:] if len(each) > 1 else each
 
     @property
     def bytes_per_row(self) -> float:
@@ -65,12 +75,13 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
     chosen = [partitions[round(i)] for i in spread]
     each = min(PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)), int(_SHARE * n) // number)
     each = max(each, _SMALL // number, 1)
-    rows, seconds = [], []
+    pieces = Pieces([], [], [])
     for partition in chosen:
-        started = time.perf_counter()
-        rows.append(source.head(partition, columns, each))
-        seconds.append(time.perf_counter() - started)
-    return Pieces(rows, seconds)
+        wall, cpu = time.perf_counter(), time.process_time()
+        pieces.rows.append(source.head(partition, columns, each))
+        pieces.seconds.append(time.perf_counter() - wall)
+        pieces.cpu.append(time.process_time() - cpu)
+    return pieces
 
 
 class PieceSource(Source):
@@ -109,6 +120,10 @@ class Pilot:
         In internal coordinates, at the estimate.
     variance : ndarray
         Squared standard errors on the pilot's rows, internal coordinates.
+    public_variance : ndarray
+        The same in the order and units of ``estimate.params``.
+    read : int
+        Complete rows that were read; of these the pilot is a sample.
     used : float
         Share of the rows that are not left out for missing values.
     block_bytes : float
@@ -122,7 +137,9 @@ class Pilot:
     theta: np.ndarray
     information: np.ndarray
     variance: np.ndarray
+    public_variance: np.ndarray
     phi: float
+    read: int
     used: float
     block_bytes: float
     blocks: list
@@ -171,7 +188,7 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
     cov_type = model._covariance(family, model._plan())
     problem.cov_type = cov_type if cov_type in ("nonrobust", "HC0", "HC1") else "nonrobust"
     problem.engine_name = "serial"
-    notes = []
+    notes: list[str] = []
     if problem.size >= block.n_rows:
         raise ValueError(
             f"the pilot has {block.n_rows:,} rows for {problem.size:,} coefficients: they cannot tell what the "
@@ -182,8 +199,9 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
         estimate = Exact(pilot_size=0, max_rounds=40).estimate(problem)
     if any("separated" in str(w.message) for w in said):
         notes.append(
-            "The response is separated in the pilot: errors of the columns concerned are of no use there."
+            "The response is separated in the pilot; errors are those of a fit that a weak prior holds back."
         )
+    separated = bool(notes)
     if cov_type != problem.cov_type:
         notes.append(
             f"cov_type={cov_type!r}: rows drawn at random do not show how clusters hang together; the errors "
@@ -192,15 +210,36 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
     shape = getattr(estimate, "shape", None) or {}
     problem.shape = np.array(list(shape.values())) if shape else problem.shape
     theta = _internal(problem, estimate)
+    if separated:
+        theta = _held_back(problem, theta)
     e = problem.evaluate(theta)
     phi = 1.0 if problem.dispersion is None else problem.dispersion(e, len(theta))
-    from statkit.solvers.cholesky import Factor
-
-    inverse = Factor(e.information).inverse()
+    inverse = phi * Factor(e.information).inverse()
+    if problem.meat is None:
+        variances = np.diag(problem.public_matrix(inverse))
+    else:
+        variances = estimate.bse.to_numpy() ** 2
     return Pilot(
-        problem, block, piece, estimate, theta, e.information, phi * np.diag(inverse), phi,
+        problem, block, piece, estimate, theta, e.information, np.diag(inverse), variances, phi, read,
         read / max(n_read, 1), sum(b.nbytes for b in blocks) / max(read, 1), blocks, notes,
     )  # fmt: skip
+
+
+#: Precision of the prior on scaled columns where the response is separated.
+_PRIOR = 1.0
+
+
+def _held_back(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """A finite estimate where the response of the pilot's rows is separated."""
+    prior = np.full(problem.size, _PRIOR)
+    if problem.design.intercept:
+        prior[:: problem.stride] = 0.0
+    start = problem.null_theta(*problem.response())
+    fit = newton(
+        lambda theta, _: problem.evaluate(theta), start, tol=1e-4, max_rounds=40, prior=prior,
+        dispersion=problem.dispersion,
+    )  # fmt: skip
+    return np.where(np.isnan(fit.theta), 0.0, fit.theta)
 
 
 def _internal(problem: Problem, estimate: Any) -> np.ndarray:

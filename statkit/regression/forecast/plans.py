@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from statkit.regression.forecast.job import Forecast, Job
-from statkit.regression.forecast.sampling_error import sampling_distance
+from statkit.regression.forecast.sampling_error import cluster_effect, sampling_distance
 from statkit.regression.forecast.splits import Splits
 from statkit.regression.forecast.steps import rounds_from_null, rounds_to_go
 from statkit.regression.forecast.stream_error import one_pass_distance
@@ -18,6 +18,8 @@ __all__ = ["default_plans", "forecast", "refusal"]
 #: Sizes of subsamples, of those that are well below the number of rows.
 _SIZES = (10_000, 100_000)
 _FEW = 0.2
+#: Tolerance of a machine's own fit.
+_LOCAL_TOL = 1e-6
 
 
 def forecast(plan: Any, job: Job, splits: Splits) -> Forecast:
@@ -91,9 +93,9 @@ def _exact(plan, job: Job, splits: Splits) -> Forecast:
         passes = float(rounds)
     else:
         first, passes, sample, rounds, warm = _newton_start(plan, job, splits)
-        last = rates.sums - rates.evaluate
         seconds = seconds + first + job.round(rates.evaluate, kept=warm)
-        seconds += (rounds - 1) * job.round(rates.evaluate, kept=job.kept) + job.serial(0) + last * n / job.speed(len(job.parts))
+        seconds += (rounds - 2) * job.round(rates.evaluate, kept=job.kept) if rounds > 1 else 0.0
+        seconds += job.round(rates.sums, kept=job.kept) if rounds > 1 else 0.0
         passes += rounds
     memory = job.memory(cached=True, sample_rows=sample)
     return _made(plan, job, passes, rounds + job.profiled, seconds, memory, job.used, 0.0)
@@ -112,14 +114,9 @@ def _newton_start(plan, job: Job, splits: Splits):
     chosen = min(4, K) if K > 4 else K
     share = chosen / K
     seconds = job.round(0.0, rows=share * n, parts=chosen) + job.serial(job.fit_on(size))
-    start = np.sqrt(n / size * _spread(job, chosen))
+    start = np.sqrt(n / size * cluster_effect(job.pilot, size, chosen, job.largest))
     rounds = min(rounds_to_go(start, c, job.used, plan.tol, plan.certify), plan.max_rounds)
     return seconds, share, float(size), rounds, min(share, job.kept)
-
-
-def _spread(job: Job, chosen: int) -> float:
-    """By how much rows from a few partitions vary more than rows from everywhere."""
-    return 1.0
 
 
 # -- subsamples
@@ -200,14 +197,14 @@ def _machines(plan, job: Job) -> tuple[Job, list[str]]:
 
 def _one_shot(plan, job: Job, splits: Splits) -> Forecast:
     job, notes = _machines(plan, job)
-    seconds = job.overhead() + job.round(job.rates.local)
+    seconds = job.overhead() + job.round(_local(job, splits))
     distance = splits.distance("mean", len(job.parts), job.used, plan.bias_correction is not None)
     return _made(plan, job, 1.0, 1 + job.profiled, seconds, _machine_memory(job), job.used, distance, notes)
 
 
 def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
     job, notes = _machines(plan, job)
-    seconds, rounds = job.overhead() + job.round(job.rates.local), 1
+    seconds, rounds = job.overhead() + job.round(_local(job, splits)), 1
     if plan.certify:
         seconds, rounds = seconds + job.round(job.rates.sums, kept=job.kept), 2
     distance = splits.distance("wlse", len(job.parts), job.used, plan.bias_correction is not None)
@@ -225,7 +222,7 @@ def _one_step(plan, job: Job, splits: Splits) -> Forecast:
         seconds = seconds + job.round(0.0) + job.serial(job.fit_on(sample))
         start = np.sqrt(max(n / sample - 1, 0.0))
     else:
-        seconds = seconds + job.round(rates.local)
+        seconds = seconds + job.round(_local(job, splits))
         kind = "wlse" if plan.start == "least_squares" else "mean"
         start = splits.distance(kind, len(job.parts), n, kind == "wlse")
     distance, steps = start, 0
@@ -237,6 +234,14 @@ def _one_step(plan, job: Job, splits: Splits) -> Forecast:
     seconds = seconds + steps * job.round(rates.sums, kept=job.kept)
     memory = job.memory(cached=True, sample_rows=sample)
     return _made(plan, job, 1.0 + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance), notes)
+
+
+def _local(job: Job, splits: Splits) -> float:
+    """Seconds a row of a machine's own fit: its Newton steps, its sums, and the terms of its bias."""
+    n = job.used / len(job.parts)
+    steps = rounds_from_null(job.pilot, splits.curvature, max(int(n), 1), _LOCAL_TOL)
+    terms = job.rates.norms if splits.bias is not None else 0.0
+    return steps * job.rates.evaluate + job.rates.sums + terms + job.rates.light
 
 
 def _machine_memory(job: Job) -> float:
@@ -253,7 +258,7 @@ def _renewable(plan, job: Job, splits: Splits) -> Forecast:
         passes = 2 if plan.forgetting == 1.0 and plan.on_drift != "skip" else 1
     rates, n = job.rates, job.n
     # The blocks come in order, on one thread; a batch takes two or three evaluations.
-    cpu = n * (job.load + 2.5 * rates.evaluate * job.pilot.used)
+    cpu = n * (job.load + rates.wait + 2.5 * rates.evaluate * job.pilot.used)
     batches = sum(-(-part // plan.batch_size) for part in job.parts)
     seconds = job.overhead() + job.serial(cpu + 1e-3 * batches + 2e-9 * job.q**3 * batches)
     distance = one_pass_distance(plan, job.pilot, job.used, splits)

@@ -1,8 +1,13 @@
-"""How fast this machine does what a fit consists of, measured on the pilot's rows: seconds a row, one thread."""
+"""How fast this machine does what a fit consists of, measured on the pilot's rows: seconds a row, one thread.
+
+Work is timed by the processor's clock, so that what else the machine does at this moment does not count. Reading may
+wait for a disk: that is what every piece took longer by the wall's clock.
+"""
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +17,13 @@ import numpy as np
 
 from statkit.engines.engine import one_blas_thread
 from statkit.regression.forecast.pilot import Pieces, Pilot
-from statkit.rounds.machines import LocalOptions, local_fit, portable
 from statkit.rounds.tasks import Want, evaluate
 
 __all__ = ["Rates", "measure"]
 
 #: Rows on which the kernels are timed, and seconds after which a measurement is not repeated.
 _ROWS, _ENOUGH, _REPEATS = 65_536, 0.06, 5
-_LOCAL_ROWS = 16_384
+_PRODUCTS = 4e7
 
 
 @dataclass
@@ -28,23 +32,24 @@ class Rates:
 
     Attributes
     ----------
-    read, encode, profile : float
-        Reading the columns, encoding them, and what the design's profile round adds to reading.
+    read, wait, encode, profile : float
+        Reading the columns, waiting for them, encoding them, and what the design's profile round adds to reading.
     evaluate, light, sums : float
         Gradient and information; gradient alone; both with the sums of the last round.
-    local : float
-        One machine's whole fit, with its bias terms.
+    norms : float
+        The length of a mapped row, as scores and bias terms need it.
     fixed : float
         Seconds of a fit of hardly any rows.
     """
 
     read: float
+    wait: float
     encode: float
     profile: float
     evaluate: float
     light: float
     sums: float
-    local: float
+    norms: float
     fixed: float
 
 
@@ -66,11 +71,13 @@ def measure(pieces: Pieces, design: Any, unfrozen: Any, pilot: Pilot) -> Rates:
         each = {}
         for name, want in (("evaluate", Want()), ("light", Want(information=False)), ("sums", Want(sums=True))):
             each[name] = _least(partial(_evaluate, problem, part, want), part.n_rows)
-        local = 0.0
-        if problem.family.curved and not problem.is_sparse:
-            few = part if part.n_rows <= _LOCAL_ROWS else part.take(slice(0, _LOCAL_ROWS))
-            local = _least(lambda: local_fit(few, portable(problem), LocalOptions()), few.n_rows)
-    return Rates(pieces.seconds_per_row, encode, profile, **each, local=local, fixed=_fixed(problem, part))
+        few = part.take(slice(0, int(np.clip(_PRODUCTS / problem.size**2, 256, part.n_rows))))
+        square = np.eye(few.n_columns)
+        norms = _least(lambda: few.row_norms(square), few.n_rows)
+    return Rates(
+        pieces.cpu_per_row, pieces.waiting_per_row, encode, profile, **each, norms=norms,
+        fixed=_fixed(problem, part),
+    )  # fmt: skip
 
 
 def _evaluate(problem, block, want):
@@ -85,9 +92,9 @@ def _least(work: Callable[[], object], rows: int) -> float:
     work()
     best, spent = np.inf, 0.0
     for _ in range(_REPEATS):
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        last = time.perf_counter() - started
+        last = time.process_time() - started
         best, spent = min(best, last), spent + last
         if spent > _ENOUGH:
             break
@@ -100,14 +107,14 @@ def _fixed(problem, block) -> float:
 
     few = problem.local(block.take(slice(0, min(block.n_rows, 50 + 2 * problem.size))))
     few.engine_name = "serial"
-    import warnings
-
     def work():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             Exact(pilot_size=0, max_rounds=3).estimate(few)
 
     try:
-        return _least(work, 1)
+        started = time.process_time()
+        work()
+        return time.process_time() - started
     except (ValueError, ArithmeticError):  # rows without a fit: the bookkeeping is a few milliseconds
         return 0.005

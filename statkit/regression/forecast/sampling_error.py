@@ -15,9 +15,12 @@ from statkit.regression.forecast.pilot import Pilot
 from statkit.sampling.criteria import make_scoring
 from statkit.solvers.cholesky import Factor
 
-__all__ = ["sampling_distance"]
+__all__ = ["cluster_effect", "sampling_distance"]
 
-_BISECTIONS = 60
+#: Draws of the pilot's error where there are many columns.
+_DRAWS = 24
+#: Windows from which the plan's pilot comes where reading is dear.
+_WINDOWS = 8
 
 
 @dataclass
@@ -62,9 +65,9 @@ def sampling_distance(plan: Any, pilot: Pilot, n_rows: int, pilot_size: int, sch
         spread0 = (1 - pi0) / pi0
         start = bread @ (each * rows.scaled.sandwich(spread0 * rows.r**2)) @ bread
         if scheme == "windows":
-            start = start * _window_effect(pilot, rows, pilot_size)
+            start = start * cluster_effect(pilot, pilot_size, _WINDOWS, 2 * pilot_size // _WINDOWS)
         # The pilot's error moves the score of a row by w x'δ.
-        residual = rows.w**2 * rows.scaled.row_norms(_root(start)) ** 2
+        residual = rows.w**2 * _mean_squares(rows.scaled, start)
     meat = each * rows.scaled.sandwich(np.ascontiguousarray(spread * residual))
     drawn = float((each * pi).sum())
     q = len(pilot.theta)
@@ -120,37 +123,49 @@ def _probabilities(plan, pilot: Pilot, rows: _Rows, each: float) -> np.ndarray:
 
 
 def _level(m: np.ndarray, n: float) -> float:
-    """H with Σ min(m/H, 1) = n, by bisection: the sum falls in H."""
-    low, high = 0.0, m.sum() / n
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if np.minimum(m / max(middle, 1e-300), 1.0).sum() > n else (low, middle)
-    return max(high, 1e-300)
+    """H with Σ min(m/H, 1) = n."""
+    m = np.sort(m)[::-1]
+    above = np.arange(len(m))
+    left = np.cumsum(m[::-1])[::-1]
+    level = left / np.maximum(n - above, 1e-300)
+    fits = np.flatnonzero((above < n) & (m <= level))
+    return max(float(level[fits[0]]), 1e-300) if len(fits) else 1e-300
 
 
-def _root(V: np.ndarray) -> np.ndarray:
-    """T with T'T = V."""
+def _mean_squares(scaled, V: np.ndarray) -> np.ndarray:
+    """E (x'δ)² of every row, δ of covariance V; of many columns by draws of δ, which only sums are made of."""
     values, vectors = np.linalg.eigh(V)
-    return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    if len(V) <= 2 * _DRAWS:
+        return scaled.row_norms(root) ** 2
+    rng = np.random.default_rng(0)
+    return np.mean([scaled.matvec(d) ** 2 for d in rng.standard_normal((_DRAWS, len(V))) @ root], axis=0)
 
 
-#: Windows from which the plan's pilot comes where reading is dear.
-_WINDOWS = 8
+def cluster_effect(pilot: Pilot, size: int, clusters: int, span: int) -> float:
+    """Variance of scores of rows from a few places over that of rows from everywhere, told by the pilot's pieces.
 
-
-def _window_effect(pilot: Pilot, rows: _Rows, size: int) -> float:
-    """By how much rows that come in windows vary more than rows from everywhere: as the pilot's pieces do."""
-    count = int(pilot.piece.max()) + 1
-    if count < 3:
+    Parameters
+    ----------
+    size, clusters : int
+        Rows, and the number of places that they come from.
+    span : int
+        Consecutive rows of a place.
+    """
+    family = pilot.problem.family
+    if family.predictors > 1 or family.context is not None or family.n_thresholds:
         return 1.0
-    scores = np.zeros((count, len(pilot.theta)))
-    for k in range(count):
-        index = np.flatnonzero(pilot.piece == k)
-        part = rows.scaled.take(index)
-        scores[k] = part.transpose_matvec(np.ascontiguousarray(rows.r[index]))
+    rows = _at_estimate(pilot)
+    # Places as long as the plan's, as far as the pilot's are as long.
+    inside = pilot.block.row_numbers() // max(span, 1)
+    place = np.unique(np.column_stack([pilot.piece, inside]), axis=0, return_inverse=True)[1].ravel()
+    count = int(place.max()) + 1
+    if not 3 <= count <= pilot.n // 20:
+        return 1.0
+    scores = rows.scaled.group_scores(np.ascontiguousarray(rows.r), place, count)
     inverse = np.nan_to_num(Factor(pilot.information).inverse())
     between = np.einsum("kj,ji,ki->", scores, inverse, scores) * count / (count - 1)
     within = np.trace(inverse @ rows.scaled.sandwich(np.ascontiguousarray(rows.r**2)))
     effect = between / max(within, 1e-300)
     correlation = max(effect - 1.0, 0.0) / max(pilot.n / count - 1, 1.0)
-    return 1.0 + (size / _WINDOWS - 1) * correlation
+    return 1.0 + max(size / clusters - 1, 0.0) * correlation

@@ -24,20 +24,33 @@ def distance_between(pilot: Pilot, theta: np.ndarray, other: np.ndarray, keep=No
     return float(np.sqrt(squared.mean())) if len(squared) else np.nan
 
 
-def one_step_curvature(pilot: Pilot, starts: list[np.ndarray]) -> float:
-    """c, from one step on the pilot's rows from each start."""
+#: Distance of the starts, in standard errors of the pilot.
+_AWAY = 3.0
+
+
+def one_step_curvature(pilot: Pilot, starts: list[np.ndarray], keep: np.ndarray) -> float:
+    """c, from one step on the pilot's rows from points in the directions of the starts.
+
+    Parameters
+    ----------
+    starts : list of ndarray
+        Estimates on parts of the pilot.
+    keep : ndarray of bool
+        Coefficients that the parts have an estimate of; the others stay where they are.
+    """
     if pilot.problem.family.quadratic:
         return 0.0
     found = []
-    for theta in starts:
+    for start in starts:
+        away = np.where(keep, start - pilot.theta, 0.0)
+        length = distance_between(pilot, away, np.zeros_like(away), keep)
+        if not (np.isfinite(length) and length > 0):
+            continue
+        theta = pilot.theta + away * (_AWAY / length)
         e = pilot.problem.evaluate(theta, Want())
         after = theta + Factor(e.information).solve(e.gradient)
-        before = distance_between(pilot, theta, pilot.theta)
-        if 0 < before < 0.25 * np.sqrt(pilot.n):
-            found.append(distance_between(pilot, after, pilot.theta) * np.sqrt(pilot.n) / before**2)
-    if not found:
-        return 0.7 * np.sqrt(len(pilot.theta))
-    return float(np.sqrt(np.mean(np.square(found))))
+        found.append(distance_between(pilot, after, pilot.theta, keep) * np.sqrt(pilot.n) / _AWAY**2)
+    return float(np.sqrt(np.mean(np.square(found)))) if found else 0.7 * np.sqrt(len(pilot.theta))
 
 
 def rounds_to_go(distance: float, curvature: float, n: int, tol: float, certify: bool = True) -> int:

@@ -17,6 +17,8 @@ from statkit.regression.forecast.splits import Splits
 __all__ = ["one_pass_distance"]
 
 _BATCHES = 16
+#: Coefficients from which one order tells enough.
+_WIDE = 100
 _MORE, _AT_LEAST = 3.0, 0.02
 
 
@@ -25,7 +27,7 @@ def one_pass_distance(plan: Any, pilot: Pilot, n_rows: int, splits: Splits) -> f
     if pilot.problem.family.quadratic and plan.forgetting == 1.0:
         return 0.0
     rng = np.random.default_rng([splits.seed, 3])
-    shuffled = [_streamed(plan, pilot, rng.permutation(pilot.n)) for _ in range(2)]
+    shuffled = [_streamed(plan, pilot, rng.permutation(pilot.n)) for _ in range(1 + (len(pilot.theta) < _WIDE))]
     chance = float(np.mean([s for s in shuffled if np.isfinite(s)] or [np.nan]))
     in_order = _streamed(plan, pilot, np.arange(pilot.n))
     if not np.isfinite(chance):
