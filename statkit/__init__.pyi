@@ -14,6 +14,7 @@ from statkit._discovery import all_estimators as all_estimators
 from statkit.persistence import load as load
 from statkit.persistence import save as save
 from statkit.regression import coxph as coxph
+from statkit.regression import explain as explain
 from statkit.regression import glm as glm
 from statkit.regression import quantreg as quantreg
 from statkit.results import anova as anova

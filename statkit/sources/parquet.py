@@ -165,11 +165,22 @@ class ParquetSource(Source):
         first, n = partition.first_row, partition.n_rows
         return Rows(first, n, table, None, self._beside_rows(first, n), where)
 
+    def head(self, partition: Partition, columns: Sequence[str], n_rows: int) -> Rows:
+        self._check_columns(columns)
+        where = self._where(partition)
+        n = min(n_rows, partition.n_rows)
+        table = self._read_table(partition, columns, where, n)
+        return Rows(partition.first_row, n, table, None, self._beside_rows(partition.first_row, n), where)
+
     def _where(self, partition: Partition) -> str:
         return f"{self._shown(partition.path or '')}, row group {partition.unit}"
 
-    def _read_table(self, partition: Partition, columns: Sequence[str], where: str) -> Any:
+    def _read_table(
+        self, partition: Partition, columns: Sequence[str], where: str, n_rows: int | None = None
+    ) -> Any:
         import pyarrow as pa
+
+        n = partition.n_rows if n_rows is None else n_rows
 
         assert partition.path is not None
         check_unchanged(self._filesystem, partition.path, partition.stamp, self._shown(partition.path))
@@ -179,17 +190,20 @@ class ParquetSource(Source):
             inside = file.schema_arrow.names if self._promised is not None else self.schema
             names = [c for c in columns if c not in constants and c in inside]
             try:
-                table = file.read_row_group(partition.unit, columns=names, use_threads=False)
+                if n == partition.n_rows:
+                    table = file.read_row_group(partition.unit, columns=names, use_threads=False)
+                else:
+                    table = _first_rows(file, partition.unit, names, n)
             except (OSError, pa.ArrowException) as error:
                 raise ValueError(f"{where} cannot be read, the file seems to be damaged: {error}") from None
-        if table.num_rows != partition.n_rows and names:
+        if table.num_rows != n and names:
             raise ValueError(f"{where} has {table.num_rows} rows where its footer says {partition.n_rows}")
         arrays = []
         for name in columns:
             if name in names:
                 arrays.append(conform(table.column(name), self.schema[name], name, where))
             else:
-                arrays.append(_repeated(constants.get(name), self.schema[name], partition.n_rows))
+                arrays.append(_repeated(constants.get(name), self.schema[name], n))
         return pa.table(arrays, names=list(columns)) if arrays else table.select([])
 
     def portable(self) -> Source:
@@ -223,6 +237,21 @@ def opened(filesystem: Any, file: File, shown: str) -> Any:
         raise ValueError(
             f"{shown} is not a Parquet file, or is cut off ({file.stamp[0]:,} bytes): {error}"
         ) from None
+
+
+def _first_rows(file: Any, unit: int, names: Sequence[str], n: int) -> Any:
+    """The first rows of a row group; of its pages only those that hold them are decoded."""
+    import pyarrow as pa
+
+    batches, left = [], n
+    for batch in file.iter_batches(
+        batch_size=min(n, 65_536), row_groups=[unit], columns=names, use_threads=False
+    ):
+        batches.append(batch.slice(0, left))
+        left -= batches[-1].num_rows
+        if left <= 0:
+            break
+    return pa.Table.from_batches(batches)
 
 
 def _is_integer(text: str) -> bool:

@@ -82,6 +82,22 @@ class Source:
         """
         raise NotImplementedError
 
+    def head(self, partition: Partition, columns: Sequence[str], n_rows: int) -> Rows:
+        """The first rows of a partition: for a look at the data that must not read much of them.
+
+        Parameters
+        ----------
+        partition : Partition
+        columns : sequence of str
+        n_rows : int
+            At least 1; a partition with fewer rows is read whole.
+        """
+        rows = self.read(partition, columns)
+        n = min(n_rows, rows.n_rows)
+        table = None if rows.table is None else rows.table.slice(0, n)
+        X = None if rows.X is None else rows.X[:n]
+        return Rows(rows.first_row, n, table, X, {k: v[:n] for k, v in rows.beside.items()}, rows.where)
+
     def portable(self) -> Source:
         """A source of the same rows that is cheap to send to another process on this machine.
 

@@ -69,12 +69,14 @@ class SpooledSource(ParquetSource):
     def _where(self, partition: Partition) -> str:
         return f"{self.name}, rows {partition.first_row}–{partition.first_row + partition.n_rows - 1}"
 
-    def _read_table(self, partition: Partition, columns: Sequence[str], where: str) -> Any:
+    def _read_table(
+        self, partition: Partition, columns: Sequence[str], where: str, n_rows: int | None = None
+    ) -> Any:
         if self._spool is not None and self._spool.closed:
             raise ValueError(
                 f"{self.name}: the source is closed, its temporary copy was removed; make a new one"
             )
-        return super()._read_table(partition, columns, where)
+        return super()._read_table(partition, columns, where, n_rows)
 
     def partitions(self) -> tuple[Partition, ...]:
         name, token = self.name, self.token

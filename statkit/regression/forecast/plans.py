@@ -1,0 +1,287 @@
+"""What each plan does, in rounds: how long it takes, what it holds, how far it ends from the exact estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from statkit.regression.forecast.job import Forecast, Job
+from statkit.regression.forecast.sampling_error import cluster_effect, sampling_distance
+from statkit.regression.forecast.splits import Splits
+from statkit.regression.forecast.steps import rounds_from_null, rounds_to_go
+from statkit.regression.forecast.stream_error import one_pass_distance
+
+__all__ = ["default_plans", "forecast", "refusal"]
+
+#: Sizes of subsamples, of those that are well below the number of rows.
+_SIZES = (10_000, 100_000)
+_FEW = 0.2
+#: Tolerance of a machine's own fit.
+_LOCAL_TOL = 1e-6
+
+
+def forecast(plan: Any, job: Job, splits: Splits) -> Forecast:
+    """What is to be expected of a plan.
+
+    Raises
+    ------
+    ValueError
+        For a plan that has no forecast, or does not fit the family.
+    """
+    reason = refusal(plan, job)
+    if reason is not None:
+        raise ValueError(f"{type(plan).__name__}: {reason}")
+    return _FORECASTS[type(plan).__name__](plan, job, splits)
+
+
+def refusal(plan: Any, job: Job) -> str | None:
+    """Why a plan cannot be forecast, or fitted, here; None if it can."""
+    problem = job.pilot.problem
+    family, name = problem.family, type(plan).__name__
+    if name not in _FORECASTS:
+        return f"there is no forecast of this plan; there is one of {', '.join(_FORECASTS)}"
+    if family.context is not None and not plan.fits_context:
+        return f"it does not fit the {family.name} family"
+    if family.n_thresholds and not plan.fits_thresholds:
+        return f"it does not fit the {family.name} family"
+    if problem.is_sparse and not plan.fits_l1:
+        return "it fits ridge penalties only"
+    if family.n_shape and job.pilot.estimate.shape and name not in ("Exact", "Subsample"):
+        return f"it needs the shape parameter of the {family.name} family to be known"
+    return None
+
+
+def default_plans(job: Job) -> list:
+    """The plans to compare where none are named."""
+    from statkit.plans import Exact, LeastSquaresApproximation, OneShot, OneStep, Renewable, Subsample
+
+    plans = [Exact()]
+    linear = job.pilot.problem.family.solver == "least_squares"
+    for size in _SIZES:
+        if size > 2 * job.q and 2 * size < _FEW * job.n:
+            plans.append(Subsample(size))
+    smallest = next((p.size for p in plans[1:]), None)
+    if smallest is not None:
+        plans.append(Subsample(smallest, refine=None))
+        plans.append(Subsample(smallest, criterion="uniform", refine=None))
+    if len(job.parts) > 1:
+        plans += [OneShot(), LeastSquaresApproximation()]
+        plans += [] if linear else [OneStep()]
+    plans += [Renewable()]
+    return [p for p in plans if refusal(p, job) is None]
+
+
+# -- exact
+
+
+def _exact(plan, job: Job, splits: Splits) -> Forecast:
+    problem, rates, n = job.pilot.problem, job.rates, job.n
+    family = problem.family
+    seconds, passes, sample = job.overhead(), 0.0, 0.0
+    special = family.context is not None or family.n_thresholds or problem.is_sparse
+    special = special or bool(job.pilot.estimate.shape)
+    if family.solver == "least_squares" and not problem.is_sparse:
+        rounds = len(job.pilot.estimate.history)
+        seconds = seconds + job.round(rates.sums) + (rounds - 1) * job.round(rates.light, kept=job.kept)
+        passes = float(rounds)
+    elif special:
+        # These go through rounds of their own kind; the pilot's fit took as many as the fit of all rows will.
+        rounds = int(getattr(job.pilot.estimate, "n_rounds", 0)) or len(job.pilot.estimate.history)
+        seconds = seconds + job.round(rates.evaluate) + (rounds - 1) * job.round(rates.evaluate, kept=job.kept)
+        passes = float(rounds)
+    else:
+        first, passes, sample, rounds, warm = _newton_start(plan, job, splits)
+        seconds = seconds + first + job.round(rates.evaluate, kept=warm)
+        seconds += (rounds - 2) * job.round(rates.evaluate, kept=job.kept) if rounds > 1 else 0.0
+        seconds += job.round(rates.sums, kept=job.kept) if rounds > 1 else 0.0
+        passes += rounds
+    memory = job.memory(cached=True, sample_rows=sample)
+    return _made(plan, job, passes, rounds + job.profiled, seconds, memory, job.used, 0.0)
+
+
+def _newton_start(plan, job: Job, splits: Splits):
+    """(seconds, passes, pilot rows, rounds that follow, share of rows kept by then) of the start."""
+    n, K = job.n, len(job.parts)
+    size = plan.pilot_size
+    if size == "auto":
+        size = max(20_000, 20 * job.q, n // 100)
+    c = splits.curvature
+    if size == 0 or n < 2 * size or K == 1:
+        rounds = min(rounds_from_null(job.pilot, c, job.used, plan.tol), plan.max_rounds)
+        return job.round(0.0), 1.0, 0.0, rounds, job.kept
+    chosen = min(4, K) if K > 4 else K
+    share = chosen / K
+    seconds = job.round(0.0, rows=share * n, parts=chosen) + job.serial(job.fit_on(size))
+    start = np.sqrt(n / size * cluster_effect(job.pilot, size, chosen, job.largest))
+    rounds = min(rounds_to_go(start, c, job.used, plan.tol, plan.certify), plan.max_rounds)
+    return seconds, share, float(size), rounds, min(share, job.kept)
+
+
+# -- subsamples
+
+
+def _subsample(plan, job: Job, splits: Splits) -> Forecast:
+    problem, rates, n = job.pilot.problem, job.rates, job.n
+    size = int(plan.size)
+    pilot_size = plan.pilot_size
+    if pilot_size is None:
+        pilot_size = size if plan.refine else max(20 * job.q, size // 5)
+    plain = plan.criterion == "uniform" and plan.refine is None
+    if n <= plan.repeats * size + (0 if plain else pilot_size):
+        from statkit.plans import Exact
+
+        all_rows = _exact(Exact(), job, splits)
+        all_rows.plan = plan
+        all_rows.notes = ["The sample would be all rows: they are fitted."]
+        return all_rows
+    cheap = job.pilot.block_bytes * n <= job.cache_bytes
+    scheme = _scheme(plan, problem, job, cheap)
+    seconds, passes, rounds = job.overhead(), 0.0, job.profiled
+    if scheme == "windows":
+        touched = min(len(job.parts), 8 * (1 + 2 * pilot_size // 8 // max(job.largest, 1)))
+        share = min(1.0, touched / len(job.parts))
+        seconds = seconds + job.round(0.0, rows=share * n, parts=touched)
+        passes, kept = passes + share, min(share, job.kept)
+        rounds += 1
+    else:
+        counted = problem.family.name in ("binomial", "quasi_binomial") and plan.pilot != "uniform"
+        seconds = seconds + job.round(0.0)
+        if counted:
+            seconds += job.round(0.0, kept=1.0)
+        passes, kept = passes + (0.0 if cheap else 1.0), job.kept
+        rounds += 1 + counted
+    more = {"priority": 1, "poisson": 1 if plan.threshold == "pilot" else 2, "replacement": 2}[plan.sampling]
+    # A sweep for the gradient, and one for the length of each row's mapped columns.
+    scores = (2.0 if plan.criterion in ("optL", "optLs", "LCC", "uniform") else 3.0) * rates.light
+    seconds += job.round(scores, kept=kept) + (more - 1) * job.round(scores, kept=job.kept)
+    passes, rounds = passes + more, rounds + more
+    held = plan.repeats * size + pilot_size
+    seconds = seconds + job.serial(1.5 * job.fit_on(held))
+    if plan.refine in ("one_step", "newton"):
+        extra = 1 if plan.refine == "one_step" else 2
+        seconds += extra * job.round(rates.evaluate, kept=job.kept)
+        passes, rounds = passes + extra, rounds + extra
+    used = plan.repeats * size + (pilot_size if plan.combine != "none" and scheme != "windows" else 0)
+    distance = sampling_distance(plan, job.pilot, job.used, pilot_size, scheme)
+    memory = job.memory(cached=True, sample_rows=2 * held)
+    return _made(plan, job, passes, rounds, seconds, memory, used, distance)
+
+
+def _scheme(plan, problem, job: Job, cheap: bool) -> str:
+    """How the plan draws its pilot."""
+    if plan.pilot == "windows" or (plan.pilot == "auto" and not cheap):
+        return "windows"
+    if problem.family.name in ("binomial", "quasi_binomial") and plan.pilot != "uniform" and cheap:
+        share = float(np.mean(job.pilot.block.y == 1.0))
+        if plan.pilot == "case_control" or min(share, 1 - share) < 0.2:
+            return "case_control"
+    return "uniform"
+
+
+# -- few rounds over machines
+
+
+def _machines(plan, job: Job) -> tuple[Job, list[str]]:
+    """The job with a partition a machine."""
+    if getattr(plan, "partition_by", None) is not None:
+        raise ValueError(
+            f"{type(plan).__name__}(partition_by=…): how many machines there are is known only after a pass; "
+            "give n_partitions"
+        )
+    if plan.n_partitions is None:
+        return job, []
+    return job.with_parts(int(plan.n_partitions)), []
+
+
+def _one_shot(plan, job: Job, splits: Splits) -> Forecast:
+    job, notes = _machines(plan, job)
+    seconds = job.overhead() + job.round(_local(job, splits))
+    distance = splits.distance("mean", len(job.parts), job.used, plan.bias_correction is not None)
+    return _made(plan, job, 1.0, 1 + job.profiled, seconds, _machine_memory(job), job.used, distance, notes)
+
+
+def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
+    job, notes = _machines(plan, job)
+    seconds, rounds = job.overhead() + job.round(_local(job, splits)), 1
+    if plan.certify:
+        seconds, rounds = seconds + job.round(job.rates.sums, kept=job.kept), 2
+    distance = splits.distance("wlse", len(job.parts), job.used, plan.bias_correction is not None)
+    return _made(plan, job, float(rounds), rounds + job.profiled, seconds, _machine_memory(job), job.used, distance, notes)
+
+
+def _one_step(plan, job: Job, splits: Splits) -> Forecast:
+    job, notes = _machines(plan, job)
+    n, rates, seconds, sample = job.used, job.rates, job.overhead(), 0.0
+    if plan.start == "pilot":
+        size = plan.pilot_size
+        if size == "auto":
+            size = int(max(7 * np.sqrt(n * job.q), 20 * job.q))
+        sample = float(min(size, n))
+        seconds = seconds + job.round(0.0) + job.serial(job.fit_on(sample))
+        start = np.sqrt(max(n / sample - 1, 0.0))
+    else:
+        seconds = seconds + job.round(_local(job, splits))
+        kind = "wlse" if plan.start == "least_squares" else "mean"
+        start = splits.distance(kind, len(job.parts), n, kind == "wlse")
+    distance, steps = start, 0
+    for _ in range(plan.n_steps):
+        before, distance = distance, min(splits.curvature * distance**2 / np.sqrt(n), distance)
+        steps += 1
+        if before < plan.tol:
+            break
+    seconds = seconds + steps * job.round(rates.sums, kept=job.kept)
+    memory = job.memory(cached=True, sample_rows=sample)
+    return _made(plan, job, 1.0 + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance), notes)
+
+
+def _local(job: Job, splits: Splits) -> float:
+    """Seconds a row of a machine's own fit: its Newton steps, its sums, and the terms of its bias."""
+    n = job.used / len(job.parts)
+    steps = rounds_from_null(job.pilot, splits.curvature, max(int(n), 1), _LOCAL_TOL)
+    terms = job.rates.norms if splits.bias is not None else 0.0
+    return steps * job.rates.evaluate + job.rates.sums + terms + job.rates.light
+
+
+def _machine_memory(job: Job) -> float:
+    # A record a machine: its information among it.
+    return job.memory(cached=True) + 3 * 8 * job.q**2 * len(job.parts)
+
+
+# -- streams
+
+
+def _renewable(plan, job: Job, splits: Splits) -> Forecast:
+    passes = plan.n_passes
+    if passes == "auto":
+        passes = 2 if plan.forgetting == 1.0 and plan.on_drift != "skip" else 1
+    rates, n = job.rates, job.n
+    # The blocks come in order, on one thread; a batch takes two or three evaluations.
+    cpu = n * (job.load + rates.wait + 2.5 * rates.evaluate * job.pilot.used)
+    batches = sum(-(-part // plan.batch_size) for part in job.parts)
+    seconds = job.overhead() + job.serial(cpu + 1e-3 * batches + 2e-9 * job.q**3 * batches)
+    distance = one_pass_distance(plan, job.pilot, job.used, splits)
+    for _ in range(int(passes) - 1):
+        seconds = seconds + job.round(rates.sums, kept=job.kept)
+        distance = min(splits.curvature * distance**2 / np.sqrt(job.used), distance)
+    notes = [f"{batches:,} batches, in the order of the rows."]
+    memory = job.memory(cached=True, sample_rows=plan.buffer_rows)
+    return _made(plan, job, float(passes), int(passes) + job.profiled, seconds, memory, job.used, distance, notes)
+
+
+def _made(plan, job: Job, passes, rounds, seconds, memory, rows, distance, notes=()) -> Forecast:
+    cpu, wall = (float(s) for s in seconds)
+    if job.held:
+        passes = float(passes)
+    return Forecast(plan, float(passes), int(rounds), wall, cpu, float(memory), int(rows), float(distance), list(notes))
+
+
+_FORECASTS: dict[str, Callable[[Any, Job, Splits], Forecast]] = {
+    "Exact": _exact,
+    "Subsample": _subsample,
+    "OneShot": _one_shot,
+    "LeastSquaresApproximation": _least_squares_approximation,
+    "OneStep": _one_step,
+    "Renewable": _renewable,
+}
