@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from statkit._magnitude import check_magnitude
+
 _FEW_LEVELS = 5
 
 
@@ -17,6 +19,9 @@ def column_names(estimator, d: int) -> list[str]:
 
 def check_table(X, weight, names, *, equal_var: bool) -> np.ndarray:
     """Raise or warn about columns that no graph can be learned from; return their observed variances."""
+    check_magnitude(X, names=names)
+    if weight is not None:
+        check_magnitude(weight, "sample_weight")
     d = X.shape[1]
     used = np.ones(len(X), dtype=bool) if weight is None else weight > 0
     if used.sum() < 2:

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from statkit._unchanged import unchanged_on_error
 from statkit.causal._bootstrap import bootstrap_confidence
 from statkit.causal._checks import check_table, column_names
 from statkit.causal._effects import EffectsMixin
@@ -139,7 +140,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         See `statkit.causal.missing_patterns`.
     varsortability_ : float
         Share of the ordered pairs with a directed path along which the observed variance rises. Near 1,
-        methods that use variances (equal_var, notears, …) may only be sorting by variance.
+        methods that use variances (equal_var, notears, …) may only be sorting by variance. NaN
+        for a graph without edges.
     n_features_in_, feature_names_in_
         As everywhere in scikit-learn.
 
@@ -312,13 +314,8 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             If a column has no observed or a constant value, an entry is infinite or no number, or the
             knowledge about the graph contradicts itself.
         """
-        before = dict(vars(self))
-        try:
+        with unchanged_on_error(self):
             return self._fit(X, sample_weight)
-        except BaseException:
-            vars(self).clear()  # a fit that fails leaves the estimator as it was
-            vars(self).update(before)
-            raise
 
     def _fit(self, X, sample_weight):
         X = validate_data(

@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from statkit._unchanged import unchanged_on_error
 from statkit.causal.missdag import MissDAG
 
 _PENALTIES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -98,52 +99,53 @@ class MissDAGCV(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         MissDAGCV
         """
-        checked = validate_data(self, X, ensure_all_finite="allow-nan", dtype=float, ensure_min_samples=2)
-        X = X if hasattr(X, "columns") else checked
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, checked)
-        base = MissDAG() if self.estimator is None else self.estimator
-        shrinks = base.learner in ("notears", "golem", "dagma", "ica")
-        name = "lambda1" if shrinks else "penalty_discount"
-        if self.penalties is None:
-            penalties = np.array(_PENALTIES) * (0.02 if shrinks else 1.0)
-        else:
-            penalties = np.sort(np.asarray(self.penalties, dtype=float))
-        if penalties.ndim != 1 or not len(penalties) or not (penalties >= 0).all():
-            raise ValueError("penalties must be a list of numbers that are not negative")
-        if self.criterion == "cv":
-            folds = list(check_cv(self.cv).split(checked))
-            jobs = [(penalty, fold) for penalty in penalties for fold in folds]
-            done = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-                delayed(_held_out)(clone(base).set_params(**{name: penalty}), X, weight, fold)
-                for penalty, fold in jobs
+        with unchanged_on_error(self):
+            checked = validate_data(self, X, ensure_all_finite="allow-nan", dtype=float, ensure_min_samples=2)
+            X = X if hasattr(X, "columns") else checked
+            weight = None if sample_weight is None else _check_sample_weight(sample_weight, checked)
+            base = MissDAG() if self.estimator is None else self.estimator
+            shrinks = base.learner in ("notears", "golem", "dagma", "ica")
+            name = "lambda1" if shrinks else "penalty_discount"
+            if self.penalties is None:
+                penalties = np.array(_PENALTIES) * (0.02 if shrinks else 1.0)
+            else:
+                penalties = np.sort(np.asarray(self.penalties, dtype=float))
+            if penalties.ndim != 1 or not len(penalties) or not (penalties >= 0).all():
+                raise ValueError("penalties must be a list of numbers that are not negative")
+            if self.criterion == "cv":
+                folds = list(check_cv(self.cv).split(checked))
+                jobs = [(penalty, fold) for penalty in penalties for fold in folds]
+                done = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+                    delayed(_held_out)(clone(base).set_params(**{name: penalty}), X, weight, fold)
+                    for penalty, fold in jobs
+                )
+                scores, edges = np.array(done).reshape(len(penalties), len(folds), 2).transpose(2, 0, 1)
+                mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(len(folds))
+                best = int(mean.argmax())
+                if self.one_standard_error:
+                    # The difference to the best is compared with its own error: folds are the same.
+                    gap = scores[best] - scores
+                    near = gap.mean(axis=1) <= gap.std(axis=1, ddof=1) / np.sqrt(len(folds)) + 1e-12
+                    best = int(np.flatnonzero(near).max())
+                edges = edges.mean(axis=1)
+            else:
+                fits = [
+                    clone(base).set_params(**{name: penalty}).fit(X, sample_weight=weight)
+                    for penalty in penalties
+                ]
+                rows = (~np.isnan(checked)).any(axis=1)
+                n = rows.sum() if weight is None else weight[rows].sum()
+                edges = np.array([fit.adjacency_.sum() for fit in fits])
+                mean = np.array([fit.loglik_ for fit in fits]) - 0.5 * np.log(n) * edges
+                error = np.full(len(penalties), np.nan)
+                best = int(mean.argmax())
+            estimator = clone(base).set_params(**{name: float(penalties[best])}).fit(X, sample_weight=weight)
+            self.estimator_ = estimator
+            self.best_penalty_ = float(penalties[best])
+            self.cv_results_ = pd.DataFrame(
+                {"penalty": penalties, "mean_score": mean, "std_error": error, "n_edges": edges}
             )
-            scores, edges = np.array(done).reshape(len(penalties), len(folds), 2).transpose(2, 0, 1)
-            mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(len(folds))
-            best = int(mean.argmax())
-            if self.one_standard_error:
-                # The difference to the best is compared with its own error: folds are the same.
-                gap = scores[best] - scores
-                near = gap.mean(axis=1) <= gap.std(axis=1, ddof=1) / np.sqrt(len(folds)) + 1e-12
-                best = int(np.flatnonzero(near).max())
-            edges = edges.mean(axis=1)
-        else:
-            fits = [
-                clone(base).set_params(**{name: penalty}).fit(X, sample_weight=weight)
-                for penalty in penalties
-            ]
-            rows = (~np.isnan(checked)).any(axis=1)
-            n = rows.sum() if weight is None else weight[rows].sum()
-            edges = np.array([fit.adjacency_.sum() for fit in fits])
-            mean = np.array([fit.loglik_ for fit in fits]) - 0.5 * np.log(n) * edges
-            error = np.full(len(penalties), np.nan)
-            best = int(mean.argmax())
-        estimator = clone(base).set_params(**{name: float(penalties[best])}).fit(X, sample_weight=weight)
-        self.estimator_ = estimator
-        self.best_penalty_ = float(penalties[best])
-        self.cv_results_ = pd.DataFrame(
-            {"penalty": penalties, "mean_score": mean, "std_error": error, "n_edges": edges}
-        )
-        return self
+            return self
 
     def transform(self, X: Any) -> Any:
         """Fill the holes: see `MissDAG.transform`."""

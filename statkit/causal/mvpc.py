@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from statkit._unchanged import unchanged_on_error
 from statkit.causal._checks import check_table, column_names
 from statkit.causal._graph_kernels import meek
 from statkit.causal._incomplete import IncompleteData
@@ -107,50 +108,51 @@ class MVPC(BaseEstimator):
         -------
         MVPC
         """
-        X = validate_data(self, X, dtype=float, ensure_all_finite="allow-nan", ensure_min_samples=2)
-        d = X.shape[1]
-        names = column_names(self, d)
-        check_table(X, None, names, equal_var=False)
-        known = Knowledge.of(
-            d, forbidden=self.forbidden, required=self.required, tiers=self.tiers, names=names
-        )
-        data = IncompleteData(X, scale=True)
-        S = saturated_em(data, max_iter=500, tol=1e-9)[1] if self.covariance == "em" else None
-        possible = (known.allowed | known.allowed.T) & ~np.eye(d, dtype=bool)
-        adjacent, must = possible.copy(), known.required | known.required.T
-        separating, largest, n_tests = {}, np.zeros((d, d)), 0
-        size = 0
-        limit = d - 2 if self.max_condition is None else self.max_condition
-        while size <= limit and (adjacent.sum(axis=0).max(initial=0) - 1 >= size or size == 0):
-            frozen = (
-                adjacent.copy()
-            )  # removals count from the next size on: the order of columns is irrelevant
-            for i, j in itertools.combinations(range(d), 2):
-                if not adjacent[i, j] or must[i, j]:
-                    continue
-                tried = set()
-                for a, b in ((i, j), (j, i)):
-                    others = [k for k in np.flatnonzero(frozen[a]) if k != b]
-                    for Z in itertools.combinations(others, size):
-                        if Z in tried:
-                            continue
-                        tried.add(Z)
-                        n_tests += 1
-                        p = self._pvalue(X, S, data.pair_counts, i, j, Z)
-                        largest[i, j] = largest[j, i] = max(largest[i, j], p)
-                        if p > self.alpha:
-                            adjacent[i, j] = adjacent[j, i] = False
-                            separating[i, j] = tuple(int(k) for k in Z)
+        with unchanged_on_error(self):
+            X = validate_data(self, X, dtype=float, ensure_all_finite="allow-nan", ensure_min_samples=2)
+            d = X.shape[1]
+            names = column_names(self, d)
+            check_table(X, None, names, equal_var=False)
+            known = Knowledge.of(
+                d, forbidden=self.forbidden, required=self.required, tiers=self.tiers, names=names
+            )
+            data = IncompleteData(X, scale=True)
+            S = saturated_em(data, max_iter=500, tol=1e-9)[1] if self.covariance == "em" else None
+            possible = (known.allowed | known.allowed.T) & ~np.eye(d, dtype=bool)
+            adjacent, must = possible.copy(), known.required | known.required.T
+            separating, largest, n_tests = {}, np.zeros((d, d)), 0
+            size = 0
+            limit = d - 2 if self.max_condition is None else self.max_condition
+            while size <= limit and (adjacent.sum(axis=0).max(initial=0) - 1 >= size or size == 0):
+                frozen = (
+                    adjacent.copy()
+                )  # removals count from the next size on: the order of columns is irrelevant
+                for i, j in itertools.combinations(range(d), 2):
+                    if not adjacent[i, j] or must[i, j]:
+                        continue
+                    tried = set()
+                    for a, b in ((i, j), (j, i)):
+                        others = [k for k in np.flatnonzero(frozen[a]) if k != b]
+                        for Z in itertools.combinations(others, size):
+                            if Z in tried:
+                                continue
+                            tried.add(Z)
+                            n_tests += 1
+                            p = self._pvalue(X, S, data.pair_counts, i, j, Z)
+                            largest[i, j] = largest[j, i] = max(largest[i, j], p)
+                            if p > self.alpha:
+                                adjacent[i, j] = adjacent[j, i] = False
+                                separating[i, j] = tuple(int(k) for k in Z)
+                                break
+                        if not adjacent[i, j]:
                             break
-                    if not adjacent[i, j]:
-                        break
-            size += 1
-        self.skeleton_ = adjacent.copy()
-        self.separating_sets_ = separating
-        self.pvalues_ = largest
-        self.n_tests_ = n_tests
-        self.cpdag_ = _orient(adjacent, separating, known)
-        return self
+                size += 1
+            self.skeleton_ = adjacent.copy()
+            self.separating_sets_ = separating
+            self.pvalues_ = largest
+            self.n_tests_ = n_tests
+            self.cpdag_ = _orient(adjacent, separating, known)
+            return self
 
     def _pvalue(self, X, S, counts, i, j, Z) -> float:
         at = np.array([i, j, *Z])

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from statkit._magnitude import check_magnitude
 from statkit.cluster._scaling import SCALES, fit_scaler
 from statkit.cluster.kernels import (
     KERNELS,
@@ -280,6 +281,7 @@ class WeightedFit:
         weight = np.ones(n_samples)
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, weight)
+            check_magnitude(weight, "sample_weight")
         if np.count_nonzero(weight) < self.n_clusters or weight.min() < 0:
             raise ValueError(
                 f"sample_weight must be ≥ 0 and positive for at least n_clusters={self.n_clusters} samples"

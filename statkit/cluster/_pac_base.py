@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from statkit._magnitude import check_magnitude
 from statkit.cluster._pac_linear import DenseRows, SparseRows
 from statkit.cluster._pac_pairs import AllPairs, RowBlocks, metric_distance, symmetric
 
@@ -88,6 +89,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             dtype=[np.float64, np.float32],
             order="C",
         )
+        check_magnitude(X)
         if sparse.issparse(X) and (X.indices.dtype != np.int32 or X.indptr.dtype != np.int32):
             # One index type, and the common one where it fits: kernels are compiled for each
             small = max(X.nnz, *X.shape) < 2**31
@@ -118,6 +120,7 @@ def check_weight(sample_weight, X, n_clusters):
     if n < n_clusters:
         raise ValueError(f"n_samples={n} should be >= n_clusters={n_clusters}.")
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_magnitude(weight, "sample_weight")
     present = np.count_nonzero(weight)
     if present < n_clusters:
         raise ValueError(

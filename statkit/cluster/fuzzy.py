@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from statkit._unchanged import unchanged_on_error
 from statkit.cluster._fuzzy_kernels import fuzzy_pass
 from statkit.cluster._pac_base import SoftClusterer, check_weight, labels_of, state_of
 from statkit.cluster._pac_critical import exponent_of
@@ -129,43 +130,46 @@ class FuzzyCMeans(SoftClusterer):
         -------
         self
         """
-        X = self._check_rows(X, reset=True)
-        weight = check_weight(sample_weight, X, self.n_clusters)
-        rng = check_random_state(self.random_state)
-        rows = DenseRows(X, weight, False)
-        if rows.is_constant():
-            warnings.warn(
-                "all objects coincide: every probability is 1 / n_clusters", UserWarning, stacklevel=2
-            )
-            m_critical = 1.0
-        else:
-            m_critical = exponent_of(rows.eigenvalues(1.0, 1, rng)[0])
-        m = self._exponent(m_critical)
-        if 1.0 < m_critical <= m and self.n_clusters > 1:
-            warnings.warn(
-                f"m = {m:.6g} is not below the critical exponent {m_critical:.6g} of these data: memberships "
-                "are (near) 1 / n_clusters and the centres coincide; lower m, or use m='auto'",
-                UserWarning,
-                stacklevel=2,
-            )
-        floor = max(1e-22 * rows.mean_distance, 1e-290)
-        runs = [self._descend(rows, self._centres(X, rows, rng), m, floor) for _ in range(self._n_starts())]
-        centres, path, converged = min(runs, key=lambda run: run[1][-1])
-        if not converged:
-            warnings.warn(
-                f"the objective still falls after max_iter={self.max_iter} passes: raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        self._predictor = CentrePredictor(centres, rows.shift, m, floor)
-        self.m_, self.m_critical_ = m, m_critical
-        self.cluster_centers_ = centres + rows.shift
-        self.probabilities_ = self._predictor.probabilities(X, self.n_jobs)
-        self.labels_ = labels_of(self.probabilities_, self.n_clusters)
-        self.objective_, self.objective_path_ = path[-1], path
-        self.n_iter_, self.converged_ = len(path), converged
-        self.partition_coefficient_ = partition_coefficient(self.probabilities_, sample_weight=weight)
-        return self
+        with unchanged_on_error(self):
+            X = self._check_rows(X, reset=True)
+            weight = check_weight(sample_weight, X, self.n_clusters)
+            rng = check_random_state(self.random_state)
+            rows = DenseRows(X, weight, False)
+            if rows.is_constant():
+                warnings.warn(
+                    "all objects coincide: every probability is 1 / n_clusters", UserWarning, stacklevel=2
+                )
+                m_critical = 1.0
+            else:
+                m_critical = exponent_of(rows.eigenvalues(1.0, 1, rng)[0])
+            m = self._exponent(m_critical)
+            if 1.0 < m_critical <= m and self.n_clusters > 1:
+                warnings.warn(
+                    f"m = {m:.6g} is not below the critical exponent {m_critical:.6g} of these data: memberships "
+                    "are (near) 1 / n_clusters and the centres coincide; lower m, or use m='auto'",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            floor = max(1e-22 * rows.mean_distance, 1e-290)
+            runs = [
+                self._descend(rows, self._centres(X, rows, rng), m, floor) for _ in range(self._n_starts())
+            ]
+            centres, path, converged = min(runs, key=lambda run: run[1][-1])
+            if not converged:
+                warnings.warn(
+                    f"the objective still falls after max_iter={self.max_iter} passes: raise max_iter or tol",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+            self._predictor = CentrePredictor(centres, rows.shift, m, floor)
+            self.m_, self.m_critical_ = m, m_critical
+            self.cluster_centers_ = centres + rows.shift
+            self.probabilities_ = self._predictor.probabilities(X, self.n_jobs)
+            self.labels_ = labels_of(self.probabilities_, self.n_clusters)
+            self.objective_, self.objective_path_ = path[-1], path
+            self.n_iter_, self.converged_ = len(path), converged
+            self.partition_coefficient_ = partition_coefficient(self.probabilities_, sample_weight=weight)
+            return self
 
     def _exponent(self, m_critical):
         if self.m != "auto":
@@ -366,15 +370,16 @@ class Fanny(AnnealedClusterer):
         -------
         self
         """
-        X = self._check_rows(X, reset=True)
-        weight = check_weight(sample_weight, X, self.n_clusters)
-        rng = check_random_state(self.random_state)
-        state = state_of(X, weight, self.metric, self.metric_params, self.max_memory)
-        self._fit_state(state, X, rng)
-        self.objective_ *= 0.5
-        P = self.probabilities_
-        self.coeff_ = (
-            partition_coefficient(P, sample_weight=weight),
-            partition_coefficient(P, normalized=True, sample_weight=weight),
-        )
-        return self
+        with unchanged_on_error(self):
+            X = self._check_rows(X, reset=True)
+            weight = check_weight(sample_weight, X, self.n_clusters)
+            rng = check_random_state(self.random_state)
+            state = state_of(X, weight, self.metric, self.metric_params, self.max_memory)
+            self._fit_state(state, X, rng)
+            self.objective_ *= 0.5
+            P = self.probabilities_
+            self.coeff_ = (
+                partition_coefficient(P, sample_weight=weight),
+                partition_coefficient(P, normalized=True, sample_weight=weight),
+            )
+            return self

@@ -13,6 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from statkit._magnitude import check_magnitude
+from statkit._unchanged import unchanged_on_error
 from statkit.cluster._graph_affinity import check_affinity, nearest, neighbour_graph, reach, walk
 from statkit.cluster._pac_base import check_weight
 from statkit.cluster._pac_fit import AnnealedClusterer
@@ -186,24 +188,25 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         -------
         self
         """
-        X = self._check_rows(X, reset=True)
-        weight = check_weight(sample_weight, X, self.n_clusters)
-        rng = check_random_state(self.random_state)
-        n_hops = 1
-        if self.affinity == "precomputed":
-            affinity, rows = check_affinity(X), None
-        else:
-            rows = self._located(X)
-            affinity = neighbour_graph(rows, self.n_neighbors, self.neighbors_algorithm)
-            if self.affinity == "walk":
-                affinity = walk(affinity)
+        with unchanged_on_error(self):
+            X = self._check_rows(X, reset=True)
+            weight = check_weight(sample_weight, X, self.n_clusters)
+            rng = check_random_state(self.random_state)
+            n_hops = 1
+            if self.affinity == "precomputed":
+                affinity, rows = check_affinity(X), None
             else:
-                limit = max(self.max_memory // 16, affinity.nnz)
-                affinity, n_hops = reach(affinity, self.n_hops, self.n_clusters, limit)
-        state = LocatedGraph(affinity, weight, rows, self.n_neighbors, self.neighbors_algorithm)
-        self._fit_state(state, X, rng)
-        self.affinity_matrix_, self.n_hops_ = affinity, n_hops
-        return self
+                rows = self._located(X)
+                affinity = neighbour_graph(rows, self.n_neighbors, self.neighbors_algorithm)
+                if self.affinity == "walk":
+                    affinity = walk(affinity)
+                else:
+                    limit = max(self.max_memory // 16, affinity.nnz)
+                    affinity, n_hops = reach(affinity, self.n_hops, self.n_clusters, limit)
+            state = LocatedGraph(affinity, weight, rows, self.n_neighbors, self.neighbors_algorithm)
+            self._fit_state(state, X, rng)
+            self.affinity_matrix_, self.n_hops_ = affinity, n_hops
+            return self
 
     def _subsample_size(self, state):
         size = max(3000, 200 * self.n_clusters)
@@ -221,6 +224,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         X = validate_data(
             self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
         )
+        check_magnitude(X)
         if reset or self.affinity == "precomputed":
             return X
         return self._located(X)

@@ -225,7 +225,9 @@ class OneStepMultiViewClustering(
             for s, run in enumerate(runs):
                 print(f"start {s}: objective {run.path[-1]:.8g} after {len(run.path)} iterations")
         least = min(run.path[-1] for run in runs)
-        best = next(run for run in runs if run.path[-1] <= least * (1 + 1e-10))  # of equal ones the first
+        best = next(
+            run for run in runs if run.path[-1] <= least + 1e-10 * abs(least)
+        )  # of equal ones the first
         if first is not None:  # the best start of the sample goes on with all samples
             problem = first
             labels = _costs(problem.X @ best.H, problem.n_seen, best.state(), k, self.n_latent).argmin(axis=1)

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from statkit._unchanged import unchanged_on_error
 from statkit.cluster._online_kernels import add_rows
 from statkit.cluster._pac_base import SoftClusterer, check_weight
 from statkit.cluster._pac_descent import Order, power_of
@@ -116,24 +117,25 @@ class OnlinePAC(SoftClusterer):
         -------
         self
         """
-        X = self._check_rows(X, reset=True)
-        weight = check_weight(sample_weight, X, self.n_clusters)
-        rng = check_random_state(self.random_state)
-        first = self._init_rows()
-        self._reset()
-        if X.shape[0] <= first:
-            self._form(X, weight, rng)
-        else:
-            present = np.flatnonzero(weight > 0)
-            chosen = np.sort(rng.choice(present, min(first, present.size), replace=False))
-            self._form(X[chosen], weight[chosen], rng)
-            order = Order(X.shape[0], "random", rng)()
-            later = np.ones(X.shape[0], dtype=bool)
-            later[chosen] = False
-            self._add(X, weight, order[later[order]])
-        self.n_samples_seen_ = X.shape[0]
-        self.labels_ = self.predict(X)
-        return self
+        with unchanged_on_error(self):
+            X = self._check_rows(X, reset=True)
+            weight = check_weight(sample_weight, X, self.n_clusters)
+            rng = check_random_state(self.random_state)
+            first = self._init_rows()
+            self._reset()
+            if X.shape[0] <= first:
+                self._form(X, weight, rng)
+            else:
+                present = np.flatnonzero(weight > 0)
+                chosen = np.sort(rng.choice(present, min(first, present.size), replace=False))
+                self._form(X[chosen], weight[chosen], rng)
+                order = Order(X.shape[0], "random", rng)()
+                later = np.ones(X.shape[0], dtype=bool)
+                later[chosen] = False
+                self._add(X, weight, order[later[order]])
+            self.n_samples_seen_ = X.shape[0]
+            self.labels_ = self.predict(X)
+            return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -151,31 +153,32 @@ class OnlinePAC(SoftClusterer):
         -------
         self
         """
-        begun = hasattr(self, "n_samples_seen_")
-        X = self._check_rows(X, reset=not begun)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not begun:
-            self._reset()
-        seen = self.n_samples_seen_ + X.shape[0]
-        if self._predictor_or_none() is None:
-            waiting = [*self._waiting, (X.copy(), weight)]
-            if seen >= self._init_rows():
-                rows, weights = (
-                    _stacked([rows for rows, _ in waiting]),
-                    np.concatenate([w for _, w in waiting]),
-                )
-                check_weight(weights, rows, self.n_clusters)
-                self._form(rows[: self._init_rows()], weights[: self._init_rows()], self._rng)
-                rest = np.arange(self._init_rows(), rows.shape[0])
-                if rest.size:
-                    self._add(rows, weights, rest)
-                waiting = []
-            self._waiting = waiting
-        else:
-            self._add(X, weight, np.arange(X.shape[0]))
-        self.n_samples_seen_ = seen
-        vars(self).pop("labels_", None)
-        return self
+        with unchanged_on_error(self):
+            begun = hasattr(self, "n_samples_seen_")
+            X = self._check_rows(X, reset=not begun)
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            if not begun:
+                self._reset()
+            seen = self.n_samples_seen_ + X.shape[0]
+            if self._predictor_or_none() is None:
+                waiting = [*self._waiting, (X.copy(), weight)]
+                if seen >= self._init_rows():
+                    rows, weights = (
+                        _stacked([rows for rows, _ in waiting]),
+                        np.concatenate([w for _, w in waiting]),
+                    )
+                    check_weight(weights, rows, self.n_clusters)
+                    self._form(rows[: self._init_rows()], weights[: self._init_rows()], self._rng)
+                    rest = np.arange(self._init_rows(), rows.shape[0])
+                    if rest.size:
+                        self._add(rows, weights, rest)
+                    waiting = []
+                self._waiting = waiting
+            else:
+                self._add(X, weight, np.arange(X.shape[0]))
+            self.n_samples_seen_ = seen
+            vars(self).pop("labels_", None)
+            return self
 
     def _init_rows(self):
         size = max(2000, 100 * self.n_clusters) if self.init_size is None else self.init_size

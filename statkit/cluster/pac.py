@@ -10,6 +10,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from statkit._unchanged import unchanged_on_error
 from statkit.cluster._pac_base import SoftClusterer, check_weight, state_of
 from statkit.cluster._pac_fit import AnnealedClusterer
 
@@ -215,12 +216,13 @@ class PAC(AnnealedClusterer):
         -------
         self
         """
-        X = self._check_rows(X, reset=True)
-        weight = check_weight(sample_weight, X, self.n_clusters)
-        rng = check_random_state(self.random_state)
-        state = state_of(X, weight, self.metric, self.metric_params, self.max_memory)
-        self._fit_state(state, X, rng)
-        return self
+        with unchanged_on_error(self):
+            X = self._check_rows(X, reset=True)
+            weight = check_weight(sample_weight, X, self.n_clusters)
+            rng = check_random_state(self.random_state)
+            state = state_of(X, weight, self.metric, self.metric_params, self.max_memory)
+            self._fit_state(state, X, rng)
+            return self
 
     def _check_rows(self, X, reset):
         X = super()._check_rows(X, reset)

@@ -12,6 +12,8 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statkit._magnitude import check_magnitude
+from statkit._unchanged import unchanged_on_error
 from statkit.cluster._pac_linear import unit_rows
 
 if TYPE_CHECKING:
@@ -166,37 +168,39 @@ class PACHead(ClusterMixin, BaseEstimator):
         -------
         self
         """
-        X = validate_data(self, X, dtype=np.float64)
-        n, d = X.shape
-        if n < self.n_clusters:
-            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
-        rng = check_random_state(self.random_state)
-        mean, scale = X.mean(axis=0), X.std(axis=0)
-        scale[scale == 0] = 1.0
-        Z = np.column_stack([(X - mean) / scale, np.ones(n)])
-        W = 0.01 * rng.standard_normal((d + 1, self.n_clusters))
-        first, second, step = np.zeros_like(W), np.zeros_like(W), 0
-        losses = []
-        for _ in range(self.max_iter):
-            loss = 0.0
-            order = rng.permutation(n)
-            for rows in np.array_split(order, max(1, n // self.batch_size)):
-                z = Z[rows]
-                pi = softmax(z @ W, axis=1)
-                q = opa_targets(pi, X[rows], m=self.m)
-                loss -= float(np.sum(q * np.log(np.maximum(pi, 1e-300))))
-                gradient = z.T @ (pi - q) / len(rows)
-                step += 1
-                first = 0.9 * first + 0.1 * gradient
-                second = 0.999 * second + 0.001 * gradient**2
-                correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-                W -= self.learning_rate * correction * first / (np.sqrt(second) + 1e-8)
-            losses.append(loss / n)
-        self._mean, self._scale = mean, scale
-        self.coef_, self.intercept_ = W[:-1].T.copy(), W[-1].copy()
-        self.loss_path_, self.n_iter_ = losses, self.max_iter
-        self.labels_ = np.argmax(Z @ W, axis=1).astype(np.int32)
-        return self
+        with unchanged_on_error(self):
+            X = validate_data(self, X, dtype=np.float64)
+            check_magnitude(X)
+            n, d = X.shape
+            if n < self.n_clusters:
+                raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
+            rng = check_random_state(self.random_state)
+            mean, scale = X.mean(axis=0), X.std(axis=0)
+            scale[scale == 0] = 1.0
+            Z = np.column_stack([(X - mean) / scale, np.ones(n)])
+            W = 0.01 * rng.standard_normal((d + 1, self.n_clusters))
+            first, second, step = np.zeros_like(W), np.zeros_like(W), 0
+            losses = []
+            for _ in range(self.max_iter):
+                loss = 0.0
+                order = rng.permutation(n)
+                for rows in np.array_split(order, max(1, n // self.batch_size)):
+                    z = Z[rows]
+                    pi = softmax(z @ W, axis=1)
+                    q = opa_targets(pi, X[rows], m=self.m)
+                    loss -= float(np.sum(q * np.log(np.maximum(pi, 1e-300))))
+                    gradient = z.T @ (pi - q) / len(rows)
+                    step += 1
+                    first = 0.9 * first + 0.1 * gradient
+                    second = 0.999 * second + 0.001 * gradient**2
+                    correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+                    W -= self.learning_rate * correction * first / (np.sqrt(second) + 1e-8)
+                losses.append(loss / n)
+            self._mean, self._scale = mean, scale
+            self.coef_, self.intercept_ = W[:-1].T.copy(), W[-1].copy()
+            self.loss_path_, self.n_iter_ = losses, self.max_iter
+            self.labels_ = np.argmax(Z @ W, axis=1).astype(np.int32)
+            return self
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of shape (n_samples, n_clusters).

@@ -16,6 +16,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from statkit._magnitude import check_magnitude
+
 
 @dataclass
 class Views:
@@ -180,6 +182,7 @@ def _check_view(view, name, estimator, accept_sparse):
     if array.shape[0] == 0 or array.shape[1] == 0:
         what = "rows" if array.shape[0] == 0 else "columns"
         raise ValueError(f"view {name!r} is empty: it has no {what} (shape {array.shape})")
+    check_magnitude(array, f"view {name!r}")
     return array
 
 
@@ -209,6 +212,7 @@ def _read_table(X, views, estimator, missing, accept_sparse, fitted: Views | Non
         holder, flat, reset=fitted is None, accept_sparse="csr" if accept_sparse else False, dtype=np.float64,
         ensure_all_finite=False, order="C",
     )  # fmt: skip
+    check_magnitude(array)
     if fitted is not None:
         names, selectors = fitted.names, fitted.selectors
     elif views is None and levels is None:

@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statkit._magnitude import check_magnitude
+from statkit._unchanged import unchanged_on_error
 from statkit.engines import resolve_engine
 from statkit.engines.engine import one_blas_thread
 
@@ -138,34 +140,35 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         self : DistributedPCA
         """
-        self._validate_params()
-        if self.partition_by is not None and self.n_partitions is not None:
-            raise ValueError("give n_partitions or partition_by, not both")
-        source, columns = self._source(X)
-        rows = reading = source
-        try:
-            if self.partition_by is not None:
-                rows = source.regroup(by=self.partition_by)
-            elif self.n_partitions is not None:
-                rows = source.regroup(self.n_partitions)
-            engine = resolve_engine(self.engine, self.n_jobs)
-            reading = rows if engine.in_process else rows.portable()
-            load = partial(load_values, reading, columns)
-            with engine.open(load, reading.partitions()) as session, one_blas_thread():
-                found = self._exact(session) if self.method == "exact" else self._one_shot(session)
-                found["n_rounds_"] = session.n_rounds
-        finally:
-            if reading is not rows:
-                reading.close()
-            if rows is not source:
-                rows.close()
-            if source is not X:
-                source.close()
-        for name in ("partition_distances_",):
-            vars(self).pop(name, None)
-        for name, value in found.items():
-            setattr(self, name, value)
-        return self
+        with unchanged_on_error(self):
+            self._validate_params()
+            if self.partition_by is not None and self.n_partitions is not None:
+                raise ValueError("give n_partitions or partition_by, not both")
+            source, columns = self._source(X)
+            rows = reading = source
+            try:
+                if self.partition_by is not None:
+                    rows = source.regroup(by=self.partition_by)
+                elif self.n_partitions is not None:
+                    rows = source.regroup(self.n_partitions)
+                engine = resolve_engine(self.engine, self.n_jobs)
+                reading = rows if engine.in_process else rows.portable()
+                load = partial(load_values, reading, columns)
+                with engine.open(load, reading.partitions()) as session, one_blas_thread():
+                    found = self._exact(session) if self.method == "exact" else self._one_shot(session)
+                    found["n_rounds_"] = session.n_rounds
+            finally:
+                if reading is not rows:
+                    reading.close()
+                if rows is not source:
+                    rows.close()
+                if source is not X:
+                    source.close()
+            for name in ("partition_distances_",):
+                vars(self).pop(name, None)
+            for name, value in found.items():
+                setattr(self, name, value)
+            return self
 
     def _source(self, X):
         """Source of the rows and the names of its columns; empty for a plain matrix."""
@@ -177,6 +180,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 source = as_source(X)
                 return source, self._named([c for c in source.schema if c != by])
             X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, ensure_min_samples=2)
+            check_magnitude(X)
             return as_source(X), ()
         source = X if isinstance(X, Source) else as_source(X)
         if not source.schema:

@@ -11,6 +11,8 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statkit._magnitude import check_magnitude
+from statkit._unchanged import unchanged_on_error
 from statkit.decomposition._schrodinger_fit import SchrodingerFit
 from statkit.decomposition.fields import labelled
 from statkit.decomposition.fields.hamiltonian import OPERATORS
@@ -109,7 +111,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     weights_ : ndarray of shape (p,)
     correlation_length_ : float or ndarray
     correlation_length_se_ : float or ndarray
-        NaN when the length was given.
+        NaN when the length was given, or the values are constant.
     nugget_ : float
     kernel_ : str or tuple
     shrinkage_ : float
@@ -238,38 +240,42 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         self : object
         """
-        columns = getattr(X, "columns", None)
-        labels = None
-        described: dict[str, Any] = {
-            "coordinates": self.coordinates,
-            "shape": self.shape,
-            "metric": self.metric,
-        }
-        if labelled.is_labelled(X):
-            X, labels = labelled.unfold(X)
-            if self.coordinates is None and self.shape is None and self.graph is None:
-                described = labels.structure()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        names = getattr(self, "feature_names_in_", None)
-        described["coordinates"] = labelled.ordered_coordinates(described["coordinates"], names, columns)
-        if len(X) == 1 and self.variance is None:
-            raise ValueError(
-                "1 sample does not determine a variance: pass variance and correlation_length, "
-                "or use more samples"
+        with unchanged_on_error(self):
+            columns = getattr(X, "columns", None)
+            labels = None
+            described: dict[str, Any] = {
+                "coordinates": self.coordinates,
+                "shape": self.shape,
+                "metric": self.metric,
+            }
+            if labelled.is_labelled(X):
+                X, labels = labelled.unfold(X)
+                if self.coordinates is None and self.shape is None and self.graph is None:
+                    described = labels.structure()
+            X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+            check_magnitude(X)
+            names = getattr(self, "feature_names_in_", None)
+            described["coordinates"] = labelled.ordered_coordinates(described["coordinates"], names, columns)
+            if len(X) == 1 and self.variance is None:
+                raise ValueError(
+                    "1 sample does not determine a variance: pass variance and correlation_length, "
+                    "or use more samples"
+                )
+            structure = resolve_structure(
+                X.shape[1], graph=self.graph, mesh=self.mesh, radius=self.radius, **described
             )
-        structure = resolve_structure(
-            X.shape[1], graph=self.graph, mesh=self.mesh, radius=self.radius, **described
-        )
-        fitted = SchrodingerFit(self, X, structure).run()
-        for name, value in fitted.items():
-            setattr(self, name, value)
-        self._labels = labels
-        self.n_components_ = len(self.components_)
-        self.n_samples_ = len(X)
-        self.north_error_ = self.explained_variance_ * np.sqrt(2 / len(X))
-        scores = self._scores(X)
-        self.score_variance_ = scores.var(axis=0, ddof=1) if len(X) > 1 else np.full(scores.shape[1], np.nan)
-        return self
+            fitted = SchrodingerFit(self, X, structure).run()
+            for name, value in fitted.items():
+                setattr(self, name, value)
+            self._labels = labels
+            self.n_components_ = len(self.components_)
+            self.n_samples_ = len(X)
+            self.north_error_ = self.explained_variance_ * np.sqrt(2 / len(X))
+            scores = self._scores(X)
+            self.score_variance_ = (
+                scores.var(axis=0, ddof=1) if len(X) > 1 else np.full(scores.shape[1], np.nan)
+            )
+            return self
 
     def transform(self, X: Any) -> Any:
         """Scores of samples on the modes.

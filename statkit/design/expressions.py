@@ -11,6 +11,7 @@ import ast
 import keyword
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
@@ -28,6 +29,7 @@ __all__ = [
     "literal",
     "parse",
     "quoted",
+    "readable",
     "stateful_calls",
     "top_call",
 ]
@@ -64,6 +66,21 @@ _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`")
 _BACKTICK = "backticked_"
 
 
+@contextmanager
+def readable(text: str) -> Iterator[None]:
+    """Say of a formula's text what was wrong with it, whoever found it, in words for its writer."""
+    try:
+        yield
+    except RecursionError:
+        raise ValueError(f"{_short(text)} is nested too deeply for a formula") from None
+    except (TypeError, LookupError, ArithmeticError, AttributeError, NotImplementedError) as error:
+        raise ValueError(f"{_short(text)} cannot be used in a formula: {error}") from error
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) < 80 else f"{text[:70]} …")
+
+
 @lru_cache(maxsize=512)
 def parse(text: str) -> ast.expr:
     """The expression's tree; names in backticks become identifiers that :func:`_column` turns back."""
@@ -72,10 +89,17 @@ def parse(text: str) -> ast.expr:
         inner = found.group()
         return _BACKTICK + inner[1:-1].encode().hex() if inner[0] == "`" else inner
 
+    with readable(text):
+        return _parsed(_QUOTED.sub(plain, text).strip(), text)
+
+
+def _parsed(plain: str, text: str) -> ast.expr:
     try:
-        return ast.parse(_QUOTED.sub(plain, text).strip(), mode="eval").body
-    except SyntaxError as error:
-        raise ValueError(f"cannot read {text!r} in the formula: {error.msg}") from None
+        return ast.parse(plain, mode="eval").body
+    except (SyntaxError, MemoryError) as error:  # the latter for very deep nesting
+        raise ValueError(
+            f"cannot read {_short(text)} in the formula: {getattr(error, 'msg', 'too deep')}"
+        ) from None
 
 
 def quoted(name: str) -> str:
@@ -110,12 +134,20 @@ def _function_name(node: ast.Call) -> str:
 def column_names(text: str) -> list[str]:
     """Columns that the expression reads, in order of appearance."""
     names: dict[str, None] = {}
-    for node in _value_nodes(parse(text)):
-        if isinstance(node, ast.Name):
-            names[_column(node.id)] = None
-        elif isinstance(node, ast.Call) and _function_name(node) == "Q":
-            names[literal(node.args[0])] = None
+    with readable(text):
+        for node in _value_nodes(parse(text)):
+            if isinstance(node, ast.Name):
+                names[_column(node.id)] = None
+            elif isinstance(node, ast.Call) and _function_name(node) == "Q":
+                names[_name_in(node)] = None
     return list(names)
+
+
+def _name_in(node: ast.Call) -> str:
+    name = literal(node.args[0]) if len(node.args) == 1 else None
+    if not isinstance(name, str):
+        raise ValueError(f"{_unparse(node)}: Q() takes the name of a column, in quotes")
+    return name
 
 
 def _value_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -195,7 +227,8 @@ class Evaluator:
 
     def value(self, text: str):
         """Coded, Instants or ndarray, one entry a row."""
-        found = self._visit(parse(text))
+        with readable(text):
+            found = self._visit(parse(text))
         if not isinstance(found, Coded | Instants | np.ndarray) or (
             isinstance(found, np.ndarray) and found.ndim == 0
         ):
@@ -230,7 +263,7 @@ class Evaluator:
                 raise ValueError(f"{name}() needs a column")
             return self._visit(node.args[0])
         if name == "Q":
-            return self.columns[literal(node.args[0])]
+            return self.columns[_name_in(node)]
         if name in PARTS:
             return self._part(name, node)
         if name in STATEFUL:
@@ -289,6 +322,8 @@ class Evaluator:
         left, right = self._visit(node.left), self._visit(node.comparators[0])
         kind, text = type(node.ops[0]), _unparse(node)
         if kind in (ast.In, ast.NotIn):
+            if not isinstance(right, list | tuple):
+                raise ValueError(f"{text!r}: what follows 'in' must be a list of constants")
             values = list(right)
             return _apply(lambda a: np.isin(a, values, invert=kind is ast.NotIn), [left], text, boolean=True)
         if isinstance(left, Instants) or isinstance(right, Instants):
@@ -324,7 +359,7 @@ def _arithmetic(operation, a, b):
     first = a.astype(np.float64) if isinstance(a, np.ndarray) else float(a)
     second = b.astype(np.float64) if isinstance(b, np.ndarray) else float(b)
     out = operation(first, second)
-    if whole and operation is not np.divide and len(out) and np.abs(out).max() < 2**53:
+    if whole and operation is not np.divide and np.size(out) and np.abs(out).max() < 2**53:
         rounded = out.astype(np.int64)
         if operation is not np.power or (rounded == out).all():
             return rounded

@@ -10,7 +10,8 @@ import ast
 import re
 from dataclasses import dataclass
 
-from statkit.design.expressions import STATEFUL, literal, parse, quoted, stateful_calls, top_call
+from statkit.design.expressions import STATEFUL, literal, parse, quoted, readable, stateful_calls, top_call
+from statkit.design.formula_size import check_number_of_terms
 
 __all__ = ["FactorSpec", "ParsedFormula", "Scoped", "parse_formula", "plan_terms", "read_factor"]
 
@@ -73,12 +74,12 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
     from formulaic.errors import FormulaInvalidError, FormulaParsingError, FormulaSyntaxError
     from formulaic.parser import DefaultFormulaParser
 
+    parser = DefaultFormulaParser(feature_flags={"TWOSIDED"})
+    context = {"__formulaic_variables_available__": list(columns)}
     try:
-        parsed = Formula(
-            text,
-            _parser=DefaultFormulaParser(feature_flags={"TWOSIDED"}),
-            _context={"__formulaic_variables_available__": list(columns)},
-        )
+        with readable(text):
+            check_number_of_terms(parser.get_ast(text, context=context), len(columns))
+            parsed = Formula(text, _parser=parser, _context=context)
     except (FormulaSyntaxError, FormulaParsingError, FormulaInvalidError, SyntaxError) as error:
         plain = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error)).strip()
         raise ValueError(f"cannot read the formula {text!r}: {plain}") from None
@@ -204,7 +205,8 @@ def plan_terms(
         )
         for _, factors, literals in parsed.terms
     ]
-    structure = SimpleFormula(terms, _ordering="none").get_model_matrix(frame).model_spec.structure
+    with readable(" + ".join(name for name, _, _ in parsed.terms)):
+        structure = SimpleFormula(terms, _ordering="none").get_model_matrix(frame).model_spec.structure
     planned = []
     for (name, _, _), encoded in zip(parsed.terms, structure, strict=True):
         scoped = tuple(

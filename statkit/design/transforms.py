@@ -30,6 +30,9 @@ STATEFUL: dict[str, dict] = {
     "cc": _CUBIC,
 }
 
+#: Of one transform.
+_MOST_COLUMNS = 10_000
+
 
 def bind(name: str, args: list, keywords: dict) -> dict:
     """Options of a call, defaults filled in."""
@@ -44,6 +47,12 @@ def bind(name: str, args: list, keywords: dict) -> dict:
         options[key] = value
     if name == "poly" and not (isinstance(options["degree"], int) and options["degree"] >= 1):
         raise ValueError(f"poly() needs a degree of 1 or more, got {options['degree']!r}")
+    for option in ("degree", "df"):
+        wanted = options.get(option)
+        if wanted is not None and not (isinstance(wanted, int) and 0 <= wanted <= _MOST_COLUMNS):
+            raise ValueError(
+                f"{name}() needs a whole number up to {_MOST_COLUMNS:,} for {option}, got {wanted!r}"
+            )
     if name in ("bs", "cr", "cs", "cc") and options["df"] is not None and options["knots"] is not None:
         raise ValueError(f"{name}() takes df or knots, not both")
     if name in ("cr", "cs", "cc") and options["df"] is None and options["knots"] is None:

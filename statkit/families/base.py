@@ -15,6 +15,9 @@ from .links import ALIASES, LINKS
 #: rows of the last pass taken at a time, which bounds its scratch arrays
 _ROWS = 16_384
 
+#: Deviances are sums of squares.
+_LARGEST_RESPONSE = 1e140
+
 
 class Family:
     """Base of the families; a subclass states its links and kernels and gets the rest from here.
@@ -312,8 +315,15 @@ class Family:
         if y.size == 0:
             return None
         low, high = y.min(), y.max()
-        if np.isfinite(low) and np.isfinite(high) and self._supports(low) and self._supports(high):
+        largest = max(-float(low), float(high))
+        if largest <= _LARGEST_RESPONSE and self._supports(low) and self._supports(high):
             return None
+        if largest > _LARGEST_RESPONSE and np.isfinite(largest):
+            index = int(np.argmax(np.abs(y)))
+            return (
+                index,
+                f"the square of {float(y[index])!r} is not a number: divide the response by a constant",
+            )
         bad = ~(np.isfinite(y) & self._supports(y))
         index = int(np.argmax(bad))
         return index, f"{self.name} needs {self.support}, found {float(y[index])!r}"

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from statkit._magnitude import check_magnitude
 from statkit.engines.engine import one_blas_thread
 
 __all__ = ["ManySamples", "evaluate_statistic"]
@@ -42,10 +43,12 @@ class ManySamples(BaseEstimator):
         if not (hasattr(first, "fit") or callable(first)):
             raise TypeError(f"the first parameter must be an estimator or a callable, not {first!r}")
         X = check_array(X, ensure_2d=False, dtype=None, ensure_all_finite=False)
+        check_magnitude(X)
         if y is not None:
             y = np.asarray(y)
             if len(y) != len(X):
                 raise ValueError(f"y has {len(y)} values for {len(X)} rows")
+            check_magnitude(y, "y")
         return X, y
 
     @staticmethod

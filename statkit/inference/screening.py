@@ -10,6 +10,8 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from statkit._magnitude import check_magnitude
+from statkit._unchanged import unchanged_on_error
 from statkit.inference.addressing import sequential_blocks
 
 __all__ = ["SubsampledFeatureScreening"]
@@ -68,49 +70,52 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Screen. Returns self."""
-        for name in ("n_features_to_select", "size", "n_subsamples"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name, allowed in (("aggregate", ("moments", "average", "jackknife")),
-                              ("addressing", ("random", "sequential"))):  # fmt: skip
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        n = len(X)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        size = min(self.size, n)
-        center, origin = X[:size].mean(axis=0), float(np.mean(y[:size]))
-        moments, each = [], []
-        for _ in range(self.n_subsamples):
-            if self.addressing == "sequential":
-                rows = next(iter(sequential_blocks(n, size, 1, rng)))
-            else:
-                rows = rng.integers(0, n, size)
-            A, t = X[rows] - center, y[rows] - origin
-            m = np.vstack(
-                [
-                    A.mean(axis=0),
-                    (A * A).mean(axis=0),
-                    A.T @ t / size,
-                    np.full(A.shape[1], t.mean()),
-                    np.full(A.shape[1], (t * t).mean()),
-                ]
+        with unchanged_on_error(self):
+            for name in ("n_features_to_select", "size", "n_subsamples"):
+                value = getattr(self, name)
+                if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                    raise ValueError(f"{name} must be a positive integer, not {value!r}")
+            for name, allowed in (("aggregate", ("moments", "average", "jackknife")),
+                                  ("addressing", ("random", "sequential"))):  # fmt: skip
+                if getattr(self, name) not in allowed:
+                    raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
+            X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+            check_magnitude(X)
+            check_magnitude(y, "y")
+            n = len(X)
+            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+            size = min(self.size, n)
+            center, origin = X[:size].mean(axis=0), float(np.mean(y[:size]))
+            moments, each = [], []
+            for _ in range(self.n_subsamples):
+                if self.addressing == "sequential":
+                    rows = next(iter(sequential_blocks(n, size, 1, rng)))
+                else:
+                    rows = rng.integers(0, n, size)
+                A, t = X[rows] - center, y[rows] - origin
+                m = np.vstack(
+                    [
+                        A.mean(axis=0),
+                        (A * A).mean(axis=0),
+                        A.T @ t / size,
+                        np.full(A.shape[1], t.mean()),
+                        np.full(A.shape[1], (t * t).mean()),
+                    ]
+                )
+                moments.append(m)
+                if self.aggregate == "average":
+                    each.append(_squared(m))
+                elif self.aggregate == "jackknife":
+                    total = np.zeros(A.shape[1])
+                    for j in range(size):
+                        row = np.vstack([A[j], A[j] ** 2, A[j] * t[j], np.full(A.shape[1], t[j]),
+                                         np.full(A.shape[1], t[j] ** 2)])  # fmt: skip
+                        total += _squared((size * m - row) / max(size - 1, 1))
+                    each.append(size * _squared(m) - (size - 1) * total / size)
+            self.scores_ = (
+                _squared(np.mean(moments, axis=0)) if self.aggregate == "moments" else np.mean(each, axis=0)
             )
-            moments.append(m)
-            if self.aggregate == "average":
-                each.append(_squared(m))
-            elif self.aggregate == "jackknife":
-                total = np.zeros(A.shape[1])
-                for j in range(size):
-                    row = np.vstack([A[j], A[j] ** 2, A[j] * t[j], np.full(A.shape[1], t[j]),
-                                     np.full(A.shape[1], t[j] ** 2)])  # fmt: skip
-                    total += _squared((size * m - row) / max(size - 1, 1))
-                each.append(size * _squared(m) - (size - 1) * total / size)
-        self.scores_ = (
-            _squared(np.mean(moments, axis=0)) if self.aggregate == "moments" else np.mean(each, axis=0)
-        )
-        return self
+            return self
 
     def _get_support_mask(self):
         check_is_fitted(self, "scores_")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -16,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from statkit._magnitude import check_magnitude
 from statkit.exceptions import BiasWarning
 from statkit.naive_bayes._bootstrap import bootstrap_errors
 from statkit.naive_bayes._corpus import Corpus, Strength, as_counts
@@ -41,18 +41,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from statkit.results import Summary
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Give an estimator back the attributes it had if something fails: it is never half fitted."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def batch_classes(estimator, classes) -> np.ndarray:
@@ -391,7 +379,9 @@ def validated_counts(estimator, X, reset: bool, threshold: float | None) -> sp.c
 
 def validated_weight(sample_weight, X) -> np.ndarray:
     """Weights, not negative and not all zero; ones for None."""
-    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_magnitude(weight, "sample_weight")
+    return weight
 
 
 def _binarized(X: sp.csr_matrix, threshold: float) -> sp.csr_matrix:

@@ -13,7 +13,8 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from statkit.naive_bayes._base import TransitionNB, batch_classes, unchanged_on_error
+from statkit._unchanged import unchanged_on_error
+from statkit.naive_bayes._base import TransitionNB, batch_classes
 from statkit.naive_bayes._issues import error_probability, issue_frame, label_posterior_of
 from statkit.naive_bayes._labels import encode_labels, index_of
 from statkit.naive_bayes._online import OnlineState, online_step

@@ -12,8 +12,9 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from statkit._unchanged import unchanged_on_error
 from statkit.naive_bayes._annotations import encode_annotations
-from statkit.naive_bayes._base import TransitionNB, unchanged_on_error
+from statkit.naive_bayes._base import TransitionNB
 from statkit.naive_bayes._issues import error_probability, issue_frame
 from statkit.naive_bayes._labels import encode_labels, index_of
 

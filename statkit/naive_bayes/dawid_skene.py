@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from statkit._unchanged import unchanged_on_error
 from statkit.naive_bayes._annotations import Annotations, codes_of, encode_annotations
 from statkit.naive_bayes._corpus import Corpus, Strength
 from statkit.naive_bayes._fit import plain_em, start_fit
@@ -131,9 +132,10 @@ class DawidSkene(BaseEstimator):
         -------
         self : object
         """
-        seen = encode_annotations(X)
-        tasks = np.asarray(X.index) if isinstance(X, pd.DataFrame) else np.arange(seen.votes.n_documents)
-        return self._fit(seen, tasks)
+        with unchanged_on_error(self):
+            seen = encode_annotations(X)
+            tasks = np.asarray(X.index) if isinstance(X, pd.DataFrame) else np.arange(seen.votes.n_documents)
+            return self._fit(seen, tasks)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_long(self, task: ArrayLike, annotator: ArrayLike, label: ArrayLike) -> Any:

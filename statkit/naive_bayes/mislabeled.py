@@ -96,6 +96,7 @@ class MislabeledMultinomialNB(LabelNoiseNB):
         (``power="auto"``), or naive Bayes on the given labels. In log probability a label, and in standard
         errors, which grow with the number of documents. Where both are large, words are far from independent
         given the class, or too many for the documents, and EM without tempering drifts into clustering.
+        ``drift_z_`` is infinite where all documents differ by the same amount.
     n_iter_, converged_, objective_path_ : int, bool, ndarray
         Iterations; whether they converged; log posterior (maximum likelihood) or log P(labels | words) of
         each.

@@ -11,11 +11,11 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from statkit._unchanged import unchanged_on_error
 from statkit.exceptions import BiasWarning
 from statkit.naive_bayes._base import (
     JointPrediction,
     batch_classes,
-    unchanged_on_error,
     validated_counts,
     validated_weight,
 )

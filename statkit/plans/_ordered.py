@@ -11,6 +11,12 @@ from statkit.solvers.newton import newton
 __all__ = ["exact_ordered"]
 
 
+def thresholds_first(problem):
+    """A constant column depends on the thresholds, and not they on it."""
+    q = problem.width
+    return np.concatenate([np.arange(q, problem.size), np.arange(q)])
+
+
 def exact_ordered(plan, problem):
     """The maximum (or ridge) likelihood estimate over all rows."""
     counts, weight = problem.response()
@@ -21,7 +27,7 @@ def exact_ordered(plan, problem):
 
     result = newton(
         evaluate, theta, tol=plan.tol, max_rounds=plan.max_rounds, may_separate=problem.may_separate,
-        predict=not plan.certify,
+        predict=not plan.certify, order=thresholds_first(problem),
     )  # fmt: skip
     if problem.meat and result.at.meat is None:
         at = np.where(np.isnan(result.theta), 0.0, result.theta)

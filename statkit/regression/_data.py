@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statkit._magnitude import check_magnitude
 from statkit.sources.array import is_labelled_array
 
 __all__ = ["Roles", "as_vector", "group_codes", "is_frame", "is_matrix"]
@@ -69,6 +70,8 @@ def as_vector(values, name: str, n: int | None = None, positive: bool = False) -
     if positive and len(values) and values.min() < 0:
         at = int(np.argmin(values))
         raise ValueError(f"{name} must not be negative: row {at} has {values[at]}")
+    if positive:
+        check_magnitude(values, name)
     return values
 
 

@@ -13,7 +13,7 @@ from statkit.engines.engine import one_blas_thread
 from statkit.regression._data import Roles, as_vector, is_frame, is_matrix
 from statkit.rounds import Problem
 
-__all__ = ["Stream", "can_stream", "merge", "partial_fit"]
+__all__ = ["Stream", "can_stream", "merge", "partial_fit", "show"]
 
 
 def can_stream(model) -> bool:
@@ -71,6 +71,11 @@ def _settle(model, problem, state):
     model._stream = Stream(problem, state)
     model._design = problem.design  # it may have grown
     model._estimate = None
+    show(model, problem, state)
+
+
+def show(model, problem, state):
+    """The coefficients of a stream, of one that still warms up too."""
     shown = getattr(model.plan, "shown", None)
     if shown is not None:
         theta = shown(problem, state)
@@ -160,6 +165,7 @@ def _quick(model, stream, X, roles):
         or type(X) is not np.ndarray
         or type(y) is not np.ndarray
         or X.ndim != 2
+        or not len(X)
         or y.shape != X.shape[:1]
         or X.shape[1] != model.n_features_in_
         or X.dtype != np.float64

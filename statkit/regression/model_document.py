@@ -116,7 +116,10 @@ def _rebuilt(document: dict[str, Any]) -> RegressionBase:
         setattr(model, name, int(value) if value.ndim == 0 else value)
     model._set_coefficients(model.estimate_.values)
     if stream is not None:
+        from statkit.regression._streaming import show
+
         model._stream = _stream(model, family, stream)
+        show(model, model._stream.problem, model._stream.state)
     return model
 
 

@@ -63,6 +63,10 @@ class _Held:
         return self.block
 
 
+#: Of a column, beyond which the square of its coefficient has no room in double precision.
+_LARGEST_SPREAD = 1e140
+
+
 class Problem:
     """Everything a plan needs to estimate a model.
 
@@ -113,6 +117,20 @@ class Problem:
             session.n_rounds -= 1  # a look at a few rows, not a round over the data
             session.rows_visited -= session.partitions[0].n_rows
         self.center, self.scale = scaling["center"], scaling["scale"]
+        self._check_scale()
+
+    def _check_scale(self):
+        """Refuse columns whose coefficients would have variances that are no numbers."""
+        with np.errstate(divide="ignore"):  # a column that holds infinity, which is refused with its row
+            spread = 1.0 / self.scale
+        bad = np.isfinite(spread) & ((spread > _LARGEST_SPREAD) | (spread < 1.0 / _LARGEST_SPREAD))
+        if bad.any():
+            j = int(np.argmax(bad))
+            name = self.design.names[self.design.position[int(self.design.intercept) + j]]
+            raise ValueError(
+                f"column {name!r} has values of the order of {spread[j]:.0e}, whose squares are not numbers in "
+                f"double precision: {'divide' if spread[j] > 1 else 'multiply'} it by a constant"
+            )
 
     @property
     def width(self) -> int:

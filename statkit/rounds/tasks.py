@@ -321,6 +321,11 @@ def column_scaling(block, centered: bool = False) -> dict:
         center[:] = 0.0
     with np.errstate(invalid="ignore", over="ignore"):  # rows are checked later, or were
         spread = np.sqrt(((sample - center) ** 2).mean(axis=0)) if len(sample) else np.ones(X.shape[1])
+    lost = ~np.isfinite(spread) | (spread == 0.0)
+    if lost.any() and len(sample):  # constant, or of values whose squares are no numbers
+        away = np.abs(sample[:, lost] - center[lost])
+        peak = np.where(away.max(axis=0) > 0, away.max(axis=0), 1.0)
+        spread[lost] = peak * np.sqrt(((away / peak) ** 2).mean(axis=0))
     spread = np.where(spread > 1e-8 * np.abs(center), spread, np.maximum(np.abs(center), 1.0))
     fair = (np.abs(center) <= 10 * spread).all() and (spread > 0.05).all() and (spread < 20).all()
     nothing = np.empty(0)

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from statkit._unchanged import unchanged_on_error
 from statkit.sampling.selector import Selector
 
 __all__ = ["IBOSS"]
@@ -92,28 +93,29 @@ class IBOSS(Selector):
         >>> IBOSS(2).partial_fit(x[:2]).partial_fit(x[2:]).indices_
         array([1, 3])
         """
-        state = vars(self).get("_stream")
-        size = self._checked_size()
-        X = validate_data(self, X, dtype=np.float64, reset=state is None)
-        y = None if y is None else np.asarray(y, dtype=float)
-        if y is not None and len(y) != len(X):
-            raise ValueError(f"y has {len(y)} values for {len(X)} rows")
-        if state is not None and (y is None) != (state.y is None):
-            raise ValueError("y must be given with all pieces or with none")
-        p = X.shape[1]
-        r = size // (2 * p)
-        if r < 1:
-            raise ValueError(
-                f"size={size} is less than two rows for each of {p} columns: raise it to {2 * p}"
-            )
-        self._stream = state = _joined(state, X, y, r)
-        if state.n <= size:
-            chosen = np.arange(len(state.rows))
-        else:
-            chosen, _ = self._select(state.X, None, size)
-        self.indices_, self.weights_ = state.rows[chosen], np.ones(len(chosen))
-        self._chosen = chosen
-        return self
+        with unchanged_on_error(self):
+            state = vars(self).get("_stream")
+            size = self._checked_size()
+            X = validate_data(self, X, dtype=np.float64, reset=state is None)
+            y = None if y is None else np.asarray(y, dtype=float)
+            if y is not None and len(y) != len(X):
+                raise ValueError(f"y has {len(y)} values for {len(X)} rows")
+            if state is not None and (y is None) != (state.y is None):
+                raise ValueError("y must be given with all pieces or with none")
+            p = X.shape[1]
+            r = size // (2 * p)
+            if r < 1:
+                raise ValueError(
+                    f"size={size} is less than two rows for each of {p} columns: raise it to {2 * p}"
+                )
+            self._stream = state = _joined(state, X, y, r)
+            if state.n <= size:
+                chosen = np.arange(len(state.rows))
+            else:
+                chosen, _ = self._select(state.X, None, size)
+            self.indices_, self.weights_ = state.rows[chosen], np.ones(len(chosen))
+            self._chosen = chosen
+            return self
 
     def _selected(self):
         """What :meth:`fit_linear` needs after pieces: selected rows and responses, means of all rows, their number."""

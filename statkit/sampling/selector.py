@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import validate_data
 
+from statkit._unchanged import unchanged_on_error
+
 __all__ = ["Selector"]
 
 
@@ -32,18 +34,19 @@ class Selector(BaseEstimator):
             With ``indices_`` (ascending) and ``weights_`` (what to weight the rows with; ones where the
             design needs no weights).
         """
-        if self._needs_y and y is None:
-            raise ValueError(f"{type(self).__name__} needs y: the rows to prefer depend on it")
-        size = self._checked_size()
-        vars(self).pop("_stream", None)
-        X = validate_data(self, X, dtype=np.float64)
-        if y is not None and len(y) != len(X):
-            raise ValueError(f"y has {len(y)} values for {len(X)} rows")
-        if size >= len(X):
-            self.indices_, self.weights_ = np.arange(len(X)), np.ones(len(X))
-        else:
-            self.indices_, self.weights_ = self._select(X, y, size)
-        return self
+        with unchanged_on_error(self):
+            if self._needs_y and y is None:
+                raise ValueError(f"{type(self).__name__} needs y: the rows to prefer depend on it")
+            size = self._checked_size()
+            vars(self).pop("_stream", None)
+            X = validate_data(self, X, dtype=np.float64)
+            if y is not None and len(y) != len(X):
+                raise ValueError(f"y has {len(y)} values for {len(X)} rows")
+            if size >= len(X):
+                self.indices_, self.weights_ = np.arange(len(X)), np.ones(len(X))
+            else:
+                self.indices_, self.weights_ = self._select(X, y, size)
+            return self
 
     def _checked_size(self):
         size = self.size

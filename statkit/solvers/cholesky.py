@@ -42,6 +42,8 @@ class Factor:
         Relative pivot, with unit diagonal, below which a column counts as dependent.
     keep : ndarray of bool or None
         Columns to use, when they are known already.
+    order : ndarray of int or None
+        In which columns are looked at when some must be left out; None is as they stand.
 
     Attributes
     ----------
@@ -52,13 +54,24 @@ class Factor:
         earlier ones.
     """
 
-    def __init__(self, H: np.ndarray, tolerance: float = 1e-9, keep: np.ndarray | None = None):
+    def __init__(
+        self,
+        H: np.ndarray,
+        tolerance: float = 1e-9,
+        keep: np.ndarray | None = None,
+        order: np.ndarray | None = None,
+    ):
         self.size = len(H)
         self.keep = keep if keep is None or not keep.all() else None
         if not self._factor(H, tolerance) and keep is None:
             diagonal = np.diag(H)
             root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-            self.keep = _independent(np.ascontiguousarray(H / root / root[:, None]), tolerance)
+            R = H / root / root[:, None]
+            if order is None:
+                self.keep = _independent(np.ascontiguousarray(R), tolerance)
+            else:
+                self.keep = np.empty(self.size, bool)
+                self.keep[order] = _independent(np.ascontiguousarray(R[np.ix_(order, order)]), tolerance)
             self._factor(H, 0.0)
 
     def _factor(self, H, tolerance) -> bool:

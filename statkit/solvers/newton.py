@@ -62,6 +62,7 @@ def newton(
     dispersion: Callable | None = None,
     may_separate: bool = False,
     keep: np.ndarray | None = None,
+    order: np.ndarray | None = None,
     predict: bool = False,
 ) -> NewtonResult:
     """Minimise a penalised loss by Newton rounds.
@@ -85,6 +86,8 @@ def newton(
         Whether to look for the slow constant progress of a likelihood without a maximum.
     keep : ndarray of bool or None
         Columns to use; None finds the dependent ones at the first evaluation.
+    order : ndarray of int or None
+        In which columns are looked at to find those that depend on earlier ones.
     predict : bool
         Whether a prediction from the last two steps is enough to stop.
     """
@@ -120,7 +123,7 @@ def newton(
         if prior is not None:
             gradient = gradient - prior * theta
             H = H + np.diag(prior)
-        factor = Factor(H, keep=keep)
+        factor = Factor(H, keep=keep, order=order)
         if factor.failed:
             diagonal = np.diag(H)
             ridge = 1e-8 * np.maximum(diagonal, diagonal.max(initial=1e-300))

@@ -89,7 +89,9 @@ def _exact(plan, job: Job, splits: Splits) -> Forecast:
     elif special:
         # These go through rounds of their own kind; the pilot's fit took as many as the fit of all rows will.
         rounds = int(getattr(job.pilot.estimate, "n_rounds", 0)) or len(job.pilot.estimate.history)
-        seconds = seconds + job.round(rates.evaluate) + (rounds - 1) * job.round(rates.evaluate, kept=job.kept)
+        seconds = (
+            seconds + job.round(rates.evaluate) + (rounds - 1) * job.round(rates.evaluate, kept=job.kept)
+        )
         passes = float(rounds)
     else:
         first, passes, sample, rounds, warm = _newton_start(plan, job, splits)
@@ -208,7 +210,17 @@ def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
     if plan.certify:
         seconds, rounds = seconds + job.round(job.rates.sums, kept=job.kept), 2
     distance = splits.distance("wlse", len(job.parts), job.used, plan.bias_correction is not None)
-    return _made(plan, job, float(rounds), rounds + job.profiled, seconds, _machine_memory(job), job.used, distance, notes)
+    return _made(
+        plan,
+        job,
+        float(rounds),
+        rounds + job.profiled,
+        seconds,
+        _machine_memory(job),
+        job.used,
+        distance,
+        notes,
+    )
 
 
 def _one_step(plan, job: Job, splits: Splits) -> Forecast:
@@ -233,7 +245,9 @@ def _one_step(plan, job: Job, splits: Splits) -> Forecast:
             break
     seconds = seconds + steps * job.round(rates.sums, kept=job.kept)
     memory = job.memory(cached=True, sample_rows=sample)
-    return _made(plan, job, 1.0 + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance), notes)
+    return _made(
+        plan, job, 1.0 + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance), notes
+    )
 
 
 def _local(job: Job, splits: Splits) -> float:
@@ -267,14 +281,18 @@ def _renewable(plan, job: Job, splits: Splits) -> Forecast:
         distance = min(splits.curvature * distance**2 / np.sqrt(job.used), distance)
     notes = [f"{batches:,} batches, in the order of the rows."]
     memory = job.memory(cached=True, sample_rows=plan.buffer_rows)
-    return _made(plan, job, float(passes), int(passes) + job.profiled, seconds, memory, job.used, distance, notes)
+    return _made(
+        plan, job, float(passes), int(passes) + job.profiled, seconds, memory, job.used, distance, notes
+    )
 
 
 def _made(plan, job: Job, passes, rounds, seconds, memory, rows, distance, notes=()) -> Forecast:
     cpu, wall = (float(s) for s in seconds)
     if job.held:
         passes = float(passes)
-    return Forecast(plan, float(passes), int(rounds), wall, cpu, float(memory), int(rows), float(distance), list(notes))
+    return Forecast(
+        plan, float(passes), int(rounds), wall, cpu, float(memory), int(rows), float(distance), list(notes)
+    )
 
 
 _FORECASTS: dict[str, Callable[[Any, Job, Splits], Forecast]] = {

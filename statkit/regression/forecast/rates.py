@@ -69,7 +69,11 @@ def measure(pieces: Pieces, design: Any, unfrozen: Any, pilot: Pilot) -> Rates:
             )  # fmt: skip
             profile = _least(lambda: unfrozen.profile(chosen), rows.n_rows)
         each = {}
-        for name, want in (("evaluate", Want()), ("light", Want(information=False)), ("sums", Want(sums=True))):
+        for name, want in (
+            ("evaluate", Want()),
+            ("light", Want(information=False)),
+            ("sums", Want(sums=True)),
+        ):
             each[name] = _least(partial(_evaluate, problem, part, want), part.n_rows)
         few = part.take(slice(0, int(np.clip(_PRODUCTS / problem.size**2, 256, part.n_rows))))
         square = np.eye(few.n_columns)
@@ -107,6 +111,7 @@ def _fixed(problem, block) -> float:
 
     few = problem.local(block.take(slice(0, min(block.n_rows, 50 + 2 * problem.size))))
     few.engine_name = "serial"
+
     def work():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
