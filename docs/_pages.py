@@ -10,6 +10,10 @@ import inspect
 import json
 from pathlib import Path
 
+import _tables
+
+#: Results that other pages show.
+ELSEWHERE = {"agreement", "intervals", "guides"}
 ROOMS = {
     "statkit": "Top level",
     "statkit.regression": "Regression",
@@ -91,27 +95,15 @@ def _measured(results: Path) -> str:
     text = (
         "# Measured\n\nWhat the scripts of `benchmarks/` measured, targets that were missed included. "
         "statkit and its peers alternate in one run, with one BLAS thread each unless said; a ratio is statkit to its "
-        "peer; SE are standard errors. `make bench` makes these tables.\n"
+        "peer; SE are standard errors. `make bench SIZE=full` makes these tables.\n"
     )
     for path in sorted(results.glob("*.json")):
         found = json.loads(path.read_text())
-        lines = found.get("lines")
-        if not isinstance(lines, dict) or found.get("size") != "full":
+        if "lines" not in found or found.get("size") != "full" or path.stem in ELSEWHERE:
             continue
-        text += f"\n## {path.stem.replace('_', ' ')}\n\n`python benchmarks/{path.stem}.py`, {_machine(found)}.\n\n"
-        text += "| work | target | measured | met |\n|---|---|---|---|\n"
-        for line in lines.values():
-            cells = [line["work"], line["target"], line["measured"], "yes" if line["met"] else "no"]
-            text += "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in cells) + " |\n"
-        notes = [f"{line['work']}: {line['note']}" for line in lines.values() if line.get("note")]
+        about = _tables.machine(found)
+        text += f"\n## {path.stem.replace('_', ' ')}\n\n`python benchmarks/{path.stem}.py --size full`, {about}.\n\n"
+        text += _tables.measured(path.stem) + "\n"
+        notes = [f"{line['work']}: {line['note']}" for line in found["lines"].values() if line.get("note")]
         text += "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
     return text
-
-
-def _machine(found: dict) -> str:
-    machine = found.get("machine", {})
-    if isinstance(machine, str):
-        return machine
-    parts = [machine.get("cpu") or machine.get("processor"), machine.get("cores"), machine.get("memory_gb")]
-    cpu, cores, memory = parts
-    return f"{cores} cores of {cpu}, {memory} GB" if cores and memory else str(cpu)
