@@ -14,14 +14,7 @@ from urllib.parse import unquote, urlsplit
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 #: Links of a page's head that are addresses and load nothing.
 NAMES_ONLY = {"canonical", "alternate", "search", "index", "next", "prev", "author"}
-LITTER = (
-    "Traceback (most recent call last)",
-    "UserWarning",
-    "FutureWarning",
-    "DeprecationWarning",
-    "it/s]",
-    "s/it]",
-)
+LITTER = ("Traceback (most recent call last)", "it/s]", "s/it]")
 
 
 class Page(HTMLParser):
@@ -52,7 +45,7 @@ class Page(HTMLParser):
 
 def faults(site: Path) -> list[str]:
     """What is wrong with a built site, a line each."""
-    pages = {path: Page(path) for path in sorted(site.rglob("*.html"))}
+    pages = {path: Page(path) for path in sorted(site.rglob("*.html")) if "_static" not in path.parts}
     found = []
     for path, page in pages.items():
         here = path.relative_to(site)

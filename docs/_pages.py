@@ -5,6 +5,7 @@ Nothing on them is written by hand: a figure that is not in ``benchmarks/results
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import inspect
 import json
@@ -39,6 +40,7 @@ def make(docs: Path) -> None:
     root = docs.parent
     _gallery(root / "vignettes", docs / "gallery")
     _reference(docs / "api")
+    _write(docs / "guide" / "pictures.md", _pictures())
     _write(docs / "measured.md", _measured(root / "benchmarks" / "results"))
 
 
@@ -84,6 +86,27 @@ def _reference(folder: Path) -> None:
         folder / "index.md",
         f"# API reference\n\nEvery public name, with its source.\n\n```{{toctree}}\n:maxdepth: 1\n\n{pages}\n```\n",
     )
+
+
+def _pictures() -> str:
+    """A page with every display, each drawn by the example in its docstring when the site is built."""
+    import statkit.plotting
+
+    text = (
+        "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\nkernelspec:\n"
+        "  display_name: Python 3\n  language: python\n  name: python3\n---\n\n# Pictures\n\n"
+        "`XDisplay.from_estimator(fitted, …)` draws, into `ax=` or a new figure, and returns the display, whose `ax_` and "
+        "`figure_` are matplotlib's; `.plot(ax=…)` draws it again elsewhere. Colours are those of Okabe and Ito, or scales "
+        "that every kind of colour vision can read. Below, each display by the example in its documentation.\n"
+    )
+    for name in statkit.plotting.__all__:
+        cls = getattr(statkit.plotting, name)
+        (found,) = doctest.DocTestFinder(recurse=False).find(cls, name)
+        source = "".join(example.source for example in found.examples)
+        title = name.removesuffix("Display")
+        text += f"\n## {title}\n\n{{py:class}}`statkit.plotting.{name}`: {_first_line(cls)}\n"
+        text += f"\n```{{code-cell}} ipython3\n{source}```\n"
+    return text
 
 
 def _first_line(room) -> str:
