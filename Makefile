@@ -42,10 +42,15 @@ lint: .venv/.installed-test
 docs: .venv/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python docs/_check.py docs/_build/html
 	@echo docs/_build/html/index.html
 
+# SIZE=full takes hours and writes the figures that README and site show; peers that are missing are named.
+SIZE ?= small
 bench: .venv/.installed-test
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/_run.py --size $(SIZE)
+	$(BIN)/python docs/_readme.py
 
 wheel: .venv/.installed-test
 	rm -rf dist

@@ -5,11 +5,16 @@ Nothing on them is written by hand: a figure that is not in ``benchmarks/results
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import inspect
 import json
 from pathlib import Path
 
+import _tables
+
+#: Results that other pages show.
+ELSEWHERE = {"agreement", "intervals", "guides"}
 ROOMS = {
     "statkit": "Top level",
     "statkit.regression": "Regression",
@@ -35,6 +40,7 @@ def make(docs: Path) -> None:
     root = docs.parent
     _gallery(root / "vignettes", docs / "gallery")
     _reference(docs / "api")
+    _write(docs / "guide" / "pictures.md", _pictures())
     _write(docs / "measured.md", _measured(root / "benchmarks" / "results"))
 
 
@@ -82,6 +88,27 @@ def _reference(folder: Path) -> None:
     )
 
 
+def _pictures() -> str:
+    """A page with every display, each drawn by the example in its docstring when the site is built."""
+    import statkit.plotting
+
+    text = (
+        "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\nkernelspec:\n"
+        "  display_name: Python 3\n  language: python\n  name: python3\n---\n\n# Pictures\n\n"
+        "`XDisplay.from_estimator(fitted, …)` draws, into `ax=` or a new figure, and returns the display, whose `ax_` and "
+        "`figure_` are matplotlib's; `.plot(ax=…)` draws it again elsewhere. Colours are those of Okabe and Ito, or scales "
+        "that every kind of colour vision can read. Below, each display by the example in its documentation.\n"
+    )
+    for name in statkit.plotting.__all__:
+        cls = getattr(statkit.plotting, name)
+        (found,) = doctest.DocTestFinder(recurse=False).find(cls, name)
+        source = "".join(example.source for example in found.examples)
+        title = name.removesuffix("Display")
+        text += f"\n## {title}\n\n{{py:class}}`statkit.plotting.{name}`: {_first_line(cls)}\n"
+        text += f"\n```{{code-cell}} ipython3\n{source}```\n"
+    return text
+
+
 def _first_line(room) -> str:
     return (inspect.getdoc(room) or "").partition("\n")[0]
 
@@ -91,27 +118,15 @@ def _measured(results: Path) -> str:
     text = (
         "# Measured\n\nWhat the scripts of `benchmarks/` measured, targets that were missed included. "
         "statkit and its peers alternate in one run, with one BLAS thread each unless said; a ratio is statkit to its "
-        "peer; SE are standard errors. `make bench` makes these tables.\n"
+        "peer; SE are standard errors. `make bench SIZE=full` makes these tables.\n"
     )
     for path in sorted(results.glob("*.json")):
         found = json.loads(path.read_text())
-        lines = found.get("lines")
-        if not isinstance(lines, dict) or found.get("size") != "full":
+        if "lines" not in found or found.get("size") != "full" or path.stem in ELSEWHERE:
             continue
-        text += f"\n## {path.stem.replace('_', ' ')}\n\n`python benchmarks/{path.stem}.py`, {_machine(found)}.\n\n"
-        text += "| work | target | measured | met |\n|---|---|---|---|\n"
-        for line in lines.values():
-            cells = [line["work"], line["target"], line["measured"], "yes" if line["met"] else "no"]
-            text += "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in cells) + " |\n"
-        notes = [f"{line['work']}: {line['note']}" for line in lines.values() if line.get("note")]
+        about = _tables.machine(found)
+        text += f"\n## {path.stem.replace('_', ' ')}\n\n`python benchmarks/{path.stem}.py --size full`, {about}.\n\n"
+        text += _tables.measured(path.stem) + "\n"
+        notes = [f"{line['work']}: {line['note']}" for line in found["lines"].values() if line.get("note")]
         text += "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
     return text
-
-
-def _machine(found: dict) -> str:
-    machine = found.get("machine", {})
-    if isinstance(machine, str):
-        return machine
-    parts = [machine.get("cpu") or machine.get("processor"), machine.get("cores"), machine.get("memory_gb")]
-    cpu, cores, memory = parts
-    return f"{cores} cores of {cpu}, {memory} GB" if cores and memory else str(cpu)

@@ -6,6 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import _figures  # noqa: E402
 import _pages  # noqa: E402
 
 import statkit  # noqa: E402
@@ -52,3 +53,14 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def _fill(app, page, source):
+    """Measured figures in the place of their placeholders; a vignette has figures of its own."""
+    if not page.startswith(("gallery/", "api/")):
+        source[0] = _figures.fill(source[0], page)
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("source-read", _fill)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 
 from statkit.regression._calibration import bins_of, calibration_cells
 from statkit.regression._residuals import sampled_residuals
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["CalibrationDisplay", "ResidualDisplay"]
 
@@ -61,15 +67,35 @@ class ResidualDisplay:
     P. K. Dunn and G. K. Smyth (1996), Randomized quantile residuals.
     """
 
-    def __init__(self, residual, x=None, *, kind="quantile", x_name="fitted value", seen=None):
+    def __init__(
+        self,
+        residual: ArrayLike,
+        x: ArrayLike | None = None,
+        *,
+        kind: str = "quantile",
+        x_name: str = "fitted value",
+        seen: int | None = None,
+    ) -> None:
         self.residual, self.x = np.asarray(residual, dtype=float), None if x is None else np.asarray(x)
         self.kind, self.x_name, self.seen = kind, x_name, seen
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, kind=None, against="fitted", size=5_000, sample_weight=None, offset=None,
-        random_state=0, engine=None, n_jobs=None, ax=None,
-    ):  # fmt: skip
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        kind: Literal["quantile", "deviance", "pearson", "response", None] = None,
+        against: str = "fitted",
+        size: int = 5_000,
+        sample_weight: Any = None,
+        offset: Any = None,
+        random_state: int | np.random.RandomState | None = 0,
+        engine: Any = None,
+        n_jobs: Any = None,
+        ax: Any = None,
+    ) -> Self:
         """Draw a sample of rows in one pass over the data, and their residuals.
 
         Parameters
@@ -112,7 +138,7 @@ class ResidualDisplay:
             name = "latent predictor"
         return cls(found.residual, x, kind=found.kind, x_name=name, seen=found.seen).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         ax = _axes(ax, (5.4, 3.8))
         if self.x is None:
@@ -251,7 +277,14 @@ class CalibrationDisplay:
     temperature.
     """
 
-    def __init__(self, bins, *, brier=None, name=None, level=0.95):
+    def __init__(
+        self,
+        bins: dict[str, Any],
+        *,
+        brier: dict[str, Any] | None = None,
+        name: str | None = None,
+        level: float = 0.95,
+    ) -> None:
         self.bins, self.brier, self.name, self.level = bins, brier or {}, name, level
         self.error_ = {
             label: float(np.average(np.abs(b["observed"] - b["predicted"]), weights=b["weight"]))
@@ -260,9 +293,21 @@ class CalibrationDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, n_bins=10, strategy="quantile", pos_label=None, level=0.95, sample_weight=None,
-        offset=None, engine=None, n_jobs=None, ax=None,
-    ):  # fmt: skip
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        n_bins: int = 10,
+        strategy: Literal["quantile", "uniform"] = "quantile",
+        pos_label: Any = None,
+        level: float = 0.95,
+        sample_weight: Any = None,
+        offset: Any = None,
+        engine: Any = None,
+        n_jobs: Any = None,
+        ax: Any = None,
+    ) -> Self:
         """Sum predictions and events in one pass over the data, and draw them.
 
         Parameters
@@ -301,7 +346,7 @@ class CalibrationDisplay:
             ax=ax
         )
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         ax = _axes(ax, (4.6, 4.4))
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, zorder=1)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from statkit.plotting._canvas import BLUE, ORANGE, VERMILION, canvas
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_POSITIVE, _NEGATIVE = "#0072B2", "#D55E00"  # Okabe and Ito: told apart by every kind of colour vision
+_POSITIVE, _NEGATIVE = BLUE, VERMILION
 
 
 class GraphDisplay:
@@ -85,12 +87,10 @@ class GraphDisplay:
         -------
         GraphDisplay
         """
-        import matplotlib.pyplot as plt
+        ax = canvas(ax, 6.5, 5.5)
         from matplotlib.lines import Line2D
         from matplotlib.patches import FancyArrowPatch
 
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.5, 5.5))
         at = {name: np.array(xy) for name, xy in self.positions.items()}
         levels = sorted({xy[1] for xy in self.positions.values()})
         labels = {
@@ -266,17 +266,14 @@ class MissingPatternDisplay:
         -------
         MissingPatternDisplay
         """
-        import matplotlib.pyplot as plt
-        from matplotlib.colors import ListedColormap
-
         shown = self.patterns.head(n_patterns)
         names = list(shown.columns[3:])
-        if ax is None:
-            size = (1.6 + 0.6 * len(names), 1.2 + 0.32 * len(shown))
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+        ax = canvas(ax, 1.6 + 0.6 * len(names), 1.2 + 0.32 * len(shown))
+        from matplotlib.colors import ListedColormap
+
         seen = shown[names].to_numpy(dtype=float)
         ax.pcolormesh(
-            seen, cmap=ListedColormap(["#E69F00", "0.85"]), vmin=0, vmax=1, edgecolors="white", linewidth=1.5
+            seen, cmap=ListedColormap([ORANGE, "0.85"]), vmin=0, vmax=1, edgecolors="white", linewidth=1.5
         )
         ax.invert_yaxis()
         ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=45, ha="left", rotation_mode="anchor")

@@ -6,17 +6,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from statkit.plotting._canvas import BLUE, SKY, VERMILION, canvas, pyplot
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
-
-
-def _matplotlib():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'statkit-methods[plot]'") from error
-    return plt
 
 
 class ModesDisplay:
@@ -32,8 +26,9 @@ class ModesDisplay:
 
     Attributes
     ----------
-    ax_ : ndarray of Axes
-    figure_ : Figure
+    ax_ : ndarray of matplotlib Axes
+        One a mode.
+    figure_ : matplotlib Figure
 
     Examples
     --------
@@ -42,7 +37,7 @@ class ModesDisplay:
     >>> from statkit.plotting import ModesDisplay
     >>> X = make_random_field(20, shape=(15, 20), correlation_length=3.0, random_state=0).data
     >>> model = SchrodingerPCA(4, shape=(15, 20), random_state=0).fit(X)
-    >>> display = ModesDisplay.from_estimator(model)  # doctest: +SKIP
+    >>> display = ModesDisplay.from_estimator(model)
     """
 
     def __init__(self, modes: ArrayLike, structure: Any, titles: list[str] | None = None) -> None:
@@ -50,11 +45,31 @@ class ModesDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, n_components: int = 4, values: Any = None, ax: Any = None, **kwargs: Any
+        cls,
+        estimator: Any,
+        *,
+        n_components: int = 4,
+        values: ArrayLike | None = None,
+        ax: Any = None,
+        **options: Any,
     ) -> ModesDisplay:
-        """Draw the leading modes of a fitted `SchrodingerPCA`, or `values` (k, p) over its locations.
+        """Draw the leading modes of a fitted `SchrodingerPCA`, or other values over its locations.
 
-        `ax` is one Axes a mode; keyword arguments go to `plot`.
+        Parameters
+        ----------
+        estimator : SchrodingerPCA
+        n_components : int, default=4
+            Modes shown.
+        values : array of shape (k, p), default=None
+            Drawn in place of the modes.
+        ax : array of matplotlib Axes, default=None
+            One a mode; a new figure if None.
+        **options
+            Of `plot`.
+
+        Returns
+        -------
+        ModesDisplay
         """
         from sklearn.utils.validation import check_is_fitted
 
@@ -71,7 +86,7 @@ class ModesDisplay:
                 whole = whole._with(mesh=whole.mesh.restricted(np.ones(whole.mesh.shape, bool)))
             else:
                 values = values[:, estimator._kept]
-        return cls(values, whole, titles).plot(ax=ax, **kwargs)
+        return cls(values, whole, titles).plot(ax=ax, **options)
 
     def plot(
         self,
@@ -84,9 +99,21 @@ class ModesDisplay:
     ) -> Self:
         """Draw one map a mode on a common, symmetric scale.
 
-        With ``coastlines`` and cartopy installed, maps in degrees get coastlines.
+        Parameters
+        ----------
+        ax : array of matplotlib Axes, default=None
+            One a mode; a new figure if None.
+        cmap : str, default="RdBu_r"
+        colorbar : bool, default=True
+        coastlines : bool, default=False
+            With cartopy installed, maps in degrees get coastlines.
+        size : float, default=3.2
+            Inches a map.
+
+        Returns
+        -------
+        ModesDisplay
         """
-        plt = _matplotlib()
         k = len(self.modes)
         geographic = self.structure.metric in ("latlon", "sphere")
         projection = _projection() if coastlines and geographic else None
@@ -94,7 +121,7 @@ class ModesDisplay:
             columns = min(k, 4 if k > 6 else 3 if k in (3, 5, 6) else 2)
             rows = -(-k // columns)
             wide = 1.3 if self.structure.dimension == 1 or geographic else 1.15
-            figure, axes = plt.subplots(
+            figure, axes = pyplot().subplots(
                 rows,
                 columns,
                 figsize=(size * columns * wide, size * rows),
@@ -133,7 +160,7 @@ class ModesDisplay:
         if structure.dimension == 1:
             order = np.argsort(place[:, 0])
             ax.axhline(0, color="0.8", linewidth=0.8)
-            ax.plot(place[order, 0], mode[order], color="#0072B2")
+            ax.plot(place[order, 0], mode[order], color=BLUE)
             ax.set(xlabel="location", ylabel="mode")
             return None
         if structure.kind == "grid" and structure.dimension == 2:
@@ -197,11 +224,20 @@ class CorrelationDisplay:
     table : DataFrame
         ``table`` of a `CorrelationFit`.
     label : str
+        Of the fitted line.
 
     Attributes
     ----------
-    ax_ : Axes
-    figure_ : Figure
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from statkit.datasets import make_random_field
+    >>> from statkit.decomposition import SchrodingerPCA
+    >>> from statkit.plotting import CorrelationDisplay
+    >>> X = make_random_field(20, shape=(60,), correlation_length=3.0, random_state=0).data
+    >>> display = CorrelationDisplay.from_estimator(SchrodingerPCA(3, random_state=0).fit(X))
     """
 
     def __init__(self, table: pd.DataFrame, label: str = "") -> None:
@@ -209,7 +245,17 @@ class CorrelationDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> CorrelationDisplay:
-        """Draw the fit of a `SchrodingerPCA` whose correlation length was estimated."""
+        """Draw the fit of a `SchrodingerPCA` whose correlation length was estimated.
+
+        Parameters
+        ----------
+        estimator : SchrodingerPCA
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        CorrelationDisplay
+        """
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator)
@@ -223,17 +269,25 @@ class CorrelationDisplay:
 
     @classmethod
     def from_fit(cls, fit: Any, *, ax: Any = None) -> CorrelationDisplay:
-        """Draw a `CorrelationFit`."""
+        """Draw what :func:`statkit.decomposition.estimate_correlation_length` returned.
+
+        Parameters
+        ----------
+        fit : CorrelationFit
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        CorrelationDisplay
+        """
         if not len(fit.table):
             raise ValueError("this fit has no table of distances")
         text = f"ℓ = {fit.length:.4g} ± {fit.se:.2g}" if np.ndim(fit.length) == 0 else "anisotropic ℓ"
         return cls(fit.table, f"{fit.kernel}, {text}, nugget {100 * fit.nugget:.0f} %").plot(ax=ax)
 
     def plot(self, ax: Any = None) -> CorrelationDisplay:
-        """Draw the table."""
-        plt = _matplotlib()
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+        """Draw into ``ax``, or into a new figure."""
+        ax = canvas(ax)
         table = self.table
         size = 12 + 60 * np.sqrt(table["n_pairs"] / table["n_pairs"].max())
         ax.axhline(0, color="0.8", linewidth=0.8)
@@ -241,11 +295,11 @@ class CorrelationDisplay:
             table["distance"],
             table["correlation"],
             s=size,
-            color="#0072B2",
+            color=BLUE,
             label="samples, binned",
             zorder=2,
         )
-        ax.plot(table["distance"], table["fitted"], color="#D55E00", label=self.label or "fit")
+        ax.plot(table["distance"], table["fitted"], color=VERMILION, label=self.label or "fit")
         ax.set(xlabel="distance", ylabel="correlation")
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
@@ -261,8 +315,16 @@ class ScreeDisplay:
 
     Attributes
     ----------
-    ax_ : Axes
-    figure_ : Figure
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from statkit.datasets import make_random_field
+    >>> from statkit.decomposition import SchrodingerPCA
+    >>> from statkit.plotting import ScreeDisplay
+    >>> X = make_random_field(20, shape=(60,), correlation_length=3.0, random_state=0).data
+    >>> display = ScreeDisplay.from_estimator(SchrodingerPCA(6, random_state=0).fit(X))
     """
 
     def __init__(self, share: ArrayLike, error: ArrayLike) -> None:
@@ -270,7 +332,17 @@ class ScreeDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ScreeDisplay:
-        """Draw the spectrum of a fitted `SchrodingerPCA`."""
+        """Draw the spectrum of a fitted `SchrodingerPCA`.
+
+        Parameters
+        ----------
+        estimator : SchrodingerPCA
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        ScreeDisplay
+        """
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator)
@@ -280,18 +352,16 @@ class ScreeDisplay:
         return cls(share, estimator.north_error_ * scale).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ScreeDisplay:
-        """Draw the shares in per cent."""
-        plt = _matplotlib()
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+        """Draw into ``ax``, or into a new figure; the shares are in per cent."""
+        ax = canvas(ax)
         number = np.arange(1, len(self.share) + 1)
         ax.errorbar(
             number,
             100 * self.share,
             yerr=100 * self.error,
             fmt="o",
-            color="#0072B2",
-            ecolor="#56B4E9",
+            color=BLUE,
+            ecolor=SKY,
             capsize=3,
         )
         ax.set(xlabel="mode", ylabel="variance explained (%)")

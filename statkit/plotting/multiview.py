@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from statkit.plotting._canvas import BLUE, ORANGE, canvas
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
 
-_BLUE, _ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito: told apart by everyone
 _LARGEST = 2_000  # rows of a heat map; more are thinned evenly inside clusters
 
 
@@ -59,16 +60,13 @@ class ViewWeightsDisplay:
         """
         return cls(estimator.summary()).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw; a new figure if ``ax`` is None. Returns the display."""
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.5, 1.2 + 0.55 * len(self.summary)), layout="constrained")
+    def plot(self, ax: Any = None) -> Self:
+        """Draw into ``ax``, or into a new figure."""
+        ax = canvas(ax, 5.5, 1.2 + 0.55 * len(self.summary))
         at = np.arange(len(self.summary))
-        ax.barh(at - 0.2, self.summary["weight"], height=0.38, color=_BLUE, label="weight")
+        ax.barh(at - 0.2, self.summary["weight"], height=0.38, color=BLUE, label="weight")
         ax.barh(
-            at + 0.2, self.summary["agreement"], height=0.38, color=_ORANGE, label="agreement (adjusted Rand)"
+            at + 0.2, self.summary["agreement"], height=0.38, color=ORANGE, label="agreement (adjusted Rand)"
         )
         ax.axvline(1 / len(self.summary), color="0.5", linewidth=1, linestyle=":", label="equal weight")
         ax.set_yticks(at, self.summary.index.astype(str))
@@ -144,17 +142,14 @@ class AffinityDisplay:
             order = order[np.linspace(0, len(order) - 1, _LARGEST).astype(np.intp)]
         return order
 
-    def plot(self, *, ax: Any = None) -> Any:
-        """Draw; a new figure if ``ax`` is None. Returns the display."""
+    def plot(self, ax: Any = None) -> Any:
+        """Draw into ``ax``, or into a new figure."""
         self.order_ = self._ordered()
         block = self.affinity[self.order_][:, self.order_]
         return self._draw(block.toarray() if hasattr(block, "toarray") else np.array(block, dtype=float), ax)
 
     def _draw(self, block, ax):
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.5, 4.8), layout="constrained")
+        ax = canvas(ax, 5.5, 4.8)
         np.fill_diagonal(block, np.nan)  # a sample with itself would set the scale
         inside = block[np.isfinite(block)]
         positive = inside[inside > 0]

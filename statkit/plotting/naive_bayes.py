@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from statkit.plotting._canvas import BLUE, VERMILION, canvas, pyplot
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
 __all__ = ["LabelIssuesDisplay", "TransitionDisplay"]
-
-_BLUE, _ORANGE = "#0072b2", "#d55e00"
 
 
 class TransitionDisplay:
@@ -29,8 +29,15 @@ class TransitionDisplay:
 
     Attributes
     ----------
-    ax_, figure_
-        Axes and figure, after `plot`.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from statkit.naive_bayes import MislabeledMultinomialNB
+    >>> from statkit.plotting import TransitionDisplay
+    >>> X, y = [[3, 0], [2, 1], [0, 3], [1, 2]] * 20, ["a", "a", "b", "b"] * 19 + ["b", "a", "b", "a"]
+    >>> display = TransitionDisplay.from_estimator(MislabeledMultinomialNB().fit(X, y))
     """
 
     def __init__(
@@ -72,12 +79,9 @@ class TransitionDisplay:
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
-        import matplotlib.pyplot as plt
-
         K = len(self.classes)
-        if ax is None:
-            side = max(3.2, 0.75 * K + 1.5)
-            _, ax = plt.subplots(figsize=(side, side * 0.9), layout="constrained")
+        side = max(3.2, 0.75 * K + 1.5)
+        ax = canvas(ax, side, side * 0.9)
         image = ax.imshow(self.transition, cmap="cividis", vmin=0, vmax=1)
         for k in range(K):
             for m in range(K):
@@ -117,8 +121,15 @@ class LabelIssuesDisplay:
 
     Attributes
     ----------
-    ax_ : Axes, or ndarray of two Axes if the truth is known
-    figure_
+    ax_ : matplotlib Axes, or ndarray of two if the truth is known
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from statkit.naive_bayes import MislabeledMultinomialNB
+    >>> from statkit.plotting import LabelIssuesDisplay
+    >>> X, y = [[3, 0], [2, 1], [0, 3], [1, 2]] * 20, ["a", "a", "b", "b"] * 19 + ["b", "a", "b", "a"]
+    >>> display = LabelIssuesDisplay.from_estimator(MislabeledMultinomialNB().fit(X, y))
     """
 
     def __init__(self, error_proba: ArrayLike, *, wrong: Any = None) -> None:
@@ -152,11 +163,9 @@ class LabelIssuesDisplay:
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
-        import matplotlib.pyplot as plt
-
         panels = 1 if self.wrong is None else 2
         if ax is None:
-            _, ax = plt.subplots(1, panels, figsize=(4.2 * panels, 3.2), layout="constrained")
+            _, ax = pyplot().subplots(1, panels, figsize=(4.2 * panels, 3.2), layout="constrained")
         axes = np.atleast_1d(ax)
         if len(axes) != panels:
             raise ValueError(f"ax must be {panels} Axes, got {len(axes)}")
@@ -169,10 +178,10 @@ class LabelIssuesDisplay:
     def _histogram(self, ax):
         bins = np.linspace(0, 1, 21)
         if self.wrong is None:
-            ax.hist(self.error_proba, bins, color=_BLUE)
+            ax.hist(self.error_proba, bins, color=BLUE)
         else:
             parts = [self.error_proba[~self.wrong], self.error_proba[self.wrong]]
-            ax.hist(parts, bins, stacked=True, color=[_BLUE, _ORANGE], label=["right", "wrong"])
+            ax.hist(parts, bins, stacked=True, color=[BLUE, VERMILION], label=["right", "wrong"])
             ax.legend(frameon=False)
         ax.set_yscale("symlog", linthresh=10)
         ax.set(xlabel="probability that the label is wrong", ylabel="labels", xlim=(0, 1))
@@ -191,7 +200,7 @@ class LabelIssuesDisplay:
         half = z / (1 + z**2 / m) * np.sqrt(share * (1 - share) / m + z**2 / (4 * m**2))
         ax.plot([0, 1], [0, 1], color="0.7", lw=1, label="calibrated")
         low, high = np.maximum(share - center + half, 0), np.maximum(center + half - share, 0)
-        ax.errorbar(mean, share, [low, high], fmt="o", color=_BLUE, ms=4, capsize=2, label="95 % interval")
+        ax.errorbar(mean, share, [low, high], fmt="o", color=BLUE, ms=4, capsize=2, label="95 % interval")
         ax.legend(frameon=False, loc="upper left")
         ax.set(
             xlabel="probability that the label is wrong",

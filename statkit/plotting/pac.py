@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from statkit.plotting._canvas import BLUE, PALETTE, canvas
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-def _axes(ax):
-    if ax is not None:
-        return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as missing:
-        raise ImportError("pictures need matplotlib: pip install 'statkit-methods[plot]'") from missing
-    return plt.subplots()[1]
 
 
 class MembershipDisplay:
@@ -44,7 +36,7 @@ class MembershipDisplay:
     >>> from statkit.cluster import PAC
     >>> from statkit.plotting import MembershipDisplay
     >>> pac = PAC(3, random_state=0).fit(load_iris().data)
-    >>> display = MembershipDisplay.from_estimator(pac)  # doctest: +SKIP
+    >>> display = MembershipDisplay.from_estimator(pac)
     """
 
     def __init__(self, probabilities: ArrayLike, labels: ArrayLike | None = None) -> None:
@@ -53,13 +45,7 @@ class MembershipDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        *,
-        labels: ArrayLike | None = None,
-        kind: Literal["heatmap", "ternary"] = "heatmap",
-        ax: Any = None,
+        cls, estimator: Any, X: Any = None, *, labels: ArrayLike | None = None, ax: Any = None, **options: Any
     ) -> Self:
         """Draw the memberships of a fitted estimator.
 
@@ -69,8 +55,9 @@ class MembershipDisplay:
         X : array-like, optional
             Rows to predict; by default those of the fit.
         labels : array-like of shape (n_samples,), optional
-        kind : {"heatmap", "ternary"}, default="heatmap"
         ax : matplotlib Axes, optional
+        **options
+            Of `plot`.
 
         Returns
         -------
@@ -83,16 +70,16 @@ class MembershipDisplay:
             P = estimator.probabilities_
         else:
             raise ValueError(f"{type(estimator).__name__} keeps no probabilities: give X")
-        return cls(P, labels).plot(kind=kind, ax=ax)
+        return cls(P, labels).plot(ax=ax, **options)
 
-    def plot(self, *, kind: Literal["heatmap", "ternary"] = "heatmap", ax: Any = None) -> Self:
+    def plot(self, ax: Any = None, *, kind: Literal["heatmap", "ternary"] = "heatmap") -> Self:
         """Draw.
 
         Parameters
         ----------
+        ax : matplotlib Axes, optional
         kind : {"heatmap", "ternary"}, default="heatmap"
             "ternary" needs three clusters: an object lies nearer to the corners that it probably belongs to.
-        ax : matplotlib Axes, optional
 
         Returns
         -------
@@ -103,7 +90,7 @@ class MembershipDisplay:
             raise ValueError(f"kind must be 'heatmap' or 'ternary', got {kind!r}")
         if kind == "ternary" and P.shape[1] != 3:
             raise ValueError(f"a ternary plot needs three clusters, there are {P.shape[1]}")
-        self.ax_ = _axes(ax)
+        self.ax_ = canvas(ax)
         self.figure_ = self.ax_.figure
         groups = np.argmax(P, axis=1) if self.labels is None else np.asarray(self.labels)
         _, group = np.unique(groups, return_inverse=True)
@@ -128,9 +115,10 @@ class MembershipDisplay:
         corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
         place = P / P.sum(axis=1, keepdims=True) @ corners
         self.ax_.plot(*np.vstack([corners, corners[:1]]).T, color="0.6", linewidth=0.8)
-        colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
         for g in range(group.max() + 1):
-            self.ax_.scatter(*place[group == g].T, s=14, alpha=0.6, color=colours[g % 8], label=f"group {g}")
+            self.ax_.scatter(
+                *place[group == g].T, s=14, alpha=0.6, color=PALETTE[g % len(PALETTE)], label=f"group {g}"
+            )
         for k, (x, y) in enumerate(corners):
             self.ax_.annotate(
                 f"cluster {k}", (x, y), (0, 6 if k == 2 else -12), textcoords="offset points", ha="center"
@@ -165,7 +153,7 @@ class PathDisplay:
     >>> from statkit.cluster import PAC
     >>> from statkit.plotting import PathDisplay
     >>> pac = PAC(3, random_state=0).fit(load_iris().data)
-    >>> display = PathDisplay.from_estimator(pac)  # doctest: +SKIP
+    >>> display = PathDisplay.from_estimator(pac)
     """
 
     def __init__(self, objective: list[float], stages: Any = ()) -> None:
@@ -188,7 +176,7 @@ class PathDisplay:
         check_is_fitted(estimator, "objective_path_")
         return cls(estimator.objective_path_, getattr(estimator, "objective_stages_", ())).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Draw.
 
         Parameters
@@ -199,7 +187,7 @@ class PathDisplay:
         -------
         self
         """
-        self.ax_ = _axes(ax)
+        self.ax_ = canvas(ax)
         self.figure_ = self.ax_.figure
         J = np.asarray(self.objective, dtype=float)
         sweeps = np.arange(1, len(J) + 1)
@@ -208,7 +196,7 @@ class PathDisplay:
         top = self.ax_.get_xaxis_transform()
         for number, ((first, m), last) in enumerate(zip(stages, ends, strict=True)):
             part = slice(first, last)
-            self.ax_.plot(sweeps[part], J[part], marker="o", markersize=3, color="#0072B2")
+            self.ax_.plot(sweeps[part], J[part], marker="o", markersize=3, color=BLUE)
             if m is not None:
                 self.ax_.axvline(first + 0.5, color="0.8", linewidth=0.8, zorder=0)
                 # Labels of neighbouring stages alternate in height, so that short stages stay readable

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from statkit.plotting._canvas import BLUE, VERMILION, canvas
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["ForestDisplay"]
-
-_BLUE, _ORANGE = "#0072b2", "#d55e00"
 
 
 class ForestDisplay:
@@ -37,8 +37,15 @@ class ForestDisplay:
 
     Attributes
     ----------
-    ax_, figure_
-        Axes and figure, after `plot`.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from statkit.inference import meta_analysis
+    >>> from statkit.plotting import ForestDisplay
+    >>> result = meta_analysis([0.1, 0.5, 0.3], [0.01, 0.02, 0.01])
+    >>> display = ForestDisplay.from_meta_analysis(result, labels=["Lyon", "Oslo", "Pisa"])
     """
 
     def __init__(
@@ -99,9 +106,30 @@ class ForestDisplay:
 
     @classmethod
     def from_meta_analysis(
-        cls, result: Any, column: Any = 0, *, labels: Any = None, name: Any = "effect", ax: Any = None
+        cls,
+        result: Any,
+        column: int = 0,
+        *,
+        labels: Sequence[str] | None = None,
+        name: str = "effect",
+        ax: Any = None,
     ) -> Self:
-        """Draw what :func:`statkit.inference.meta_analysis` returned."""
+        """Draw what :func:`statkit.inference.meta_analysis` returned.
+
+        Parameters
+        ----------
+        result : MetaAnalysis
+        column : int, default=0
+            Which effect, where there are several.
+        labels : sequence of str, default=None
+            Of the studies; their numbers if None.
+        name : str, default="effect"
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        ForestDisplay
+        """
         b, w = result.effects[:, column], result.weights[:, column]
         reach = 1.959963984540054 * np.sqrt(result.variances[:, column])
         prediction = result.prediction_lower[column], result.prediction_upper[column]
@@ -113,22 +141,19 @@ class ForestDisplay:
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
-        import matplotlib.pyplot as plt
-
         K = len(self.labels)
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.0, 0.32 * (K + 2) + 0.9), layout="constrained")
+        ax = canvas(ax, 6.0, 0.32 * (K + 2) + 0.9)
         at = np.arange(K)[::-1] + 2
         weight = np.ones(K) if self.weights is None else np.nan_to_num(np.asarray(self.weights, dtype=float))
         ax.axvline(self.combined[0], color="0.85", zorder=0)
-        ax.hlines(at, self.lower, self.upper, color=_BLUE)
-        ax.scatter(self.effects, at, s=20 + 60 * weight / weight.max(), marker="s", color=_BLUE, zorder=3)
+        ax.hlines(at, self.lower, self.upper, color=BLUE)
+        ax.scatter(self.effects, at, s=20 + 60 * weight / weight.max(), marker="s", color=BLUE, zorder=3)
         effect, low, high = self.combined
-        ax.fill([low, effect, high, effect], [1, 1.28, 1, 0.72], color=_ORANGE, zorder=3)
+        ax.fill([low, effect, high, effect], [1, 1.28, 1, 0.72], color=VERMILION, zorder=3)
         labels = [*self.labels, "combined"]
         ticks = [*at, 1]
         if self.prediction is not None and np.isfinite(self.prediction).all():
-            ax.hlines([0.3], *self.prediction, color=_ORANGE, linestyles="dotted")
+            ax.hlines([0.3], *self.prediction, color=VERMILION, linestyles="dotted")
             labels, ticks = [*labels, "a new one"], [*ticks, 0.3]
         ax.set_yticks(ticks, labels)
         ax.set_ylim(-0.2, K + 1.6)

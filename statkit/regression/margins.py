@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from statkit.regression._means import means_of
 from statkit.regression._profiles import MEDIAN_ROWS, PROFILES, profile_row, profile_sums
 from statkit.results.effects import Effects
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["marginal_effects"]
 
 _METHODS = {"dydx": "dy/dx", "eyex": "ey/ex", "dyex": "dy/ex", "eydx": "ey/dx"}
@@ -33,19 +37,19 @@ _TITLES = {
 
 
 def marginal_effects(
-    model,
-    data,
-    variables=None,
+    model: Any,
+    data: Any,
+    variables: str | list[str] | dict[str, Any] | None = None,
     *,
-    at="overall",
-    method="dydx",
-    by=None,
-    scale="response",
-    weights=None,
-    offset=None,
-    engine=None,
-    n_jobs=None,
-    verbose=0,
+    at: Any = "overall",
+    method: Literal["dydx", "eyex", "dyex", "eydx"] = "dydx",
+    by: str | list[str] | ArrayLike | None = None,
+    scale: Literal["response", "link"] = "response",
+    weights: Any = None,
+    offset: ArrayLike | None = None,
+    engine: Any = None,
+    n_jobs: Any = None,
+    verbose: Any = 0,
 ) -> Effects:
     """How the expected response changes with each variable, with delta-method errors.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +18,10 @@ from statkit.regression._means import means_of
 from statkit.regression._predicted_rows import Asked, predict_rows
 from statkit.results.effects import Effects, interval_width
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["prediction_batches", "predictions", "write_predictions"]
 
 #: Rows that are predicted at a time, or one partition of more: bounds what waits to be written.
@@ -23,21 +29,21 @@ _AT_A_TIME = 2**20
 
 
 def predictions(
-    model,
-    data,
+    model: Any,
+    data: Any,
     *,
-    interval="confidence",
-    level=0.95,
-    scale="response",
-    by=None,
-    at=None,
-    weights=None,
-    offset=None,
-    output=None,
-    engine=None,
-    n_jobs=None,
-    verbose=0,
-):
+    interval: Literal["confidence", "prediction", None] = "confidence",
+    level: float = 0.95,
+    scale: Literal["response", "link"] = "response",
+    by: Any = None,
+    at: dict[str, Any] | None = None,
+    weights: Any = None,
+    offset: ArrayLike | None = None,
+    output: PathLike[str] | None = None,
+    engine: Any = None,
+    n_jobs: Any = None,
+    verbose: Any = 0,
+) -> Any:
     """Predicted means with standard errors and intervals: of every row, or averaged over groups of rows.
 
     Intervals of a mean are those of the linear predictor, transformed; so they stay where means can be. With classes
@@ -109,9 +115,18 @@ def predictions(
 
 
 def prediction_batches(
-    model, data, *, interval=None, level=0.95, scale="response", weights=None, offset=None, engine=None, n_jobs=None,
+    model,
+    data,
+    *,
+    interval=None,
+    level=0.95,
+    scale="response",
+    weights=None,
+    offset=None,
+    engine=None,
+    n_jobs=None,
     verbose=0,
-) -> Iterator[dict[str, np.ndarray]]:  # fmt: skip
+) -> Iterator[dict[str, np.ndarray]]:
     """Yield columns of predictions of consecutive rows, a partition at a time; see :func:`predictions`."""
     means = means_of(model, scale)
     fitted = Fitted.of(model, means)

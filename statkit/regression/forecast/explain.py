@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from statkit.regression.forecast.plans import default_plans, forecast
 from statkit.regression.forecast.rates import measure
 from statkit.regression.forecast.splits import Splits
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 __all__ = ["explain"]
 
 #: Rows of the pilot's fit: as many as take this long, within these limits.
@@ -27,24 +31,24 @@ _FIT_SECONDS, _FEWEST, _MOST, _FITS = 0.25, 20_000, 200_000, 12
 
 
 def explain(
-    formula,
-    data,
-    plans=None,
-    engine=None,
+    formula: str,
+    data: Any,
+    plans: Any = None,
+    engine: Any = None,
     *,
-    family="gaussian",
-    link=None,
-    ties=None,
-    weights=None,
-    offset=None,
-    groups=None,
-    n_jobs=None,
-    alpha=0.0,
-    l1_ratio=0.0,
-    cov_type=None,
-    na_action="drop",
-    random_state=None,
-):
+    family: Any = "gaussian",
+    link: str | None = None,
+    ties: str | None = None,
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    groups: str | ArrayLike | None = None,
+    n_jobs: int | None = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    cov_type: str | None = None,
+    na_action: Literal["drop", "raise"] = "drop",
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Tell what a fit would cost and give, before any pass over the data: EXPLAIN for regressions.
 
     Footers give the number of rows and the size of the columns; a pilot of some thousand rows from several row groups
