@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from statkit.engines import resolve_engine
-from statkit.engines.engine import CACHE_BYTES
+from statkit.engines.engine import CACHE_BYTES, one_blas_thread
 from statkit.regression._data import Roles, as_vector, group_codes
 from statkit.regression._fit import freeze, load_block
 from statkit.regression.forecast.explanation import Explanation
@@ -127,7 +127,8 @@ def explain(
     model._check_parameters()
     opened = open_data(data, beside)
     try:
-        return _explained(model, opened, columns, chosen, engine, n_jobs, started)
+        with one_blas_thread():
+            return _explained(model, opened, columns, chosen, engine, n_jobs, started)
     finally:
         if opened.owned:
             opened.source.close()
