@@ -49,7 +49,7 @@ class Family:
         Whether the loss has a second derivative.
     quadratic : bool
         Whether the loss is quadratic in the linear predictor, so that one Newton step is exact.
-    solver : {"newton", "least_squares", "linear_program"}
+    solver : {"newton", "least_squares", "linear_program", "partial_likelihood", "thresholds"}
         What finds the exact fit: damped Newton rounds, or a method for losses of this kind.
     analytic_bias : bool
         Whether the bias of local fits has a formula here: `dmu_ratio` and `weight_derivative` exist.

@@ -43,6 +43,7 @@ class Cox(Family):
     """
 
     name = "cox"
+    solver = "partial_likelihood"
     links = ("log",)
     support = "a time and an event"
     analytic_bias = False

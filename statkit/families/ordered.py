@@ -38,6 +38,7 @@ class Ordered(Family):
     """
 
     name = "ordered"
+    solver = "thresholds"
     links = ("logit", "probit")
     analytic_bias = False
     centered = True

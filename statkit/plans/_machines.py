@@ -123,7 +123,7 @@ class MachinePlan(Plan):
         exact = problem.family.solver == "least_squares"
         if at is None and not exact:
             known["notes"] = [*known.get("notes", ()), _SECOND_ORDER]
-        if problem.family.name == "cox":
+        if problem.family.solver == "partial_likelihood":
             from statkit.plans._cox import within_machines
 
             known["kind"], extra, notes = within_machines(problem, combined, e, extra)

@@ -74,13 +74,13 @@ def make_pilot(problem, block, center, scale, start=None) -> Pilot:
         return Pilot(theta, None, _trace(local, block, theta), loss)
     if start is not None:
         theta = start
-    elif family.name == "quantile":
+    elif family.solver == "linear_program":
         theta = _quantile(local, block)
     else:
         theta = _fit(local, null)
         if not _at(local, block, theta, Want(False, False))["loss"] <= first["loss"]:
             theta = null
-    shape = _bandwidth(local, block, theta) if family.name == "quantile" else local.shape
+    shape = _bandwidth(local, block, theta) if family.solver == "linear_program" else local.shape
     H = _at(local, block, theta, Want(gradient=False), shape)["information"] / n
     unit = H[0, 0] if problem.design.intercept else float(np.median(np.diag(H)))
     return Pilot(theta, _regular(H, n, unit), float(np.trace(H)), loss)

@@ -75,7 +75,7 @@ def _residual_fit(plan, problem, state, block, sums):
     local = squares.local(block)
     theta = np.nan_to_num(_newton(local, state, local.null_theta(sums["y"], sums["weight"]), weak).theta)
     scaled = block.scaled(state.center, state.scale)
-    quantile = problem.family.name == "quantile"
+    quantile = problem.family.solver == "linear_program"
     for _ in range(1 if quantile else _RESCALINGS):
         e = block.y - scaled.matvec(theta)
         spread = residual_spread(e, block.weight)

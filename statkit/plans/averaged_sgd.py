@@ -373,7 +373,7 @@ class AveragedSGD(Plan):
                 raise ValueError(
                     "method='implicit' is for losses of one predictor; with more than two classes use another method"
                 )
-            if family.name == "quantile" and self.batch_size > 1:
+            if family.solver == "linear_program" and self.batch_size > 1:
                 raise ValueError(
                     "method='implicit' has a closed form for one row of the check loss: set batch_size=1"
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,14 @@ from statkit.solvers.newton import newton
 from statkit.solvers.proximal_newton import proximal_newton
 
 __all__ = ["Exact"]
+
+# Families say what solves them (`Family.solver`): the file and the function for all but Newton's rounds, which are here.
+_SOLVERS = {
+    "least_squares": ("_linear", "least_squares"),
+    "linear_program": ("_quantile", "exact_quantile"),
+    "partial_likelihood": ("_cox", "exact_cox"),
+    "thresholds": ("_ordered", "exact_ordered"),
+}
 
 # A prior this strong on scaled columns pulls in levels of which the pilot has few rows. With a weaker one such
 # levels start so far out that the full data's first steps overshoot: .25 diverges on sorted data, 1 costs a round.
@@ -86,22 +95,9 @@ class Exact(Plan):
             check_sparse(problem)
             if family.solver == "least_squares":
                 return lasso_from_gram(self, problem)
-        if family.solver == "least_squares":
-            from statkit.plans._linear import least_squares
-
-            return least_squares(self, problem)
-        if family.solver == "linear_program":
-            from statkit.plans._quantile import exact_quantile
-
-            return exact_quantile(self, problem)
-        if family.name == "cox":
-            from statkit.plans._cox import exact_cox
-
-            return exact_cox(self, problem)
-        if family.n_thresholds:
-            from statkit.plans._ordered import exact_ordered
-
-            return exact_ordered(self, problem)
+        if family.solver in _SOLVERS:
+            file, function = _SOLVERS[family.solver]
+            return getattr(import_module(f"statkit.plans.{file}"), function)(self, problem)
         if family.n_shape and not len(problem.shape):
             from statkit.plans._shape import with_estimated_shape
 

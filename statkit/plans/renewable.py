@@ -232,7 +232,7 @@ class Renewable(Plan):
         if not self.needs_spread(family):
             return problem
         if not hasattr(family, "length"):
-            quantile = family.name == "quantile"
+            quantile = family.solver == "linear_program"
             family = (
                 SmoothedQuantile(family.tau) if quantile else StreamHuber(getattr(family, "threshold", 1.345))
             )

@@ -174,7 +174,7 @@ class Subsample(Plan):
             With ``sample_indices``, ``inclusion_prob``, ``sample_weights``, ``pilot_params``,
             ``covariance_full_data``, ``covariance_population``, ``design_effect()`` and ``subsample(X)``.
         """
-        if problem.family.name == "cox":
+        if problem.family.solver == "partial_likelihood":
             from statkit.plans._cox_subsample import subsample_cox
 
             return subsample_cox(self, problem)

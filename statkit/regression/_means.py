@@ -34,7 +34,7 @@ def means_of(model, scale: str):
     classes = vars(model).get("classes_")
     if family.n_thresholds:
         return Latent([""]) if scale == "link" else Ordered(family, list(classes))
-    if family.name == "quantile":
+    if family.solver == "linear_program":
         taus = np.atleast_1d(np.asarray(family.tau, dtype=float))
         return Latent([""] if len(taus) == 1 else [float(tau) for tau in taus], "quantile")
     if family.predictors > 1:
