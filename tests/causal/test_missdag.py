@@ -228,7 +228,8 @@ def test_reference_on_complete_data_is_notears():
     X = simulate_sem(W, 300, random_state=3)
     found = notears(np.cov(X.T, bias=True), lambda1=0.02)
     dag = MissDAG.reference(random_state=0, max_iter=2).fit(X)
-    np.testing.assert_allclose(dag.weights_, np.where(np.abs(found) > 0.3, found, 0), atol=1e-3)
+    # Both end where their optimisers stop, which differs by the version of scipy.
+    np.testing.assert_allclose(dag.weights_, np.where(np.abs(found) > 0.3, found, 0), atol=5e-3)
     assert shd(W, dag.adjacency_) <= 2
 
 
