@@ -70,9 +70,9 @@ class OneStepMultiViewClustering(
     init : {"k-means++"} or array-like of shape (n_samples,), default="k-means++"
         Start: one run of k-means on the scaled views side by side, or labels 0 … k−1.
     n_init : int, default=10
-        Number of starts; the fit of least objective is kept. One for ``init`` labels. Above 10,000 samples
-        the
-        starts are tried on 10,000 of them, and the best goes on with all.
+        Number of starts; the fit of least objective is kept. One for ``init`` labels. Starts that come to the
+        same partition go on as one. Above 10,000 samples the starts are tried on 10,000 of them, and the best
+        goes on with all.
     max_iter : int, default=100
         Most iterations of a start.
     tol : float, default=1e-5
@@ -216,11 +216,12 @@ class OneStepMultiViewClustering(
             problem = problem.sample(np.sort(rng.choice(n, _START_ROWS, replace=False)))
             problem.tol = max(self.tol, _START_TOL)
         if self.n_jobs in (None, 1):
-            runs = [_run(problem, start) for start in _distinct([_start(problem, s) for s in starts])]
+            runs = _race(problem, starts, lambda work, items: [work(item) for item in items])
         else:
             with threadpool_limits(1), Parallel(self.n_jobs, prefer="threads") as parallel:
-                starts = parallel(delayed(_start)(problem, s) for s in starts)
-                runs = parallel(delayed(_run)(problem, start) for start in _distinct(starts))
+                runs = _race(
+                    problem, starts, lambda work, items: parallel(delayed(work)(item) for item in items)
+                )
         if self.verbose:
             for s, run in enumerate(runs):
                 print(f"start {s}: objective {run.path[-1]:.8g} after {len(run.path)} iterations")
@@ -231,7 +232,7 @@ class OneStepMultiViewClustering(
         if first is not None:  # the best start of the sample goes on with all samples
             problem = first
             labels = _costs(problem.X @ best.H, problem.n_seen, best.state(), k, self.n_latent).argmin(axis=1)
-            best = _run(problem, labels, best.H)
+            best = _Run(problem, labels, best.H).until(problem.tol)
         return {
             "_scalers": scalers,
             "_state": best.state(),
@@ -398,42 +399,51 @@ def _start(problem, start):
     return means.fit_predict(problem.X, sample_weight=problem.weight).astype(np.intp)
 
 
-def _distinct(starts):
-    """The starts that are different partitions: the same one, numbered otherwise, ends the same."""
+def _race(problem, starts, run_each):
+    """The starts at their end. Equal partitions are one start, before the first step and again after some.
+
+    ``run_each(work, items)`` is the list of ``work(item)``, by threads or not.
+    """
+    labels = run_each(lambda start: _start(problem, start), starts)
+    runs = [_Run(problem, one.copy()) for one in _distinct(labels, lambda one: one)]
+    runs = run_each(lambda run: run.until(max(problem.tol, _START_TOL)), runs)
+    runs = _distinct(sorted(runs, key=lambda run: run.path[-1]), lambda run: run.labels)
+    return run_each(lambda run: run.until(problem.tol), runs)
+
+
+def _distinct(things, labels_of):
+    """Of every partition, however its clusters are numbered, the first thing."""
     known = {}
-    for labels in starts:
-        _, first, number = np.unique(labels, return_index=True, return_inverse=True)
-        known.setdefault(first.argsort().argsort()[number].astype(np.int32).tobytes(), labels)
+    for thing in things:
+        _, first, number = np.unique(labels_of(thing), return_index=True, return_inverse=True)
+        known.setdefault(first.argsort().argsort()[number].astype(np.int32).tobytes(), thing)
     return list(known.values())
-
-
-def _run(problem, start, H=None):
-    """One start to its end, from labels (and projections)."""
-    run = _Run(problem, start.copy())
-    if H is not None:
-        run.H = H.copy()
-    for iteration in range(problem.max_iter):
-        run.step()
-        if iteration >= 2 and abs(run.path[-1] - run.path[-2]) <= problem.tol * abs(run.path[-1]):
-            break
-    return run
 
 
 class _Run:
     """The state of one start: labels, projections, representations, weights."""
 
-    def __init__(self, problem, labels):
+    def __init__(self, problem, labels, H=None):
         self.problem, self.labels = problem, labels
         n, D, P = len(labels), problem.D, problem.n_latent
         self.alpha = 1.0 / P
         self.beta = np.full(P, 1.0 / P)
-        self.H = np.zeros((problem.X.shape[1], D))
-        for view in problem.views:
+        self.H = np.zeros((problem.X.shape[1], D)) if H is None else H.copy()
+        for view in problem.views if H is None else ():
             for at in problem.spaces:
                 d = min(view.stop - view.start, at.stop - at.start)
                 self.H[view.start + np.arange(d), at.start + np.arange(d)] = 1.0
         self.Z = np.empty((n, D))
         self.path = []
+
+    def until(self, tol):
+        """Step, three times or more, until the objective changes by less than ``tol``, relatively."""
+        path = self.path
+        while len(path) < self.problem.max_iter:
+            if len(path) > 2 and abs(path[-1] - path[-2]) <= tol * abs(path[-1]):
+                break
+            self.step()
+        return self
 
     def step(self):
         problem = self.problem
