@@ -82,14 +82,14 @@ def _checked_kind(family, kind):
         return "quantile" if has else "pearson" if _has_variance(family) else "response"
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
+    if family.n_thresholds and kind != "quantile":
+        raise ValueError("classes in order have quantile residuals only")
     if kind == "quantile" and not has:
         raise ValueError(
             f"the {family.name} family has no distribution for quantile residuals; use 'pearson' or 'response'"
         )
     if kind in ("pearson", "deviance") and not _has_variance(family):
         raise ValueError(f"the {family.name} family has no variance function; use kind='response'")
-    if family.n_thresholds and kind != "quantile":
-        raise ValueError("classes in order have quantile residuals only")
     return kind
 
 
