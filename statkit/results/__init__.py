@@ -7,11 +7,13 @@ from statkit.results.covariance import (
     model_covariance,
     sandwich_covariance,
 )
+from statkit.results.effects import Effects
 from statkit.results.estimate import Estimate
 from statkit.results.summary import Summary
 from statkit.results.wald import WaldTest
 
 __all__ = [
+    "Effects",
     "Estimate",
     "Summary",
     "WaldTest",
