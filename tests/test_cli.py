@@ -18,6 +18,8 @@ import statkit
 from statkit._model_file import read_model, write_model
 from statkit.cli import main
 from statkit.datasets import make_glm, write_glm_parquet
+from statkit.regression import GLMClassifier
+from statkit.regression.model_document import save_model
 
 FORMULA = "y ~ x0 + x1 + c0"
 
@@ -170,6 +172,28 @@ def test_predict_streams_the_mean_of_every_row(run, rows, model, tmp_path):
     np.testing.assert_allclose(table["prediction"].to_numpy(), oracle(rows[1]).predict(rows[1]), rtol=1e-7)
     assert pq.read_metadata(out).num_row_groups == 3  # one partition at a time
     assert os.listdir(tmp_path) == ["predictions.parquet"]
+
+
+def test_predict_with_intervals(run, rows, model, tmp_path):
+    out = tmp_path / "out.parquet"
+    assert run("predict", model, rows[0], "-o", out, "--interval", "confidence", "--level", "0.9") == (0, "", "")
+    frame = pq.read_table(out).to_pandas()
+    expected = oracle(rows[1]).get_prediction(rows[1]).summary_frame(alpha=0.1)
+    assert frame.columns.tolist() == ["prediction", "mean_se", "mean_ci_lower", "mean_ci_upper"]
+    np.testing.assert_allclose(frame, expected, rtol=1e-6)
+    failed(run("predict", model, rows[0], "-o", out, "--interval", "prediction"), "gaussian")
+    failed(run("predict", model, rows[0], "-o", out, "--interval", "both"), "interval")
+
+
+def test_predict_classes(run, tmp_path):
+    frame = pd.DataFrame({"x": np.tile([0.0, 1, 2], 40), "y": np.repeat(["a", "b", "c"], 40)})
+    path, saved, out = tmp_path / "rows.csv", tmp_path / "model", tmp_path / "out.parquet"
+    frame.to_csv(path, index=False)
+    save_model(GLMClassifier(formula="y ~ x").fit(frame), saved)
+    assert run("predict", saved, path, "-o", out)[0] == 0
+    found = pq.read_table(out).to_pandas()
+    assert found.columns.tolist() == ["row", "class", "prediction"] and len(found) == 360
+    np.testing.assert_allclose(found.groupby("row")["prediction"].sum(), 1, rtol=1e-12)
 
 
 def test_predict_new_rows(run, rows, model, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,8 @@ class Fitted:
         Parameters of the estimate.
     """
 
-    design: object
-    means: object
+    design: Any
+    means: Any
     theta: np.ndarray
     cuts: np.ndarray
     size: int

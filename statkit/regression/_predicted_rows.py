@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Asked:
 
     interval: str | None
     width: float
-    root: np.ndarray | None
+    root: Any
     dispersion: float
 
 

@@ -48,7 +48,7 @@ def profile_sums(rows, at: str, by: tuple[str, ...], seed: int) -> dict:
         weight = np.ones(part.n_rows) if part.weight is None else np.asarray(part.weight, dtype=np.float64)
         sums = {"n": part.n_rows, "weight": float(weight.sum()), "modes": {}, "levels": {}, "row": None}
         if isinstance(part, MatrixRows):
-            X, keys = part.rows.X, range(part.rows.X.shape[1])
+            X, keys = part.rows.X, list(range(part.rows.X.shape[1]))
             sums["numbers"] = {"columns": np.asarray(X.T @ weight).ravel()}
         else:
             keys = number_leaves(part)

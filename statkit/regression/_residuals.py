@@ -59,15 +59,13 @@ def sampled_residuals(
     task = partial(_sample, family, _parameters(model), size, seed)
     seen = _one_pass(model, data, y, task, column, sample_weight, offset, engine, n_jobs)["sample"]
     order = np.argsort(seen.columns["row"])
-    row, eta, response, weight, against = (
-        seen.columns[name][order] if name in seen.columns else None
-        for name in ("row", "eta", "y", "weight", "against")
-    )
+    columns = {name: values[order] for name, values in seen.columns.items()}
+    row, eta, response = columns["row"], columns["eta"], columns["y"]
     if not len(row):
         raise ValueError("there are no rows with a value in every column of the model")
     u = np.random.default_rng([seed, 1]).random(len(row))
-    found = residual(model, kind, response, eta, weight, u)
-    return Residuals(row, found, family.inverse_link(eta), eta, response, against, kind, seen.seen)
+    found = residual(model, kind, response, eta, columns.get("weight"), u)
+    return Residuals(row, found, family.inverse_link(eta), eta, response, columns.get("against"), kind, seen.seen)
 
 
 def _checked_kind(family, kind):
@@ -82,14 +80,14 @@ def _checked_kind(family, kind):
         return "quantile" if has else "pearson" if _has_variance(family) else "response"
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
+    if family.n_thresholds and kind != "quantile":
+        raise ValueError("classes in order have quantile residuals only")
     if kind == "quantile" and not has:
         raise ValueError(
             f"the {family.name} family has no distribution for quantile residuals; use 'pearson' or 'response'"
         )
     if kind in ("pearson", "deviance") and not _has_variance(family):
         raise ValueError(f"the {family.name} family has no variance function; use kind='response'")
-    if family.n_thresholds and kind != "quantile":
-        raise ValueError("classes in order have quantile residuals only")
     return kind
 
 

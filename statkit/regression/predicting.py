@@ -160,7 +160,7 @@ def _asked(model, means, interval, level, scale) -> Asked:
         raise ValueError(f"interval must be 'confidence', 'prediction' or None, not {interval!r}")
     if interval is None:
         return Asked(None, np.nan, None, np.nan)
-    if not (np.isscalar(level) and 0 < level < 1):
+    if not 0 < level < 1:
         raise ValueError(f"level must lie strictly between 0 and 1, not {level!r}")
     if interval == "prediction" and not (family.name == "gaussian" and family.link_name == "identity"):
         raise ValueError(

@@ -9,12 +9,14 @@ from statkit.results.covariance import (
     model_covariance,
     sandwich_covariance,
 )
+from statkit.results.effects import Effects
 from statkit.results.estimate import Estimate
 from statkit.results.multiplicity import LinearTests, adjusted_pvalues
 from statkit.results.summary import Summary, Table
 from statkit.results.wald import WaldTest
 
 __all__ = [
+    "Effects",
     "Estimate",
     "LikelihoodRatioTest",
     "LinearTests",
