@@ -22,6 +22,8 @@ __all__ = ["LikelihoodRatioTest", "anova", "likelihood_ratio_test"]
 _AT_MAXIMUM = ("", "Exact", "OneStep", "SurrogateLikelihood", "LeastSquaresApproximation")
 #: Relative difference of null deviances that rounding may explain.
 _SAME = 1e-8
+#: Relative pivot of a covariance below which it has no inverse.
+_SINGULAR = 1e-13
 _TYPES = {"I": 1, "II": 2, "III": 3, 1: 1, 2: 2, 3: 3}
 _TITLES = {
     1: "Terms added one by one (type I, Wald)",
@@ -421,19 +423,19 @@ def _term_test(e, term, kind):
     first = [i for name in before for i in e._positions[name] if np.isfinite(e._bse[i])]
     rest = [i for i in np.flatnonzero(np.isfinite(e._bse)) if i not in {*first, *here}]
     positions = [*first, *here, *rest]
-    # V⁻¹ = L L': the entries of L'b are what each coefficient adds to those before it, and are independent.
+    # V = U U' with U upper triangular: the entries of U⁻¹b are what each coefficient adds to those before it, and are
+    # independent.
     V = e.covariance[np.ix_(positions, positions)]
     size = np.sqrt(np.diagonal(V))
-    try:
-        precision = linalg.inv(V / np.outer(size, size))
-        L = linalg.cholesky(0.5 * (precision + precision.T), lower=True)
-    except linalg.LinAlgError:
+    C, failed = linalg.lapack.dpotrf((V / np.outer(size, size))[::-1, ::-1], lower=1)
+    if failed or np.diagonal(C).min() ** 2 < _SINGULAR:
         raise ValueError(
             "the covariance of the coefficients is singular (fewer clusters than coefficients): use type='III'"
-        ) from None
+        )
+    inverse = linalg.solve_triangular(C[::-1, ::-1], np.eye(len(V)))
     rows = slice(len(first), len(first) + len(here))
     R = np.zeros((len(here), len(e.values)))
-    R[:, positions] = (L.T / size)[rows]
+    R[:, positions] = (inverse / size)[rows]
     return e._wald(R, np.zeros(len(here)), term)
 
 
