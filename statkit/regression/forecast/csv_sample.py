@@ -59,7 +59,7 @@ def _write_sample(files: Any, path: str) -> tuple[int, float]:
     chosen = listed[::step][:_BLOCKS]
     each = max(1, _BLOCKS // len(chosen))
     total = sum(f.stamp[0] for f in listed)
-    written = looked = 0
+    written, looked = 0, 0.0
     with open(path, "wb") as out:
         for number, file in enumerate(chosen):
             if file.stamp[0] == 0:

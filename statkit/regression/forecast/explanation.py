@@ -59,7 +59,12 @@ class Explanation:
         self._forecasts: list[Forecast] = forecasts
         self.formula, self.family = model.formula, job.pilot.problem.family
         self.n_rows, self.n_rows_exact, self.n_bytes = opened.n_rows, opened.exact, opened.n_bytes
-        self.kind, self.partitions, self.engine, self.seconds = opened.kind, len(opened.parts), engine, seconds
+        self.kind, self.partitions, self.engine, self.seconds = (
+            opened.kind,
+            len(opened.parts),
+            engine,
+            seconds,
+        )
         self.n_columns = len(job.pilot.problem.names) * self.family.predictors
         self.rows_read, self.rows_fitted = pieces.n_rows, job.pilot.n
         self.pieces = len(pieces.rows)
@@ -196,10 +201,12 @@ class Explanation:
                 f"Encoded rows do not fit the cache ({job.cache_bytes / 2**20:.0f} MB): {1 - job.kept:.0%} of them "
                 "are read again in every pass."
             )
-        if any(type(f.plan).__name__ in ("OneShot", "LeastSquaresApproximation") for f in self._forecasts) and (
-            splits.differing("wlse") > 0
-        ):
-            notes.append("The places of the pilot differ by more than chance: combining local fits is far off.")
+        if any(
+            type(f.plan).__name__ in ("OneShot", "LeastSquaresApproximation") for f in self._forecasts
+        ) and (splits.differing("wlse") > 0):
+            notes.append(
+                "The places of the pilot differ by more than chance: combining local fits is far off."
+            )
         for f in self._forecasts:
             notes += [f"{_short(f.plan)}: {text}" for text in f.notes]
         return list(dict.fromkeys(notes))

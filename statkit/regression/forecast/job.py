@@ -131,7 +131,9 @@ class Job:
         waves = -(-parts // workers)
         return (1 + _PARALLEL * (workers - 1)) * parts / (waves * workers)
 
-    def round(self, per_row: float, *, rows: float | None = None, parts: int | None = None, kept: float = 0.0):
+    def round(
+        self, per_row: float, *, rows: float | None = None, parts: int | None = None, kept: float = 0.0
+    ):
         """(CPU, wall) seconds of a round: ``per_row`` beside loading what is not kept."""
         rows = self.n if rows is None else rows
         parts = len(self.parts) if parts is None else parts
@@ -167,7 +169,9 @@ class Job:
         flight = 0.0 if self.held else _READING * self.raw_bytes * rows
         flight += self.pilot.block_bytes * rows + 8 * _VECTORS * rows + work_bytes
         local = min(self.workers, len(self.parts))
-        kept = min(self.cache_bytes, self.pilot.block_bytes * self.n) if cached and len(self.parts) > 1 else 0.0
+        kept = (
+            min(self.cache_bytes, self.pilot.block_bytes * self.n) if cached and len(self.parts) > 1 else 0.0
+        )
         squares = 8 * self.q**2 * (6 + 2 * local + np.log2(len(self.parts) + 1))
         # A sample is gathered in pieces, joined, weighted and fitted.
         sample = 3 * sample_rows * (self.pilot.block_bytes + 48)

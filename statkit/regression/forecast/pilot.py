@@ -71,7 +71,9 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
         raise ValueError("there are no rows to fit")
     n = sum(p.n_rows for p in partitions)
     number = min(PIECES, len(partitions))
-    spread = np.linspace(0, len(partitions) - 1, number + 2)[1:-1] if len(partitions) > number else range(number)
+    spread = (
+        np.linspace(0, len(partitions) - 1, number + 2)[1:-1] if len(partitions) > number else range(number)
+    )
     chosen = [partitions[round(i)] for i in spread]
     each = min(PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)), int(_SHARE * n) // number)
     each = max(each, _SMALL // number, 1)
@@ -130,7 +132,7 @@ class Pilot:
         Of an encoded row.
     """
 
-    problem: Problem
+    problem: Any
     block: Any
     piece: np.ndarray
     estimate: Any
@@ -212,7 +214,7 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
     theta = _internal(problem, estimate)
     if separated:
         theta = _held_back(problem, theta)
-    e = problem.evaluate(theta)
+    e: Any = problem.evaluate(theta)
     phi = 1.0 if problem.dispersion is None else problem.dispersion(e, len(theta))
     inverse = phi * Factor(e.information).inverse()
     if problem.meat is None:

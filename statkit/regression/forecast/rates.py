@@ -56,7 +56,7 @@ class Rates:
 def measure(pieces: Pieces, design: Any, unfrozen: Any, pilot: Pilot) -> Rates:
     """Time each kind of work on rows that are there, after a first call that compiles or loads kernels."""
     problem = pilot.problem
-    rows = max(pieces.rows, key=lambda r: r.n_rows)
+    rows: Any = max(pieces.rows, key=lambda r: r.n_rows)
     block = max(pilot.blocks, key=lambda b: b.n_rows)
     part = block if block.n_rows <= _ROWS else block.take(slice(0, _ROWS))
     with one_blas_thread():
@@ -69,7 +69,11 @@ def measure(pieces: Pieces, design: Any, unfrozen: Any, pilot: Pilot) -> Rates:
             )  # fmt: skip
             profile = _least(lambda: unfrozen.profile(chosen), rows.n_rows)
         each = {}
-        for name, want in (("evaluate", Want()), ("light", Want(information=False)), ("sums", Want(sums=True))):
+        for name, want in (
+            ("evaluate", Want()),
+            ("light", Want(information=False)),
+            ("sums", Want(sums=True)),
+        ):
             each[name] = _least(partial(_evaluate, problem, part, want), part.n_rows)
         few = part.take(slice(0, int(np.clip(_PRODUCTS / problem.size**2, 256, part.n_rows))))
         square = np.eye(few.n_columns)
@@ -107,6 +111,7 @@ def _fixed(problem, block) -> float:
 
     few = problem.local(block.take(slice(0, min(block.n_rows, 50 + 2 * problem.size))))
     few.engine_name = "serial"
+
     def work():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

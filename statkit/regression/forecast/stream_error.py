@@ -27,7 +27,9 @@ def one_pass_distance(plan: Any, pilot: Pilot, n_rows: int, splits: Splits) -> f
     if pilot.problem.family.quadratic and plan.forgetting == 1.0:
         return 0.0
     rng = np.random.default_rng([splits.seed, 3])
-    shuffled = [_streamed(plan, pilot, rng.permutation(pilot.n)) for _ in range(1 + (len(pilot.theta) < _WIDE))]
+    shuffled = [
+        _streamed(plan, pilot, rng.permutation(pilot.n)) for _ in range(1 + (len(pilot.theta) < _WIDE))
+    ]
     chance = float(np.mean([s for s in shuffled if np.isfinite(s)] or [np.nan]))
     in_order = _streamed(plan, pilot, np.arange(pilot.n))
     if not np.isfinite(chance):
@@ -43,7 +45,7 @@ def _streamed(plan: Any, pilot: Pilot, order: np.ndarray) -> float:
 
     problem = pilot.problem.local(pilot.block)
     own = clone(plan).set_params(buffer_rows=0, on_drift="ignore", n_passes=1)
-    state = None
+    state: Any = None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for part in np.array_split(order, _BATCHES):
