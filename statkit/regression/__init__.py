@@ -4,6 +4,7 @@ from statkit._lazy import lazy_names
 
 _HOME = {
     "CoxPHRegressor": "cox",
+    "Explanation": "forecast.explanation",
     "GLMClassifier": "generalized_linear",
     "GLMRegressor": "generalized_linear",
     "OrderedClassifier": "ordered",

@@ -316,6 +316,14 @@ def test_small_and_compressed_csv(tmp_path):
     assert explain("y ~ x", [tmp_path / "a.csv", tmp_path / "a2.csv"]).n_rows == 600
 
 
+def test_csv_with_line_breaks_in_quotes(tmp_path):
+    """The middle of such a file cannot be cut into lines: its beginning serves."""
+    lines = [f'{k},"a long text\nof two, or {k % 3} lines",{k % 11}' for k in range(300_000)]
+    (tmp_path / "a.csv").write_text("x,text,y\n" + "\n".join(lines) + "\n")
+    told = explain("y ~ x", tmp_path / "a.csv", Exact())
+    assert told.n_rows == pytest.approx(300_000, rel=0.05)
+
+
 # -- inputs
 
 

@@ -75,7 +75,7 @@ class Explanation:
         rates = job.rates
         pairs = {"read": rates.read, "encode": rates.encode, "evaluate": rates.evaluate}
         self.rates = {name: 1 / s for name, s in pairs.items() if s > 0}
-        self._errors = _standard_errors(job)
+        self.standard_errors: pd.Series = _standard_errors(job)
         self.notes = self._remarks(opened, job, splits)
         self._best, self.reason = _recommended(forecasts)
 
@@ -99,10 +99,6 @@ class Explanation:
                 for k, f in enumerate(self._forecasts)
             ]
         )  # fmt: skip
-
-    @cached_property
-    def standard_errors(self) -> pd.Series:
-        return self._errors
 
     @cached_property
     def columns(self) -> pd.DataFrame:

@@ -264,8 +264,8 @@ def _renewable(plan, job: Job, splits: Splits) -> Forecast:
     if passes == "auto":
         passes = 2 if plan.forgetting == 1.0 and plan.on_drift != "skip" else 1
     rates, n = job.rates, job.n
-    # The blocks come in order, on one thread; a batch takes two or three evaluations.
-    cpu = n * (job.load + rates.wait + 2.5 * rates.evaluate * job.pilot.used)
+    # The blocks come in order, on one thread; a batch takes one or two evaluations.
+    cpu = n * (job.load + rates.wait + 1.7 * rates.evaluate * job.pilot.used)
     batches = sum(-(-part // plan.batch_size) for part in job.parts)
     seconds = job.overhead() + job.serial(cpu + 1e-3 * batches + 2e-9 * job.q**3 * batches)
     distance = one_pass_distance(plan, job.pilot, job.used, splits)
