@@ -36,7 +36,11 @@ def sample_csv(files: Any, n_bytes: int, beside: dict[str, Any]) -> Opened:
         source, copied, read, share = _sampled(files, _BLOCKS)
     except ValueError:
         # A line break inside quotes makes the middle of a file unreadable; its beginning is always what it seems.
-        source, copied, read, share = _sampled(files, 1)
+        try:
+            source, copied, read, share = _sampled(files, 1)
+        except ValueError as error:
+            name = os.path.basename(files.files[0].path)
+            raise ValueError(str(error).replace("sample.csv", name)) from None
     source.name = files.files[0].path
     rows = source.n_rows or 0
     n_rows = rows if share >= 1 else round(rows / share)
@@ -118,8 +122,14 @@ def _blocks(filesystem: Any, file: Any, each: int) -> Iterator[tuple[bytes, floa
 
 
 def _whole(data: bytes) -> bytes:
-    """The lines that are complete."""
-    return data[: data.rfind(b"\n") + 1]
+    """The lines that are complete: none ends within quotes."""
+    end = data.rfind(b"\n") + 1
+    quotes = data.count(b'"', 0, end)
+    while end and quotes % 2:
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        quotes -= data.count(b'"', before, end)
+        end = before
+    return data[:end]
 
 
 def _raw(filesystem: Any, path: str) -> Any:

@@ -163,8 +163,8 @@ def _model(formula, family, link, ties, **options):
             if link is not None:
                 raise ValueError("family='cox' has no link")
             model = CoxPHRegressor(formula=formula, **({"ties": ties} if ties else {}), **options)
-        model._coded = False  # strata are in the formula
-        return model
+            model._coded = False  # strata are in the formula
+            return model
         return OrderedClassifier(formula=formula, **({"link": link} if link else {}), **options)
     return GLMRegressor(family, link=link, formula=formula, **options)
 
