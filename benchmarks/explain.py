@@ -18,8 +18,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-
-from _harness import MB, Line, measured, record, show
+from _harness import Line, measured, record, show
 
 warnings.simplefilter("ignore")
 
@@ -43,7 +42,9 @@ def simulated(name: str, size: str, folder: Path) -> tuple[str, str, str]:
     n = small if size == "small" else full
     path = folder / f"{name}_{n}.parquet"
     if not path.exists():
-        write_glm_parquet(path, n, p, family=family, random_state=1, row_group_size=131_072 if n < 10**6 else 262_144)
+        write_glm_parquet(
+            path, n, p, family=family, random_state=1, row_group_size=131_072 if n < 10**6 else 262_144
+        )
     return "y ~ " + " + ".join(f"x{j}" for j in range(p)), str(path), family
 
 
@@ -89,7 +90,12 @@ def child(kind: str, name: str, size: str, folder: str, plan: str) -> None:
         told = []
         cost = measured(lambda: told.append(explain(formula, path, plans=plan, family=family)))
         row = told[0].frame.iloc[0]
-        answer = {"wall": row.seconds, "cpu": row.cpu_seconds, "growth_mb": row.memory_mb, "took": cost["wall"]}
+        answer = {
+            "wall": row.seconds,
+            "cpu": row.cpu_seconds,
+            "growth_mb": row.memory_mb,
+            "took": cost["wall"],
+        }
         answer["share_read"] = told[0].rows_read / told[0].n_rows
     else:
         answer = measured(lambda: glm(formula, path, family, plan=plan))
@@ -126,7 +132,13 @@ def cost(name: str, size: str, folder: Path, plans=PLANS) -> Line:
         cpu = ratio(told["cpu"], actual["cpu"], SMALLEST_SECONDS)
         memory = ratio(told["growth_mb"], actual["growth_mb"], SMALLEST_MB)
         met &= 0.5 <= seconds <= 2 and 0.5 <= memory <= 2
-        figures[plan] = {"predicted": told, "actual": actual, "seconds": seconds, "cpu": cpu, "memory": memory}
+        figures[plan] = {
+            "predicted": told,
+            "actual": actual,
+            "seconds": seconds,
+            "cpu": cpu,
+            "memory": memory,
+        }
         shown.append(f"{plan.split('(')[0]} {seconds:.2f} (cpu {cpu:.2f}), {memory:.2f}")
         print(
             f"{name} {plan}: {told['wall']:.2f} s for {actual['wall']:.2f} (cpu {told['cpu']:.2f} for "
@@ -151,7 +163,9 @@ def standard_errors(name: str, size: str, folder: Path) -> Line:
     found = (told.standard_errors.reindex(actual.index) / actual).replace([np.inf, -np.inf], np.nan).dropna()
     within = float(((found <= 1.5) & (found >= 1 / 1.5)).mean())
     known = len(found) / int(np.isfinite(actual).sum())
-    shown = f"{within:.1%} of {len(found)} within 1.5 ({found.min():.2f}–{found.max():.2f}), {known:.1%} known"
+    shown = (
+        f"{within:.1%} of {len(found)} within 1.5 ({found.min():.2f}–{found.max():.2f}), {known:.1%} known"
+    )
     print(name, shown, flush=True)
     figures = {"within": within, "known": known, "least": found.min(), "most": found.max()}
     return Line(f"{name}: standard errors", "1/1.5–1.5 (99 %)", shown, within >= 0.99, {"statkit": figures})
@@ -164,7 +178,13 @@ SAMPLES = (
     "Subsample(10_000, criterion='uniform', refine=None)",
     "Subsample(10_000, criterion='cv')",
 )
-ROUNDS = ("OneShot(64)", "OneShot(64, bias_correction=None)", "LeastSquaresApproximation(64)", "OneStep()", "Renewable(n_passes=1)")
+ROUNDS = (
+    "OneShot(64)",
+    "OneShot(64, bias_correction=None)",
+    "LeastSquaresApproximation(64)",
+    "OneStep()",
+    "Renewable(n_passes=1)",
+)
 
 
 def distances(name: str, size: str, folder: Path, plans) -> Line:
@@ -183,7 +203,10 @@ def distances(name: str, size: str, folder: Path, plans) -> Line:
             frame, y, _ = make_glm(n, p, family=family, random_state=100 + seed, as_frame=True)
             frame = frame.assign(y=y)
             exact = glm(formula, frame, family).estimate_
-            told = told + explain(formula, frame, plans=chosen, family=family, random_state=seed).frame.distance**2
+            told = (
+                told
+                + explain(formula, frame, plans=chosen, family=family, random_state=seed).frame.distance ** 2
+            )
         for k, plan in enumerate(chosen):
             estimate = glm(formula, frame, family, plan=plan, random_state=seed).estimate_
             squared[k] += float((((estimate.params - exact.params) / exact.bse) ** 2).mean()) / seeds
@@ -198,9 +221,13 @@ def distances(name: str, size: str, folder: Path, plans) -> Line:
 
 
 LINES = {
-    "flights": lambda size, folder: cost("flights", size, folder, ("Exact()", "Subsample(10_000)", "OneStep()")),
+    "flights": lambda size, folder: cost(
+        "flights", size, folder, ("Exact()", "Subsample(10_000)", "OneStep()")
+    ),
     "logistic": lambda size, folder: cost("logistic", size, folder),
-    "linear": lambda size, folder: cost("linear", size, folder, ("Exact()", "Subsample(10_000)", "OneShot()")),
+    "linear": lambda size, folder: cost(
+        "linear", size, folder, ("Exact()", "Subsample(10_000)", "OneShot()")
+    ),
     "poisson": lambda size, folder: cost("poisson", size, folder),
     "errors_flights": lambda size, folder: standard_errors("flights", size, folder),
     "errors_logistic": lambda size, folder: standard_errors("logistic", size, folder),

@@ -8,6 +8,7 @@ import typer
 
 from statkit.cli import datasets
 from statkit.cli.dag import dag
+from statkit.cli.explain import explain
 from statkit.cli.federated import combine, summarize
 from statkit.cli.fit import fit
 from statkit.cli.labels import labels
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(fit)
+app.command()(explain)
 app.command()(predict)
 app.command()(update)
 app.command()(merge)

@@ -1,6 +1,7 @@
 from statkit.regression.cox import CoxPHRegressor as CoxPHRegressor
 from statkit.regression.cox import coxph as coxph
 from statkit.regression.forecast.explain import explain as explain
+from statkit.regression.forecast.explanation import Explanation as Explanation
 from statkit.regression.generalized_linear import GLMClassifier as GLMClassifier
 from statkit.regression.generalized_linear import GLMRegressor as GLMRegressor
 from statkit.regression.generalized_linear import glm as glm

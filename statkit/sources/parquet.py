@@ -239,7 +239,7 @@ def opened(filesystem: Any, file: File, shown: str) -> Any:
         ) from None
 
 
-def _first_rows(file: Any, unit: int, names: Sequence[str], n: int) -> Any:
+def _first_rows(file: Any, unit: int | None, names: Sequence[str], n: int) -> Any:
     """The first rows of a row group; of its pages only those that hold them are decoded."""
     import pyarrow as pa
 

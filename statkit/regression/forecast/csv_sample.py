@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,7 +25,6 @@ def sample_csv(files: Any, n_bytes: int, beside: dict[str, Any]) -> Opened:
     ValueError
         If a file is empty or cannot be read, or arrays are given beside the files.
     """
-    from statkit.sources.csv import CsvSource
     from statkit.sources.spooled import SPOOLED_ROWS
 
     given = [name for name, values in beside.items() if values is not None]
@@ -32,14 +32,15 @@ def sample_csv(files: Any, n_bytes: int, beside: dict[str, Any]) -> Opened:
         raise ValueError(
             f"{given[0]} is an array beside CSV files, whose rows are not counted yet: give a column's name"
         )
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="statkit-") as folder:
-        suffix = ".tsv" if files.files[0].path.lower().split(".")[-1] in ("tsv", "tab") else ".csv"
-        path = os.path.join(folder, "sample" + suffix)
-        read, share = _write_sample(files, path)
-        started = time.perf_counter()
-        source = CsvSource(path)
-        copied = time.perf_counter() - started
+    try:
+        source, copied, read, share = _sampled(files, _BLOCKS)
+    except ValueError:
+        # A line break inside quotes makes the middle of a file unreadable; its beginning is always what it seems.
+        try:
+            source, copied, read, share = _sampled(files, 1)
+        except ValueError as error:
+            name = os.path.basename(files.files[0].path)
+            raise ValueError(str(error).replace("sample.csv", name)) from None
     source.name = files.files[0].path
     rows = source.n_rows or 0
     n_rows = rows if share >= 1 else round(rows / share)
@@ -52,14 +53,28 @@ def sample_csv(files: Any, n_bytes: int, beside: dict[str, Any]) -> Opened:
     )  # fmt: skip
 
 
-def _write_sample(files: Any, path: str) -> tuple[int, float]:
+def _sampled(files: Any, blocks: int) -> tuple[Any, float, int, float]:
+    """A source of sampled lines, the seconds it took to make it, and the bytes of the lines and their share."""
+    from statkit.sources.csv import CsvSource
+
+    with tempfile.TemporaryDirectory(prefix="statkit-") as folder:
+        suffix = ".tsv" if re.search(r"\.(tsv|tab)(\.\w+)?$", files.files[0].path.lower()) else ".csv"
+        path = os.path.join(folder, "sample" + suffix)
+        read, share = _write_sample(files, path, blocks)
+        wall, cpu = time.perf_counter(), time.process_time()
+        source = CsvSource(path)
+        # Lines are read by several threads, and others may use the processors.
+        return source, min(time.perf_counter() - wall, time.process_time() - cpu), read, share
+
+
+def _write_sample(files: Any, path: str, blocks: int) -> tuple[int, float]:
     """Write header and sampled lines; returns bytes of lines written and their share of all."""
     listed = files.files
-    step = max(1, len(listed) // _BLOCKS)
-    chosen = listed[::step][:_BLOCKS]
-    each = max(1, _BLOCKS // len(chosen))
+    step = max(1, len(listed) // blocks)
+    chosen = listed[::step][:blocks]
+    each = max(1, blocks // len(chosen))
     total = sum(f.stamp[0] for f in listed)
-    written = looked = 0
+    written, looked = 0, 0.0
     with open(path, "wb") as out:
         for number, file in enumerate(chosen):
             if file.stamp[0] == 0:
@@ -107,8 +122,14 @@ def _blocks(filesystem: Any, file: Any, each: int) -> Iterator[tuple[bytes, floa
 
 
 def _whole(data: bytes) -> bytes:
-    """The lines that are complete."""
-    return data[: data.rfind(b"\n") + 1]
+    """The lines that are complete: none ends within quotes."""
+    end = data.rfind(b"\n") + 1
+    quotes = data.count(b'"', 0, end)
+    while end and quotes % 2:
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        quotes -= data.count(b'"', before, end)
+        end = before
+    return data[:end]
 
 
 def _raw(filesystem: Any, path: str) -> Any:

@@ -167,7 +167,9 @@ def _model(formula, family, link, ties, **options):
         if family == "cox":
             if link is not None:
                 raise ValueError("family='cox' has no link")
-            return CoxPHRegressor(formula=formula, **({"ties": ties} if ties else {}), **options)
+            model = CoxPHRegressor(formula=formula, **({"ties": ties} if ties else {}), **options)
+            model._coded = False  # strata are in the formula
+            return model
         return OrderedClassifier(formula=formula, **({"link": link} if link else {}), **options)
     return GLMRegressor(family, link=link, formula=formula, **options)
 
@@ -185,8 +187,12 @@ def _explained(model, opened, columns, plans, engine, n_jobs, started) -> Explan
         _, unfrozen, family = model._tabular(small, roles, fitted)
         serial = resolve_engine("serial")
         design, profiled = freeze(unfrozen, small, serial)
-        if family is None:
-            family = model._family(np.asarray(design.classes))
+        classes = design.classes
+        if classes is not None and len(classes) > 2 and not family.n_thresholds:
+            raise ValueError(
+                f"the response {design.response_name!r} holds {len(classes)} classes: it is no number; with an order "
+                "they are family='ordered'"
+            )
         family = model._frozen_family(family, design)
         blocks = [load_block(small, design, family, p) for p in small.partitions()]
     pilot = fit_pilot(model, small, design, family, blocks, _pilot_rows(blocks))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation"]
 
+#: Standard errors in the table.
+_SHOWN = 6
 #: Distance below which an estimate is as good as the exact one: the error about the truth grows by half a percent.
 _AS_GOOD = 0.1
 #: Seconds, and multiple of the fastest plan's, up to which the exact fit is worth its time.
@@ -75,7 +77,7 @@ class Explanation:
         rates = job.rates
         pairs = {"read": rates.read, "encode": rates.encode, "evaluate": rates.evaluate}
         self.rates = {name: 1 / s for name, s in pairs.items() if s > 0}
-        self._errors = _standard_errors(job)
+        self.standard_errors: pd.Series = _standard_errors(job)
         self.notes = self._remarks(opened, job, splits)
         self._best, self.reason = _recommended(forecasts)
 
@@ -99,10 +101,6 @@ class Explanation:
                 for k, f in enumerate(self._forecasts)
             ]
         )  # fmt: skip
-
-    @cached_property
-    def standard_errors(self) -> pd.Series:
-        return self._errors
 
     @cached_property
     def columns(self) -> pd.DataFrame:
@@ -150,18 +148,15 @@ class Explanation:
         -------
         summary : statkit.results.Summary
         """
-        from statkit.results.summary import Gap, Line, Note, Section, Summary
+        from statkit.results.summary import Line, Note, Section, Summary
 
         lines: list = [
             Line(("→ " if k == self._best else "  ") + _short(f.plan), _cells(f))
             for k, f in enumerate(self._forecasts)
         ]
-        errors = [(n, v) for n, v in self.standard_errors.items()]
-        lines.append(Section("Standard errors of the exact fit"))
-        shown = errors if full or len(errors) <= 12 else errors[:8]
-        lines += [Line(f"  {name}", ("", "", "", "", f"{value:.3g}")) for name, value in shown]
-        if len(shown) < len(errors):
-            lines.append(Gap(f"… {len(errors) - len(shown)} more: .standard_errors"))
+        if full:
+            lines.append(Section("Standard errors of the exact fit"))
+            lines += [Line(f"  {n}", ("", "", "", "", f"{v:.3g}")) for n, v in self.standard_errors.items()]
         notes = [Note(f"Recommended: {_short(self.recommended)}. {self.reason}")]
         notes += [Note(text) for text in self.notes]
         return Summary(
@@ -180,6 +175,7 @@ class Explanation:
             ("Family", f"{self.family.name}, {self.family.link_name} link"),
             ("Rows", f"{about}{self.n_rows:,} in {self.partitions:,} partitions{size}{used}"),
             ("Columns", columns),
+            ("Std errors", self._errors()),
             ("Engine", self.engine),
             (
                 "Pilot",
@@ -189,6 +185,12 @@ class Explanation:
             ("Speed", f"{self.rates.get('read', np.inf):,.3g} rows/s read, {self.rates.get('encode', np.inf):,.3g} "
                       f"encoded, {self.rates.get('evaluate', np.inf):,.3g} evaluated, by one thread"),
         ]  # fmt: skip
+
+    def _errors(self) -> str:
+        """The first standard errors, in one line."""
+        shown = [f"{name} {value:.2g}" for name, value in self.standard_errors.head(_SHOWN).items()]
+        left = len(self.standard_errors) - len(shown)
+        return ", ".join(shown) + (f", … {left} more: summary(full=True)" if left else "")
 
     def _remarks(self, opened, job, splits) -> list[str]:
         notes = [*opened.notes, *job.pilot.notes]

@@ -83,10 +83,9 @@ def _refuse_single_use(data: Any) -> None:
             f"explain reads files and tables in memory, not a {package} {type(data).__name__}: give the files "
             "that it reads"
         )
-    table = hasattr(data, "columns") or hasattr(data, "schema") or hasattr(data, "__array__")
     lazy = hasattr(data, "sink_parquet") or hasattr(data, "read_next_batch")
-    known = hasattr(data, "get_fragments") or hasattr(data, "to_pyarrow_dataset")
-    if (isinstance(data, str) and data == "-") or lazy or (not table and not known):
+    shows = ("get_fragments", "to_pyarrow_dataset", "columns", "schema", "__array__")
+    if (isinstance(data, str) and data == "-") or lazy or not any(hasattr(data, name) for name in shows):
         shown = "standard input" if isinstance(data, str) else f"a {type(data).__name__}"
         raise TypeError(
             f"explain looks at data before they are read, and {shown} can be read only once, or is no table: "

@@ -132,7 +132,7 @@ class Pilot:
         Of an encoded row.
     """
 
-    problem: Problem
+    problem: Any
     block: Any
     piece: np.ndarray
     estimate: Any
@@ -214,7 +214,7 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
     theta = _internal(problem, estimate)
     if separated:
         theta = _held_back(problem, theta)
-    e = problem.evaluate(theta)
+    e: Any = problem.evaluate(theta)
     phi = 1.0 if problem.dispersion is None else problem.dispersion(e, len(theta))
     inverse = phi * Factor(e.information).inverse()
     if problem.meat is None:

@@ -77,7 +77,7 @@ def default_plans(job: Job) -> list:
 
 
 def _exact(plan, job: Job, splits: Splits) -> Forecast:
-    problem, rates, n = job.pilot.problem, job.rates, job.n
+    problem, rates = job.pilot.problem, job.rates
     family = problem.family
     seconds, passes, sample = job.overhead(), 0.0, 0.0
     special = family.context is not None or family.n_thresholds or problem.is_sparse
@@ -98,7 +98,7 @@ def _exact(plan, job: Job, splits: Splits) -> Forecast:
         seconds = seconds + first + job.round(rates.evaluate, kept=warm)
         seconds += (rounds - 2) * job.round(rates.evaluate, kept=job.kept) if rounds > 1 else 0.0
         seconds += job.round(rates.sums, kept=job.kept) if rounds > 1 else 0.0
-        passes += rounds
+        passes, rounds = passes + rounds, rounds + 1
     memory = job.memory(cached=True, sample_rows=sample)
     return _made(plan, job, passes, rounds + job.profiled, seconds, memory, job.used, 0.0)
 
@@ -140,7 +140,7 @@ def _subsample(plan, job: Job, splits: Splits) -> Forecast:
         return all_rows
     cheap = job.pilot.block_bytes * n <= job.cache_bytes
     scheme = _scheme(plan, problem, job, cheap)
-    seconds, passes, rounds = job.overhead(), 0.0, job.profiled
+    seconds, passes, rounds = job.overhead(), 0.0, int(job.profiled)
     if scheme == "windows":
         touched = min(len(job.parts), 8 * (1 + 2 * pilot_size // 8 // max(job.largest, 1)))
         share = min(1.0, touched / len(job.parts))
@@ -152,7 +152,7 @@ def _subsample(plan, job: Job, splits: Splits) -> Forecast:
         seconds = seconds + job.round(0.0)
         if counted:
             seconds += job.round(0.0, kept=1.0)
-        passes, kept = passes + (0.0 if cheap else 1.0), job.kept
+        passes, kept = passes + (pilot_size / n if cheap else 1.0), job.kept
         rounds += 1 + counted
     more = {"priority": 1, "poisson": 1 if plan.threshold == "pilot" else 2, "replacement": 2}[plan.sampling]
     # A sweep for the gradient, and one for the length of each row's mapped columns.
@@ -185,7 +185,7 @@ def _scheme(plan, problem, job: Job, cheap: bool) -> str:
 # -- few rounds over machines
 
 
-def _machines(plan, job: Job) -> tuple[Job, list[str]]:
+def _machines(plan, job: Job) -> Job:
     """The job with a partition a machine."""
     if getattr(plan, "partition_by", None) is not None:
         raise ValueError(
@@ -193,38 +193,30 @@ def _machines(plan, job: Job) -> tuple[Job, list[str]]:
             "give n_partitions"
         )
     if plan.n_partitions is None:
-        return job, []
-    return job.with_parts(int(plan.n_partitions)), []
+        return job
+    return job.with_parts(int(plan.n_partitions))
 
 
 def _one_shot(plan, job: Job, splits: Splits) -> Forecast:
-    job, notes = _machines(plan, job)
+    job = _machines(plan, job)
     seconds = job.overhead() + job.round(_local(job, splits))
     distance = splits.distance("mean", len(job.parts), job.used, plan.bias_correction is not None)
-    return _made(plan, job, 1.0, 1 + job.profiled, seconds, _machine_memory(job), job.used, distance, notes)
+    return _made(plan, job, 1.0, 1 + job.profiled, seconds, _machine_memory(job), job.used, distance)
 
 
 def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
-    job, notes = _machines(plan, job)
+    job = _machines(plan, job)
     seconds, rounds = job.overhead() + job.round(_local(job, splits)), 1
     if plan.certify:
         seconds, rounds = seconds + job.round(job.rates.sums, kept=job.kept), 2
     distance = splits.distance("wlse", len(job.parts), job.used, plan.bias_correction is not None)
     return _made(
-        plan,
-        job,
-        float(rounds),
-        rounds + job.profiled,
-        seconds,
-        _machine_memory(job),
-        job.used,
-        distance,
-        notes,
+        plan, job, float(rounds), rounds + job.profiled, seconds, _machine_memory(job), job.used, distance
     )
 
 
 def _one_step(plan, job: Job, splits: Splits) -> Forecast:
-    job, notes = _machines(plan, job)
+    job = _machines(plan, job)
     n, rates, seconds, sample = job.used, job.rates, job.overhead(), 0.0
     if plan.start == "pilot":
         size = plan.pilot_size
@@ -245,8 +237,9 @@ def _one_step(plan, job: Job, splits: Splits) -> Forecast:
             break
     seconds = seconds + steps * job.round(rates.sums, kept=job.kept)
     memory = job.memory(cached=True, sample_rows=sample)
+    looked = sample / n if sample and job.kept == 1 else 1.0  # nothing else of what is kept is looked at
     return _made(
-        plan, job, 1.0 + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance), notes
+        plan, job, looked + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance)
     )
 
 
@@ -271,8 +264,8 @@ def _renewable(plan, job: Job, splits: Splits) -> Forecast:
     if passes == "auto":
         passes = 2 if plan.forgetting == 1.0 and plan.on_drift != "skip" else 1
     rates, n = job.rates, job.n
-    # The blocks come in order, on one thread; a batch takes two or three evaluations.
-    cpu = n * (job.load + rates.wait + 2.5 * rates.evaluate * job.pilot.used)
+    # The blocks come in order, on one thread; a batch takes one or two evaluations.
+    cpu = n * (job.load + rates.wait + 1.7 * rates.evaluate * job.pilot.used)
     batches = sum(-(-part // plan.batch_size) for part in job.parts)
     seconds = job.overhead() + job.serial(cpu + 1e-3 * batches + 2e-9 * job.q**3 * batches)
     distance = one_pass_distance(plan, job.pilot, job.used, splits)
@@ -288,8 +281,6 @@ def _renewable(plan, job: Job, splits: Splits) -> Forecast:
 
 def _made(plan, job: Job, passes, rounds, seconds, memory, rows, distance, notes=()) -> Forecast:
     cpu, wall = (float(s) for s in seconds)
-    if job.held:
-        passes = float(passes)
     return Forecast(
         plan, float(passes), int(rounds), wall, cpu, float(memory), int(rows), float(distance), list(notes)
     )

@@ -56,7 +56,7 @@ class Rates:
 def measure(pieces: Pieces, design: Any, unfrozen: Any, pilot: Pilot) -> Rates:
     """Time each kind of work on rows that are there, after a first call that compiles or loads kernels."""
     problem = pilot.problem
-    rows = max(pieces.rows, key=lambda r: r.n_rows)
+    rows: Any = max(pieces.rows, key=lambda r: r.n_rows)
     block = max(pilot.blocks, key=lambda b: b.n_rows)
     part = block if block.n_rows <= _ROWS else block.take(slice(0, _ROWS))
     with one_blas_thread():

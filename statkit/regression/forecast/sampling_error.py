@@ -21,6 +21,8 @@ __all__ = ["cluster_effect", "sampling_distance"]
 _DRAWS = 24
 #: Windows from which the plan's pilot comes where reading is dear.
 _WINDOWS = 8
+#: Places, and rows of each, from which their likeness can be told.
+_FEWEST, _ROWS_EACH = 3, 20
 
 
 @dataclass
@@ -65,7 +67,7 @@ def sampling_distance(plan: Any, pilot: Pilot, n_rows: int, pilot_size: int, sch
         spread0 = (1 - pi0) / pi0
         start = bread @ (each * rows.scaled.sandwich(spread0 * rows.r**2)) @ bread
         if scheme == "windows":
-            start = start * cluster_effect(pilot, pilot_size, _WINDOWS, 2 * pilot_size // _WINDOWS)
+            start = start + _window_variance(pilot, pilot_size)
         # The pilot's error moves the score of a row by w x'δ.
         residual = rows.w**2 * _mean_squares(rows.scaled, start)
     meat = each * rows.scaled.sandwich(np.ascontiguousarray(spread * residual))
@@ -132,14 +134,52 @@ def _level(m: np.ndarray, n: float) -> float:
     return max(float(level[fits[0]]), 1e-300) if len(fits) else 1e-300
 
 
+def _root(V: np.ndarray) -> np.ndarray:
+    """T with T'T = V."""
+    values, vectors = np.linalg.eigh(V)
+    return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+
+
 def _mean_squares(scaled, V: np.ndarray) -> np.ndarray:
     """E (x'δ)² of every row, δ of covariance V; of many columns by draws of δ, which only sums are made of."""
-    values, vectors = np.linalg.eigh(V)
-    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    root = _root(V)
     if len(V) <= 2 * _DRAWS:
         return scaled.row_norms(root) ** 2
     rng = np.random.default_rng(0)
     return np.mean([scaled.matvec(d) ** 2 for d in rng.standard_normal((_DRAWS, len(V))) @ root], axis=0)
+
+
+@dataclass
+class _Places:
+    """How scores of rows near each other hang together.
+
+    Attributes
+    ----------
+    own : ndarray of shape (q, q)
+        Covariance of a row's score.
+    shared : ndarray of shape (q, q)
+        Covariance of the scores of two rows of one place; an estimate, which may have negative directions.
+    """
+
+    own: np.ndarray
+    shared: np.ndarray
+
+
+def _places(pilot: Pilot, span: int) -> _Places | None:
+    """Places as long as ``span`` rows, as far as the pilot's pieces are as long; None where there are too few."""
+    family = pilot.problem.family
+    if family.predictors > 1 or family.context is not None or family.n_thresholds:
+        return None
+    inside = pilot.block.row_numbers() // max(span, 1)
+    place = np.unique(np.column_stack([pilot.piece, inside]), axis=0, return_inverse=True)[1].ravel()
+    count = int(place.max()) + 1
+    if not _FEWEST <= count <= pilot.n // _ROWS_EACH:
+        return None
+    rows = _at_estimate(pilot)
+    scores = rows.scaled.group_scores(np.ascontiguousarray(rows.r), place, count)
+    own = rows.scaled.sandwich(np.ascontiguousarray(rows.r**2))
+    sizes = np.bincount(place).astype(float)
+    return _Places(own / pilot.n, (scores.T @ scores - own) / max(sizes @ (sizes - 1), 1.0))
 
 
 def cluster_effect(pilot: Pilot, size: int, clusters: int, span: int) -> float:
@@ -152,20 +192,23 @@ def cluster_effect(pilot: Pilot, size: int, clusters: int, span: int) -> float:
     span : int
         Consecutive rows of a place.
     """
-    family = pilot.problem.family
-    if family.predictors > 1 or family.context is not None or family.n_thresholds:
+    places = _places(pilot, span)
+    if places is None:
         return 1.0
-    rows = _at_estimate(pilot)
-    # Places as long as the plan's, as far as the pilot's are as long.
-    inside = pilot.block.row_numbers() // max(span, 1)
-    place = np.unique(np.column_stack([pilot.piece, inside]), axis=0, return_inverse=True)[1].ravel()
-    count = int(place.max()) + 1
-    if not 3 <= count <= pilot.n // 20:
-        return 1.0
-    scores = rows.scaled.group_scores(np.ascontiguousarray(rows.r), place, count)
     inverse = np.nan_to_num(Factor(pilot.information).inverse())
-    between = np.einsum("kj,ji,ki->", scores, inverse, scores) * count / (count - 1)
-    within = np.trace(inverse @ rows.scaled.sandwich(np.ascontiguousarray(rows.r**2)))
-    effect = between / max(within, 1e-300)
-    correlation = max(effect - 1.0, 0.0) / max(pilot.n / count - 1, 1.0)
-    return 1.0 + max(size / clusters - 1, 0.0) * correlation
+    ratio = np.sum(inverse * places.shared) / max(np.sum(inverse * places.own), 1e-300)
+    return 1.0 + max(size / clusters - 1, 0.0) * max(float(ratio), 0.0)
+
+
+def _window_variance(pilot: Pilot, size: int) -> np.ndarray:
+    """What windows add to the variance of the plan's own pilot: rows of one window hang together."""
+    places = _places(pilot, 2 * size // _WINDOWS)
+    if places is None:
+        return np.zeros_like(pilot.information)
+    root = _root(np.nan_to_num(Factor(pilot.information).inverse()))
+    values, vectors = np.linalg.eigh(root @ places.shared @ root.T)
+    # Directions that chance made negative are left out, and the others shrunk to the same total.
+    positive = np.maximum(values, 0.0)
+    positive *= max(values.sum(), 0.0) / max(positive.sum(), 1e-300)
+    mapped = vectors.T @ root
+    return pilot.n**2 / size * (size / _WINDOWS - 1) * (mapped.T * positive) @ mapped

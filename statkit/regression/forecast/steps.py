@@ -53,9 +53,14 @@ def one_step_curvature(pilot: Pilot, starts: list[np.ndarray], keep: np.ndarray)
     return float(np.sqrt(np.mean(np.square(found)))) if found else 0.7 * np.sqrt(len(pilot.theta))
 
 
+def _enough(n: int, tol: float) -> float:
+    """Distance at which Newton's rounds stop: a step squares it; rows of a small problem cost nothing."""
+    return min(np.sqrt(tol), 1e-6 * np.sqrt(n))
+
+
 def rounds_to_go(distance: float, curvature: float, n: int, tol: float, certify: bool = True) -> int:
     """Newton rounds until the distance is below what stops them."""
-    enough = np.sqrt(tol)
+    enough = _enough(n, tol)
     for number in range(1, _MOST):
         if distance < enough:
             return number
@@ -71,7 +76,7 @@ def rounds_from_null(pilot: Pilot, curvature: float, n: int, tol: float) -> int:
     history = [line["decrement"] for line in _lines(pilot)]
     history = [d * np.sqrt(n / pilot.n) for d in history if np.isfinite(d)]
     for number, distance in enumerate(history, 1):
-        if distance < np.sqrt(tol):
+        if distance < _enough(n, tol):
             return number
     last = history[-1] if history else np.sqrt(n)
     left = min(curvature * last**2 / np.sqrt(n), 0.5 * last)

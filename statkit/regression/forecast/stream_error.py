@@ -45,7 +45,7 @@ def _streamed(plan: Any, pilot: Pilot, order: np.ndarray) -> float:
 
     problem = pilot.problem.local(pilot.block)
     own = clone(plan).set_params(buffer_rows=0, on_drift="ignore", n_passes=1)
-    state = None
+    state: Any = None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for part in np.array_split(order, _BATCHES):
