@@ -45,9 +45,12 @@ def sample(
 
     data = files[0] if len(files) == 1 else files
     plan = Subsample(size, criterion=criterion, refine=None, combine="none")
-    drawn = glm(formula, data, family=family, plan=plan, random_state=seed).estimate_
-    rows, weights = drawn.sample_indices, drawn.sample_weights
-    with as_source(data) as source, replaced(output) as unfinished:
+    with (
+        as_source(data) as source,
+        replaced(output) as unfinished,
+    ):  # one source: files that change are noticed
+        drawn = glm(formula, source, family=family, plan=plan, random_state=seed).estimate_
+        rows, weights = drawn.sample_indices, drawn.sample_weights
         columns, types = tuple(source.schema), pa.schema(list(source.schema.items()))
         extra = [("_row", pa.int64()), ("_weight", pa.float64())]
         schema = pa.schema([*types, *(pa.field(*one) for one in extra)])
