@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from statkit._replaced import replaced
+
 Model = Literal["gaussian", "equal_var", "nongaussian", "nonlinear"]
 
 
@@ -75,11 +77,15 @@ def dag(
         f"log-likelihood {estimator.loglik_:.2f}, {estimator.n_iter_} iterations"
     )
     if output is not None:
-        _write(estimator, output)
+        with replaced(output) as unfinished:
+            _write(estimator, unfinished, output.suffix.lower())
     if impute is not None:
         filled = estimator.transform(frame)
         filled = np.exp(filled) if log else filled
-        filled.to_csv(impute, index=False) if impute.suffix == ".csv" else filled.to_parquet(impute)
+        with replaced(impute) as unfinished:
+            filled.to_csv(unfinished, index=False) if impute.suffix == ".csv" else filled.to_parquet(
+                unfinished
+            )
 
 
 def _check_target(path: Path | None, kinds: tuple[str, ...]) -> None:
@@ -116,8 +122,7 @@ def _pair(edge: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _write(estimator, path: Path) -> None:
-    kind = path.suffix.lower()
+def _write(estimator, path: Path, kind: str) -> None:
     if kind == ".dot":
         path.write_text(estimator.to_dot() + "\n", encoding="utf-8")
     elif kind == ".json":
@@ -138,4 +143,4 @@ def _write(estimator, path: Path) -> None:
         import matplotlib
 
         matplotlib.use("Agg")
-        estimator.plot().figure_.savefig(path, dpi=150, bbox_inches="tight")
+        estimator.plot().figure_.savefig(path, format=kind[1:], dpi=150, bbox_inches="tight")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,31 @@ _EXPECTED = (
 )
 
 
+#: Exit codes of a shell: 128 and the number of the signal.
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class Terminated(BaseException):
+    """Somebody asked the process to end: ``kill``, ``timeout``, the scheduler of jobs."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Turn the signal to terminate into an exception, so that temporary files are removed."""
+
+    def terminate(*_):
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def report(error: BaseException) -> int:
     """Print one line about an error to standard error and return the exit code."""
     if os.environ.get(TRACEBACK):
@@ -33,7 +60,10 @@ def report(error: BaseException) -> int:
         return 0
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         _say("interrupted")
-        return 130
+        return INTERRUPTED
+    if isinstance(error, Terminated):
+        _say("terminated")
+        return TERMINATED
     if hasattr(error, "format_message"):  # typer: wrong usage
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
             print(error.format_message(), file=sys.stderr)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from statkit._replaced import replaced
 
 
 def sample(
@@ -44,30 +45,24 @@ def sample(
 
     data = files[0] if len(files) == 1 else files
     plan = Subsample(size, criterion=criterion, refine=None, combine="none")
-    drawn = glm(formula, data, family=family, plan=plan, random_state=seed).estimate_
-    rows, weights = drawn.sample_indices, drawn.sample_weights
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    writer = None
-    source = as_source(data)
-    try:
+    with (
+        as_source(data) as source,
+        replaced(output) as unfinished,
+    ):  # one source: files that change are noticed
+        drawn = glm(formula, source, family=family, plan=plan, random_state=seed).estimate_
+        rows, weights = drawn.sample_indices, drawn.sample_weights
         columns, types = tuple(source.schema), pa.schema(list(source.schema.items()))
-        for partition in source.partitions():
-            first = partition.first_row
-            mine = slice(*np.searchsorted(rows, [first, first + partition.n_rows]))
-            if mine.start == mine.stop:
-                continue
-            raw: Any = source.read(partition, columns).table
-            table = raw.take(pa.array(rows[mine] - first)).cast(types)  # text is read as a dictionary
-            table = table.append_column("_row", pa.array(rows[mine])).append_column(
-                "_weight", pa.array(weights[mine])
-            )
-            if writer is None:
-                writer = pq.ParquetWriter(unfinished, table.schema, compression="zstd")
-            writer.write_table(table.cast(writer.schema))
-        if writer is not None:
-            writer.close()
-            os.replace(unfinished, output)
-    finally:
-        source.close()
-        unfinished.unlink(missing_ok=True)
+        extra = [("_row", pa.int64()), ("_weight", pa.float64())]
+        schema = pa.schema([*types, *(pa.field(*one) for one in extra)])
+        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+            for partition in source.partitions():
+                first = partition.first_row
+                mine = slice(*np.searchsorted(rows, [first, first + partition.n_rows]))
+                if mine.start == mine.stop:
+                    continue
+                raw: Any = source.read(partition, columns).table
+                table = raw.take(pa.array(rows[mine] - first)).cast(types)  # text is read as a dictionary
+                for (name, kind), values in zip(extra, (rows, weights), strict=True):
+                    table = table.append_column(name, pa.array(values[mine], kind))
+                writer.write_table(table.cast(schema))
     typer.echo(f"{len(rows):,} of {drawn.rows_read:,} rows to {output}")

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from statkit._magnitude import check_magnitude
+from statkit._unchanged import unchanged_on_error
 from statkit.cluster._scaling import SCALES, fit_scaler
 from statkit.cluster.kernels import (
     KERNELS,
@@ -83,7 +84,8 @@ class BaseMultiViewClusterer(ClusterMixin, BaseEstimator):
         -------
         self
         """
-        return self._fit(X)
+        with unchanged_on_error(self):
+            return self._fit(X)
 
     def _fit(self, X, sample_weight=None):
         read = self._read(X)
@@ -271,7 +273,8 @@ class WeightedFit:
         -------
         self
         """
-        return self._fit(X, sample_weight)
+        with unchanged_on_error(self):
+            return self._fit(X, sample_weight)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit and return ``labels_``; parameters as `fit`."""

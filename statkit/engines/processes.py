@@ -6,13 +6,14 @@ dies is replaced and its partitions are done again.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 
 from statkit.engines.engine import CACHE_BYTES, Engine, Session, fresh_token
 from statkit.engines.local import n_workers
-from statkit.engines.worker import forget, work
+from statkit.engines.worker import end_with, forget, work
 
 __all__ = ["ProcessesEngine"]
 
@@ -22,9 +23,15 @@ _ATTEMPTS = 3
 
 @lru_cache(maxsize=64)
 def _worker(number: int):
+    return _new_worker()
+
+
+def _new_worker():
     from joblib.externals.loky import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(max_workers=1, timeout=300, env=_ONE_THREAD)
+    return ProcessPoolExecutor(
+        max_workers=1, timeout=300, env=_ONE_THREAD, initializer=end_with, initargs=(os.getpid(),)
+    )
 
 
 _replaced: dict[int, object] = {}
@@ -35,9 +42,7 @@ def _executor(number: int):
 
 
 def _replace(number: int):
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    _replaced[number] = ProcessPoolExecutor(max_workers=1, timeout=300, env=_ONE_THREAD)
+    _replaced[number] = _new_worker()
 
 
 class ProcessesSession(Session):

@@ -6,11 +6,14 @@ move them or hold them twice.
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from dataclasses import replace
 
 from statkit.engines.engine import BlockCache, one_blas_thread
 
-__all__ = ["forget", "without_rows", "work"]
+__all__ = ["end_with", "forget", "without_rows", "work"]
 
 _caches: dict[str, BlockCache] = {}
 # Sessions of which a worker keeps blocks: one that was never closed must not keep its memory for good.
@@ -33,6 +36,17 @@ def work(token: str, cache_bytes: int, load, partition, task, args, held=None):
             block = load(partition if held is None else replace(partition, held=held))
             cache.offer(partition.key, block)
         return task(block, *args)
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent is gone: one that was killed could not tell its workers."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="statkit-parent").start()
 
 
 def forget(token: str) -> None:

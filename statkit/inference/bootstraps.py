@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from statkit._unchanged import unchanged_on_error
 from statkit.inference._base import ManySamples, evaluate_statistic
 from statkit.inference._known import KnownRegression
 
@@ -101,23 +102,24 @@ class BagOfLittleBootstraps(ManySamples):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Resample. Returns self."""
-        X, y = self._check(X, y)
-        n = len(X)
-        b = self._size(n, max(2, int(n**0.65)))
-        self._positive(n_bags=self.n_bags, n_resamples=self.n_resamples)
+        with unchanged_on_error(self):
+            X, y = self._check(X, y)
+            n = len(X)
+            b = self._size(n, max(2, int(n**0.65)))
+            self._positive(n_bags=self.n_bags, n_resamples=self.n_resamples)
 
-        known = KnownRegression.of(self.estimator, X, y) if self.fast else None
+            known = KnownRegression.of(self.estimator, X, y) if self.fast else None
 
-        def bag(_, rng):
-            rows = _pick(X, y, rng.choice(n, b, replace=False))
-            center, draws = _bag(self.estimator, known, rows, n, self.n_resamples, rng)
-            return center, draws - center
+            def bag(_, rng):
+                rows = _pick(X, y, rng.choice(n, b, replace=False))
+                center, draws = _bag(self.estimator, known, rows, n, self.n_resamples, rng)
+                return center, draws - center
 
-        bags = self._run(bag, self.n_bags)
-        self.coef_ = np.mean([center for center, _ in bags], axis=0)
-        self.bse_ = np.mean([roots.std(axis=0, ddof=1) for _, roots in bags], axis=0)
-        self.roots_ = np.concatenate([roots for _, roots in bags])
-        return self
+            bags = self._run(bag, self.n_bags)
+            self.coef_ = np.mean([center for center, _ in bags], axis=0)
+            self.bse_ = np.mean([roots.std(axis=0, ddof=1) for _, roots in bags], axis=0)
+            self.roots_ = np.concatenate([roots for _, roots in bags])
+            return self
 
 
 class SubsampledDoubleBootstrap(ManySamples):
@@ -175,22 +177,23 @@ class SubsampledDoubleBootstrap(ManySamples):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Resample. Returns self."""
-        X, y = self._check(X, y)
-        n = len(X)
-        b = self._size(n, max(2, int(n**0.65)))
-        self._positive(n_resamples=self.n_resamples)
+        with unchanged_on_error(self):
+            X, y = self._check(X, y)
+            n = len(X)
+            b = self._size(n, max(2, int(n**0.65)))
+            self._positive(n_resamples=self.n_resamples)
 
-        known = KnownRegression.of(self.estimator, X, y) if self.fast else None
+            known = KnownRegression.of(self.estimator, X, y) if self.fast else None
 
-        def one(_, rng):
-            rows = _pick(X, y, rng.choice(n, b, replace=False))
-            center, draws = _bag(self.estimator, known, rows, n, 1, rng)
-            return center, draws[0] - center
+            def one(_, rng):
+                rows = _pick(X, y, rng.choice(n, b, replace=False))
+                center, draws = _bag(self.estimator, known, rows, n, 1, rng)
+                return center, draws[0] - center
 
-        centers, roots = (np.array(part) for part in zip(*self._run(one, self.n_resamples), strict=True))
-        self.coef_, self.roots_ = centers.mean(axis=0), roots
-        self.bse_ = roots.std(axis=0, ddof=1)
-        return self
+            centers, roots = (np.array(part) for part in zip(*self._run(one, self.n_resamples), strict=True))
+            self.coef_, self.roots_ = centers.mean(axis=0), roots
+            self.bse_ = roots.std(axis=0, ddof=1)
+            return self
 
 
 class MOutOfNBootstrap(ManySamples):
@@ -250,27 +253,28 @@ class MOutOfNBootstrap(ManySamples):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Resample. Returns self."""
-        X, y = self._check(X, y)
-        n = len(X)
-        b = self._size(n, max(2, int(n**0.7)))
-        self._positive(n_resamples=self.n_resamples)
-        full = evaluate_statistic(self.estimator, X, y)
-        small = max(2, b // 4)
+        with unchanged_on_error(self):
+            X, y = self._check(X, y)
+            n = len(X)
+            b = self._size(n, max(2, int(n**0.7)))
+            self._positive(n_resamples=self.n_resamples)
+            full = evaluate_statistic(self.estimator, X, y)
+            small = max(2, b // 4)
 
-        def one(_, rng):
-            draw = evaluate_statistic(self.estimator, *_pick(X, y, rng.integers(0, n, b)))
-            if self.rate is not None:
-                return draw, draw
-            return draw, evaluate_statistic(self.estimator, *_pick(X, y, rng.integers(0, n, small)))
+            def one(_, rng):
+                draw = evaluate_statistic(self.estimator, *_pick(X, y, rng.integers(0, n, b)))
+                if self.rate is not None:
+                    return draw, draw
+                return draw, evaluate_statistic(self.estimator, *_pick(X, y, rng.integers(0, n, small)))
 
-        draws, fewer = (np.array(part) for part in zip(*self._run(one, self.n_resamples), strict=True))
-        if self.rate is None:
-            low, high = (np.subtract(*np.quantile(d, [0.75, 0.25], axis=0)) for d in (draws, fewer))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                self.rate_ = np.log(high / low) / np.log(b / small)
-        else:
-            self.rate_ = float(self.rate)
-        self.coef_ = full
-        self.roots_ = (b / n) ** self.rate_ * (draws - full)
-        self.bse_ = self.roots_.std(axis=0, ddof=1)
-        return self
+            draws, fewer = (np.array(part) for part in zip(*self._run(one, self.n_resamples), strict=True))
+            if self.rate is None:
+                low, high = (np.subtract(*np.quantile(d, [0.75, 0.25], axis=0)) for d in (draws, fewer))
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    self.rate_ = np.log(high / low) / np.log(b / small)
+            else:
+                self.rate_ = float(self.rate)
+            self.coef_ = full
+            self.roots_ = (b / n) ** self.rate_ * (draws - full)
+            self.bse_ = self.roots_.std(axis=0, ddof=1)
+            return self

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from statkit._unchanged import unchanged_on_error
 from statkit.inference._base import ManySamples, evaluate_statistic
 from statkit.inference._known import KnownRegression
 from statkit.inference.addressing import sequential_blocks
@@ -84,52 +85,57 @@ class JackknifeSubsampling(ManySamples):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Sample, correct and average. Returns self."""
-        X, y = self._check(X, y)
-        n_rows = len(X)
-        n = self._size(n_rows, None)
-        if n < 2:
-            raise ValueError("size must be at least 2: leaving one row out must leave one")
-        self._positive(n_subsamples=self.n_subsamples)
-        for name, allowed in (
-            ("debias", ("auto", "jackknife", "cox_snell", None)),
-            ("addressing", ("random", "sequential")),
-            ("target", ("population", "full_data")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
-        known = KnownRegression.of(self.estimator, X, y)
-        debias = self.debias
-        if debias == "auto":
-            debias = "jackknife" if known is None else "cox_snell"
-        if debias == "cox_snell" and known is None:
-            raise ValueError("debias='cox_snell' is for unpenalised linear, logistic and Poisson regression")
+        with unchanged_on_error(self):
+            X, y = self._check(X, y)
+            n_rows = len(X)
+            n = self._size(n_rows, None)
+            if n < 2:
+                raise ValueError("size must be at least 2: leaving one row out must leave one")
+            self._positive(n_subsamples=self.n_subsamples)
+            for name, allowed in (
+                ("debias", ("auto", "jackknife", "cox_snell", None)),
+                ("addressing", ("random", "sequential")),
+                ("target", ("population", "full_data")),
+            ):
+                if getattr(self, name) not in allowed:
+                    raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
+            known = KnownRegression.of(self.estimator, X, y)
+            debias = self.debias
+            if debias == "auto":
+                debias = "jackknife" if known is None else "cox_snell"
+            if debias == "cox_snell" and known is None:
+                raise ValueError(
+                    "debias='cox_snell' is for unpenalised linear, logistic and Poisson regression"
+                )
 
-        def one(i, rng):
-            if self.addressing == "sequential":
-                index = next(iter(sequential_blocks(n_rows, n, 1, rng)))
-            else:
-                index = rng.integers(0, n_rows, n)
-            rows = X[index], None if y is None else y[index]
-            design = known.rows(*rows) if known is not None else None
-            value = known.fit(*design) if known is not None else None
-            if value is None:
-                value = evaluate_statistic(self.estimator, *rows)
-            if known is not None and debias != "jackknife":
-                bias, variance = _cox_snell(known.family, *design, value)
-                return (value - bias if debias else value), variance
-            if known is not None:
-                left_out = known.left_out(*design, value)
-            else:
-                left_out = np.array([evaluate_statistic(self.estimator, *_but(rows, j)) for j in range(n)])
-            variance = (n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-            return (n * value - (n - 1) * left_out.mean(axis=0) if debias else value), variance
+            def one(i, rng):
+                if self.addressing == "sequential":
+                    index = next(iter(sequential_blocks(n_rows, n, 1, rng)))
+                else:
+                    index = rng.integers(0, n_rows, n)
+                rows = X[index], None if y is None else y[index]
+                design = known.rows(*rows) if known is not None else None
+                value = known.fit(*design) if known is not None else None
+                if value is None:
+                    value = evaluate_statistic(self.estimator, *rows)
+                if known is not None and debias != "jackknife":
+                    bias, variance = _cox_snell(known.family, *design, value)
+                    return (value - bias if debias else value), variance
+                if known is not None:
+                    left_out = known.left_out(*design, value)
+                else:
+                    left_out = np.array(
+                        [evaluate_statistic(self.estimator, *_but(rows, j)) for j in range(n)]
+                    )
+                variance = (n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+                return (n * value - (n - 1) * left_out.mean(axis=0) if debias else value), variance
 
-        estimates, variances = (np.array(p) for p in zip(*self._run(one, self.n_subsamples), strict=True))
-        self.estimates_ = estimates
-        self.coef_ = estimates.mean(axis=0)
-        share = 1 / self.n_subsamples + (n / n_rows if self.target == "population" else 0.0)
-        self.bse_ = np.sqrt(share * variances.mean(axis=0))
-        return self
+            estimates, variances = (np.array(p) for p in zip(*self._run(one, self.n_subsamples), strict=True))
+            self.estimates_ = estimates
+            self.coef_ = estimates.mean(axis=0)
+            share = 1 / self.n_subsamples + (n / n_rows if self.target == "population" else 0.0)
+            self.bse_ = np.sqrt(share * variances.mean(axis=0))
+            return self
 
 
 def _but(rows, j):

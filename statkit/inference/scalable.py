@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from statkit._unchanged import unchanged_on_error
 from statkit.inference._base import ManySamples, evaluate_statistic
 
 __all__ = ["ScalableSubsampling"]
@@ -63,21 +64,22 @@ class ScalableSubsampling(ManySamples):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Estimate on every block. Returns self."""
-        X, y = self._check(X, y)
-        if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap must lie in [0, 1), not {self.overlap!r}")
-        n = len(X)
-        b = self._size(n, min(n, max(2, int(2 * n**0.45))))
-        step = max(1, round(b * (1 - self.overlap)))
-        starts = range(0, n - b + 1, step)
-        if len(starts) < 2:
-            raise ValueError(f"blocks of {b} of {n} rows: at least two are needed; lower size")
+        with unchanged_on_error(self):
+            X, y = self._check(X, y)
+            if not 0 <= self.overlap < 1:
+                raise ValueError(f"overlap must lie in [0, 1), not {self.overlap!r}")
+            n = len(X)
+            b = self._size(n, min(n, max(2, int(2 * n**0.45))))
+            step = max(1, round(b * (1 - self.overlap)))
+            starts = range(0, n - b + 1, step)
+            if len(starts) < 2:
+                raise ValueError(f"blocks of {b} of {n} rows: at least two are needed; lower size")
 
-        def one(i, rng):
-            rows = slice(starts[i], starts[i] + b)
-            return evaluate_statistic(self.estimator, X[rows], None if y is None else y[rows])
+            def one(i, rng):
+                rows = slice(starts[i], starts[i] + b)
+                return evaluate_statistic(self.estimator, X[rows], None if y is None else y[rows])
 
-        self.estimates_ = np.array(self._run(one, len(starts)))
-        self.coef_ = self.estimates_.mean(axis=0)
-        self.bse_ = self.estimates_.std(axis=0, ddof=1) * np.sqrt(b / n)
-        return self
+            self.estimates_ = np.array(self._run(one, len(starts)))
+            self.coef_ = self.estimates_.mean(axis=0)
+            self.bse_ = self.estimates_.std(axis=0, ddof=1) * np.sqrt(b / n)
+            return self

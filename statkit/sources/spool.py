@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from statkit._replaced import is_full
+
 __all__ = ["Spool"]
 
 
@@ -42,7 +44,7 @@ class Spool:
             yield
         except BaseException as error:
             self.close()
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            if is_full(error):
                 where = os.path.dirname(self.folder)
                 raise OSError(
                     errno.ENOSPC,
