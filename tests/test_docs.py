@@ -37,6 +37,19 @@ def test_every_figure_of_a_page_is_measured(path):
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["regression", "quantiles", "survival", "subsampling", "distributed", "streams", "sgd", "mislabeled_text", "pac",
+     "multiview", "schrodinger_pca", "distributed_pca", "missdag"],
+)  # fmt: skip
+def test_a_guide_has_mathematics_choice_failures_code_and_sources(name):
+    text = (DOCS / "guide" / f"{name}.md").read_text()
+    for heading in ("The mathematics in one page", "How to choose", "When it fails"):
+        assert f"\n## {heading}\n" in text
+    assert "```python" in text and re.search(r"\((19|20)\d\d\)", text)
+    assert f"\n{name}\n" in (DOCS / "guide" / "index.md").read_text()
+
+
+@pytest.mark.parametrize(
     "placeholder",
     [
         "{{glm/none}}",
