@@ -62,7 +62,7 @@ class Effects:
         n_passes: float = float("nan"),
         engine: str = "",
         notes: list[str] | None = None,
-    ):
+    ) -> None:
         self.keys, self.values, self.jacobian = keys, values, jacobian
         self._estimate = estimate
         self.title, self.name = title, name

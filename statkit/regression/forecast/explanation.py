@@ -57,7 +57,19 @@ class Explanation:
     notes : list of str
     """
 
-    def __init__(self, model, opened, pieces, unfrozen, design, job, splits, forecasts, engine, seconds):
+    def __init__(
+        self,
+        model: Any,
+        opened: Any,
+        pieces: Any,
+        unfrozen: Any,
+        design: Any,
+        job: Any,
+        splits: Any,
+        forecasts: Any,
+        engine: Any,
+        seconds: Any,
+    ) -> None:
         self._forecasts: list[Forecast] = forecasts
         self.formula, self.family = model.formula, job.pilot.problem.family
         self.n_rows, self.n_rows_exact, self.n_bytes = opened.n_rows, opened.exact, opened.n_bytes
@@ -141,7 +153,7 @@ class Explanation:
             "notes": self.notes,
         }
 
-    def summary(self, full: bool = False):
+    def summary(self, full: bool = False) -> Any:
         """The table; with ``full`` the standard errors below it.
 
         Returns
