@@ -245,7 +245,8 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             X, labels = labelled.unfold(X)
             if self.coordinates is None and self.shape is None and self.graph is None:
                 described = labels.structure()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        # Infinities show in the means; looking for them first would be one more pass over X.
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite=False)
         names = getattr(self, "feature_names_in_", None)
         described["coordinates"] = labelled.ordered_coordinates(described["coordinates"], names, columns)
         if len(X) == 1 and self.variance is None:
@@ -257,13 +258,14 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             X.shape[1], graph=self.graph, mesh=self.mesh, radius=self.radius, **described
         )
         fitted = SchrodingerFit(self, X, structure).run()
+        scores = fitted.pop("training_scores")
         for name, value in fitted.items():
             setattr(self, name, value)
         self._labels = labels
         self.n_components_ = len(self.components_)
         self.n_samples_ = len(X)
         self.north_error_ = self.explained_variance_ * np.sqrt(2 / len(X))
-        scores = self._scores(X)
+        scores = self._scores(X) if scores is None else scores
         self.score_variance_ = scores.var(axis=0, ddof=1) if len(X) > 1 else np.full(scores.shape[1], np.nan)
         return self
 
