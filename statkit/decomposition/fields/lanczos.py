@@ -1,4 +1,4 @@
-"""Extreme eigenpairs by block Lanczos, which does in a few passes over its basis what one vector at a time does in many.
+"""Extreme eigenpairs by block Lanczos: a few passes over the basis where one vector at a time takes many.
 
 The operator is the inverse of a shifted sparse matrix. Two things make it fast: a shift close below the spectrum, and
 triangular solves that take eight vectors at a time through the factor.
