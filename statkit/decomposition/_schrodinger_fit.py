@@ -6,14 +6,16 @@ import numbers
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, assert_all_finite, check_random_state
 
+from statkit._magnitude import LARGEST, SMALLEST, check_magnitude
 from statkit.decomposition.fields.correlation_length import fit_correlation, warn_unidentified
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths, read_lengths
 from statkit.decomposition.fields.modes import FieldModes, check_variance, solve_modes, warn_if_rough
 from statkit.decomposition.fields.scores import ScoreModel
 from statkit.decomposition.fields.shrinkage import (
+    CellMeans,
     Samples,
     combined_modes,
     cross_validated_weight,
@@ -29,11 +31,17 @@ class SchrodingerFit:
 
     def __init__(self, options, X: np.ndarray, structure):
         self.options, self.X, self.whole = options, X, structure
+        self.training_scores: np.ndarray | None = None
 
     def run(self) -> dict[str, Any]:
         options, X = self.options, self.X
         p = X.shape[1]
         mean, variance, count = moments(X)
+        if not np.isfinite(mean[count > 0]).all():
+            assert_all_finite(X, allow_nan=True, input_name="X")
+        size = np.abs(mean[count > 0]) + np.sqrt(variance[count > 0])
+        if not ((size == 0) | ((size >= SMALLEST) & (size <= LARGEST))).all():
+            check_magnitude(X)
         self.sample_variance = variance
         if options.variance is not None:
             variance = (
@@ -93,7 +101,7 @@ class SchrodingerFit:
                 nugget=options.nugget,
                 form=given if isinstance(given, str) else "isotropic",
                 random_state=check_random_state(options.random_state),
-                variance=self.sample_variance[self.kept],
+                known=(self.mean, self.sample_variance[self.kept]),
             )
             self.nugget, self.kernel = fit.nugget, fit.kernel
             self.correlation_table = fit.table
@@ -111,7 +119,7 @@ class SchrodingerFit:
             )
         self.kernel_object = Kernel.of(self.kernel)
 
-    def _target(self, node_variance, k: int) -> FieldModes:
+    def _target(self, node_variance, k: int, loose: int = 0) -> FieldModes:
         options = self.options
         return solve_modes(
             self.placement,
@@ -123,6 +131,7 @@ class SchrodingerFit:
             boundary=options.boundary,
             n_refine=options.n_refine,
             solver=options.solver,
+            loose=loose,
         )
 
     def _components(self):
@@ -147,14 +156,21 @@ class SchrodingerFit:
             shrinkage = 1.0
         if shrinkage == 1 or not np.any(self.variance > 0):
             modes = self._target(self.node_variance, k)
+            self.training_scores = None
             return modes.components, modes.eigenvalues, modes, 1.0
-        modes = self._target(self.node_variance, min(max(4 * k, 60), p))
+        q = min(max(4 * k, 60), p)
+        modes = self._target(self.node_variance, q, loose=q - k)  # the rest only fills the covariance
         weights = self.placement.weights
         root = np.sqrt(weights)
         vectors = (modes.components * root).T
         data = self._completed(modes)
         samples = Samples(data, self.mean, weights)
-        gram, product = samples.gram_and_product(vectors)
+        rows = samples
+        if shrinkage != 0:
+            cells = self.placement.cells()
+            if cells is not None:
+                rows = CellMeans(samples, cells, len(self.placement.mesh.mass))
+        gram, product = rows.gram(), rows.product(vectors)
         overlap = vectors.T @ vectors
         scale = matched(modes.eigenvalues, np.trace(gram) / (len(gram) - 1))
         if shrinkage == "auto":
@@ -162,25 +178,26 @@ class SchrodingerFit:
         elif shrinkage == "cv":
             shrinkage = cross_validated_weight(
                 gram,
-                lambda train: self._fold(train, samples, len(scale)),
+                lambda train: self._fold(train, samples, rows, len(scale)),
                 k,
                 check_random_state(options.random_state).randint(2**31),
             )
-        value, combined = combined_modes(samples, gram, product, overlap, vectors, scale, float(shrinkage), k)
-        components = (combined / root[:, None]).T
+        value, combined, scores = combined_modes(
+            samples, gram, product, overlap, vectors, scale, float(shrinkage), k
+        )
+        components = np.ascontiguousarray(combined.T) / root
         top = components[np.arange(len(components)), np.argmax(np.abs(components), axis=1)]
-        return components * np.where(top < 0, -1.0, 1.0)[:, None], value, modes, float(shrinkage)
+        sign = np.where(top < 0, -1.0, 1.0)
+        self.training_scores = scores * sign if scores is not None and data is self.data else None
+        return components * sign[:, None], value, modes, float(shrinkage)
 
-    def _fold(self, train, samples: Samples, q: int):
+    def _fold(self, train, samples: Samples, rows: Samples | CellMeans, q: int):
         """Target of a training fold: its own variance, the same correlation length."""
         _, variance, _ = moments(samples.X, train)
         nodes, _ = smooth_variance(self.placement, (1 - self.nugget) * variance, None)
-        modes = self._target(nodes, q)
+        modes = self._target(nodes, q, loose=q)
         vectors = (modes.components * samples.root).T
-        product = np.zeros((samples.n, vectors.shape[1]))
-        for part, block in samples.chunks():
-            product += block @ vectors[part]
-        return product, vectors.T @ vectors, modes.eigenvalues
+        return rows.product(vectors), vectors.T @ vectors, modes.eigenvalues
 
     def _completed(self, modes: FieldModes) -> np.ndarray:
         """Samples whose holes are filled with the prediction of the operator's modes."""
@@ -202,6 +219,12 @@ class SchrodingerFit:
         noise = self.nugget * v + np.maximum((1 - self.nugget) * v - explained, 0)
         noise = np.maximum(noise, 1e-6 * v)
         return ScoreModel(components, eigenvalues, self.placement.weights, noise, float(v.sum()) or 1.0)
+
+    def _known_scores(self, method: str, k: int) -> np.ndarray | None:
+        """Scores of the training samples where shrinkage has projected them already."""
+        if self.training_scores is None or method != "projection":
+            return None
+        return self.training_scores[:, :k]
 
     def _fitted(self, components, eigenvalues, modes, shrinkage, bandwidth, mean) -> dict[str, Any]:
         options, kept = self.options, self.kept
@@ -248,6 +271,7 @@ class SchrodingerFit:
             "mesh_": Bunch(
                 nodes=self.placement.mesh.coordinates, mass=self.placement.mesh.mass, modes=modes.node_modes.T
             ),
+            "training_scores": self._known_scores(method, len(components)),
             "_structure": self.structure,
             "_modes": modes,
             "_model": model,

@@ -17,7 +17,7 @@ from statkit.decomposition.fields.covariance import GridCorrelation, PairCorrela
 from statkit.decomposition.fields.kernel import Kernel
 from statkit.decomposition.fields.lengths import Lengths, read_lengths
 from statkit.decomposition.fields.scores import ScoreModel
-from statkit.decomposition.fields.shrinkage import Samples, combined_modes, optimal_weight
+from statkit.decomposition.fields.shrinkage import CellMeans, Samples, combined_modes, optimal_weight
 from statkit.decomposition.fields.variance import moments
 from statkit.decomposition.meshes.grid import GridMesh
 
@@ -148,7 +148,7 @@ def test_shrinkage_formula(n, p):
     vectors = vectors + 0.01 * rng.normal(size=vectors.shape)  # not quite orthonormal, as at few stations
     scale = np.sort(rng.uniform(1, 5, 6))[::-1]
     samples = Samples(X, X.mean(axis=0), weights)
-    gram, product = samples.gram_and_product(vectors)
+    gram, product = samples.gram(), samples.product(vectors)
     Y = (X - X.mean(axis=0)) * np.sqrt(weights)
     S, T = Y.T @ Y / (n - 1), (vectors * scale) @ vectors.T
     pi = sum(np.sum((np.outer(y, y) - Y.T @ Y / n) ** 2) for y in Y) / n**2
@@ -156,10 +156,48 @@ def test_shrinkage_formula(n, p):
     found = optimal_weight(gram, product, vectors.T @ vectors, scale)
     assert found == pytest.approx(alpha, rel=1e-9)
     for weight in (0.0, 0.3, 1.0):
-        value, modes = combined_modes(samples, gram, product, vectors.T @ vectors, vectors, scale, weight, 4)
+        value, modes, scores = combined_modes(
+            samples, gram, product, vectors.T @ vectors, vectors, scale, weight, 4
+        )
         exact, axes = np.linalg.eigh(weight * T + (1 - weight) * S)
         np.testing.assert_allclose(value, exact[::-1][:4], rtol=1e-8)
         assert subspace_angle(modes.T, axes[:, ::-1][:, :4].T) < 1e-4
+        if scores is not None:
+            np.testing.assert_allclose(scores, Y @ modes, atol=1e-10)
+
+
+def test_cell_means_are_the_samples_where_these_are_flat():
+    rng = np.random.default_rng(8)
+    cells = rng.permutation(np.repeat(np.arange(7), 5))
+    X = rng.normal(size=(9, 8))[:, cells]  # no location lies in the last cell
+    vectors = rng.normal(size=(8, 3))[cells]
+    samples = Samples(X, X.mean(axis=0), np.ones(35))
+    rows = CellMeans(samples, cells, 8)
+    np.testing.assert_allclose(rows.gram(), samples.gram(), atol=1e-12)
+    np.testing.assert_allclose(rows.product(vectors), samples.product(vectors), atol=1e-12)
+    noisy = Samples(X + rng.normal(size=X.shape), X.mean(axis=0), rng.uniform(1, 2, 35))
+    rows = CellMeans(noisy, cells, 8)
+    np.testing.assert_allclose(np.diag(rows.gram()), np.diag(noisy.gram()), rtol=1e-12)
+
+
+def test_crowded_locations_give_the_modes_that_all_inner_products_give(monkeypatch):
+    from statkit.datasets import make_random_field
+    from statkit.decomposition import SchrodingerPCA
+    from statkit.decomposition.meshes import placement
+
+    rough = np.exp(-(np.linspace(-2, 2, 150) ** 2))  # the field varies most in the middle: levels are apart
+    X = make_random_field(
+        60, shape=(150, 150), correlation_length=14.0, variance=np.outer(rough, rough**2), random_state=0
+    ).data
+    options = {"shape": (150, 150), "correlation_length": 14.0}
+    near = SchrodingerPCA(6, **options).fit(X)
+    assert near._modes.placement.cells() is not None
+    monkeypatch.setattr(placement, "CROWDED", 1e9)
+    full = SchrodingerPCA(6, **options).fit(X)
+    assert near.shrinkage_ == pytest.approx(full.shrinkage_, abs=0.03)
+    assert subspace_angle(near.components_[:3], full.components_[:3]) < 1.5
+    np.testing.assert_allclose(near.explained_variance_, full.explained_variance_, rtol=0.01)
+    np.testing.assert_allclose(near.score_variance_, near.transform(X).var(axis=0, ddof=1), rtol=1e-8)
 
 
 def test_shrinkage_completes_a_short_basis():
@@ -167,8 +205,8 @@ def test_shrinkage_completes_a_short_basis():
     X = rng.normal(size=(4, 30))
     samples = Samples(X, X.mean(axis=0), np.ones(30))
     vectors = np.linalg.qr(rng.normal(size=(30, 8)))[0]
-    gram, product = samples.gram_and_product(vectors)
-    value, modes = combined_modes(samples, gram, product, np.eye(8), vectors, np.ones(8), 0.0, 6)
+    gram, product = samples.gram(), samples.product(vectors)
+    value, modes, _ = combined_modes(samples, gram, product, np.eye(8), vectors, np.ones(8), 0.0, 6)
     np.testing.assert_allclose(modes.T @ modes, np.eye(6), atol=1e-8)
     assert np.all(value[:3] > 0) and np.allclose(value[3:], 0, atol=1e-10)
 

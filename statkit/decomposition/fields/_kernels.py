@@ -117,35 +117,155 @@ def apply_varying(points, sigma, root, nu, table, step, reach2, block, out):
 
 
 @njit(cache=True, nogil=True)
-def column_moments(X, rows, start, stop, mean, squares, count):
-    """Welford's update of columns ``start:stop`` over the selected rows, in place; NaN values are left out.
+def tile_moments(X, rows, start, stop, mean, squares, first, second):
+    """Means and sums of squares about them of columns ``start:stop`` over the selected rows, in place.
 
-    As many columns as stay in the cache with their sums: then X is read once, and nothing else.
+    Blocks of rows, twice through the cache each, are merged as Chan, Golub and LeVeque (1983) do; a column with NaN
+    comes out as NaN. `first` and `second` are work.
     """
-    whole = True
+    width = stop - start
+    for j in range(start, stop):
+        mean[j] = 0.0
+        squares[j] = 0.0
+    for at in range(0, len(rows), 32):
+        end = min(at + 32, len(rows))
+        size = end - at
+        first[:width] = 0.0
+        for k in range(at, end):
+            row = X[rows[k], start:stop]
+            for j in range(width):
+                first[j] += row[j]
+        for j in range(width):
+            first[j] /= size
+            second[j] = 0.0
+        for k in range(at, end):
+            row = X[rows[k], start:stop]
+            for j in range(width):
+                step = row[j] - first[j]
+                second[j] += step * step
+        share = size / end
+        cross = at * share
+        for j in range(width):
+            step = first[j] - mean[start + j]
+            mean[start + j] += step * share
+            squares[start + j] += second[j] + step * step * cross
+
+
+@njit(cache=True, nogil=True)
+def column_moments(X, rows, columns, mean, squares, count):
+    """Welford's update of some columns over the selected rows, in place; NaN values are left out."""
     for n in range(len(rows)):
         i = rows[n]
-        total = 0.0
-        for j in range(start, stop):
-            total += X[i, j] * 0.0  # NaN and infinities do not vanish
-        if whole and total == 0.0:  # every count is n so far: no division a value
-            share = 1.0 / (n + 1)
-            for j in range(start, stop):
-                step = X[i, j] - mean[j]
-                mean[j] += step * share
-                squares[j] += step * (X[i, j] - mean[j])
-            continue
-        if whole:
-            whole = False
-            for j in range(start, stop):
-                count[j] = n
-        for j in range(start, stop):
+        for j in columns:
             x = X[i, j]
             if not math.isnan(x):
                 count[j] += 1.0
                 step = x - mean[j]
                 mean[j] += step / count[j]
                 squares[j] += step * (x - mean[j])
-    if whole:
-        for j in range(start, stop):
-            count[j] = len(rows)
+
+
+@njit(cache=True, nogil=True)
+def cell_sums(X, mean, root, cells, sums, squares):
+    """Sums of the centred, weighted values of each row over cells, and of their squares, added in place."""
+    for i in range(len(X)):
+        row, into = X[i], sums[i]
+        total = 0.0
+        for j in range(len(cells)):
+            value = (row[j] - mean[j]) * root[j]
+            into[cells[j]] += value
+            total += value * value
+        squares[i] += total
+
+
+@njit(cache=True, nogil=True)
+def gather(X, start, columns, centre, out):
+    """Some columns, less their centre, of the rows of X from `start` on, as many as `out` has."""
+    for r in range(len(out)):
+        row, into = X[start + r], out[r]
+        for k in range(len(columns)):
+            into[k] = row[columns[k]] - centre[k]
+
+
+@njit(cache=True, nogil=True)
+def pair_products(Z, first, second, out):
+    """Products of pairs of columns of Z, row by row."""
+    for r in range(len(Z)):
+        row, into = Z[r], out[r]
+        for k in range(len(first)):
+            into[k] = row[first[k]] * row[second[k]]
+
+
+@njit(cache=True, nogil=True)
+def solve_lower(pointers, rows, values, x):
+    """x ← L⁻¹ x for a unit lower triangle by columns, the diagonal first in each, and eight right-hand sides.
+
+    Unsigned indices: numba then leaves out the test for negative ones, a third of the time.
+    """
+    for j in range(len(x)):
+        u = np.uint64(j)
+        a, b, c, d = x[u, 0], x[u, 1], x[u, 2], x[u, 3]
+        e, f, g, h = x[u, 4], x[u, 5], x[u, 6], x[u, 7]
+        for at in range(np.uint64(pointers[j] + 1), np.uint64(pointers[j + 1])):
+            i = np.uint64(rows[at])
+            v = values[at]
+            x[i, 0] -= v * a
+            x[i, 1] -= v * b
+            x[i, 2] -= v * c
+            x[i, 3] -= v * d
+            x[i, 4] -= v * e
+            x[i, 5] -= v * f
+            x[i, 6] -= v * g
+            x[i, 7] -= v * h
+
+
+@njit(cache=True, nogil=True)
+def solve_upper(pointers, rows, values, reciprocals, x):
+    """x ← (D Lᵀ)⁻¹ x for the same L and the reciprocals of D."""
+    for j in range(len(x) - 1, -1, -1):
+        u = np.uint64(j)
+        s = reciprocals[j]
+        a, b, c, d = s * x[u, 0], s * x[u, 1], s * x[u, 2], s * x[u, 3]
+        e, f, g, h = s * x[u, 4], s * x[u, 5], s * x[u, 6], s * x[u, 7]
+        for at in range(np.uint64(pointers[j] + 1), np.uint64(pointers[j + 1])):
+            i = np.uint64(rows[at])
+            v = values[at]
+            a -= v * x[i, 0]
+            b -= v * x[i, 1]
+            c -= v * x[i, 2]
+            d -= v * x[i, 3]
+            e -= v * x[i, 4]
+            f -= v * x[i, 5]
+            g -= v * x[i, 6]
+            h -= v * x[i, 7]
+        x[u, 0], x[u, 1], x[u, 2], x[u, 3] = a, b, c, d
+        x[u, 4], x[u, 5], x[u, 6], x[u, 7] = e, f, g, h
+
+
+@njit(cache=True, nogil=True)
+def lanczos_ground(pointers, columns, values, vectors, diagonal, beside, start, stop):
+    """Steps of Lanczos' three-term recurrence on a sparse matrix; rows of `vectors`: this, the one before, work."""
+    n = vectors.shape[1]
+    this, before, work = vectors[0], vectors[1], vectors[2]
+    for step in range(start, stop):
+        past = beside[step - 1] if step else 0.0
+        alpha = 0.0
+        for i in range(n):
+            total = 0.0
+            for at in range(pointers[i], pointers[i + 1]):
+                total += values[at] * this[columns[at]]
+            if step:
+                total -= past * before[i]
+            work[i] = total
+            alpha += total * this[i]
+        norm = 0.0
+        for i in range(n):
+            work[i] -= alpha * this[i]
+            norm += work[i] * work[i]
+        norm = math.sqrt(norm)
+        diagonal[step], beside[step] = alpha, norm
+        if norm == 0.0:
+            norm = 1.0
+        for i in range(n):
+            before[i] = this[i]
+            this[i] = work[i] / norm

@@ -174,11 +174,11 @@ def fit_correlation(
     max_pairs: int = 200_000,
     n_bootstrap: int = 30,
     random_state=None,
-    variance: np.ndarray | None = None,
+    known: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> CorrelationFit:
     """`estimate_correlation_length` on a resolved structure, without the warning.
 
-    `variance` is that of the columns, where it is known already.
+    `known` is the mean and variance of the columns, where they are known already.
     """
     if form not in ("isotropic", "anisotropic", "varying"):
         raise ValueError(f"form must be isotropic, anisotropic or varying, got {form!r}")
@@ -197,14 +197,13 @@ def fit_correlation(
             raise ValueError("on a graph the correlation length is one number")
         return fit_graph_length(X, structure.mesh, nugget, n_bootstrap, rng)
     kernels = [Kernel.of(k) for k in AUTO_KERNELS] if kernel == "auto" else [Kernel.of(kernel)]
-    if variance is None:
-        variance = moments(X)[1]
+    mean, variance = moments(X)[:2] if known is None else known
     varies = np.flatnonzero(variance > 0)  # a constant column correlates with nothing
     points = structure.points
     if len(varies) < 2:
         return unidentified_fit(structure.typical_spacing(), kernels[0])
     if len(varies) < len(points):
-        X, points = X[:, varies], points[varies]
+        X, points, mean = X[:, varies], points[varies], mean[varies]
     pairs = choose_pairs(
         points,
         rng,
@@ -217,7 +216,7 @@ def fit_correlation(
     if n_bootstrap:
         draws = rng.multinomial(len(X), np.full(len(X), 1 / len(X)), n_bootstrap)
         counts = np.concatenate([counts, draws])
-    r = pair_correlations(X, pairs, counts)
+    r = pair_correlations(X, pairs, counts, mean)
     if method == "neighbor":
         return _from_neighbours(pairs, r, kernels[0])
     problem = LengthFit(pairs, points, r, len(X), nugget)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, eigsh, splu
+from scipy.sparse.linalg import eigsh
+
+from statkit.decomposition.fields.lanczos import BLOCK, ShiftedInverse, largest
 
 OPERATORS = ("log", "quadratic", "quadratic-sym", "resolvent")
 EMPTY = 1e-12  # a node with a smaller share of the largest variance is outside the field: its mode value is 0
@@ -62,10 +64,12 @@ def solve(
     dimension: int = 2,
     resolvent: tuple[float, int] | None = None,
     solver: str = "auto",
+    loose: int = 0,
 ) -> Spectrum:
     """Return the leading `n_modes` (fewer where the operator has no more of positive variance).
 
-    `resolvent` is (2 nu, α) of (1 + L / 2nu)^-α, needed by ``operator="resolvent"``.
+    `resolvent` is (2 nu, α) of (1 + L / 2nu)^-α, needed by ``operator="resolvent"``; the last `loose` modes may be
+    rough (an iterative solver then stops earlier).
     """
     n = len(mass)
     scale = float(strength.max())
@@ -83,7 +87,7 @@ def solve(
     else:
         b2 = np.maximum(b2, FLOOR) if operator == "log" else b2
         matrix = hamiltonian(stiffness, mass, b2, operator)
-        energies, vectors = _lowest(matrix, b2, k, operator, dimension, solver)
+        energies, vectors = _lowest(matrix, b2, k, operator, dimension, solver, loose)
         if operator == "log":
             share = np.exp(-energies)
         else:
@@ -103,28 +107,21 @@ def solve(
     return Spectrum(share * scale, energies, full)
 
 
-def _lowest(matrix, b2, k, operator, dimension, solver):
+def _lowest(matrix, b2, k, operator, dimension, solver, loose):
     n = matrix.shape[0]
-    if solver == "dense" or (solver == "auto" and (n <= DENSE or k > n // 3)):
+    if solver == "dense" or (solver == "auto" and (n <= DENSE or k > n // 6)):
         return linalg.eigh(matrix.toarray(), subset_by_index=(0, k - 1))
-    start = np.ones(n)
     if solver == "lanczos" or (solver == "auto" and dimension >= 3 and n > LANCZOS_3D):
         energies, vectors = eigsh(
-            matrix, k, which="SA", v0=start, tol=1e-7, ncv=max(3 * k, 60), maxiter=50 * n
+            matrix, k, which="SA", v0=np.ones(n), tol=1e-7, ncv=max(3 * k, 60), maxiter=50 * n
         )
     else:
-        energies, vectors = eigsh(
-            matrix,
-            k,
-            sigma=0.0,
-            which="LM",
-            v0=start,
-            tol=1e-6,
-            OPinv=_inverse(matrix, _below(matrix, b2, operator)),
-        )
-        energies = np.einsum(
-            "nk,nk->k", vectors, matrix @ vectors
-        )  # the shift drops out of Rayleigh quotients
+        inverse = ShiftedInverse.below(matrix, _below(matrix, b2, operator))
+        # Cubes have levels that are more than eight-fold.
+        block = BLOCK if dimension < 3 else 2 * BLOCK
+        vectors = largest(inverse, n, k, loose=loose, block=block)[1]
+        # The shift drops out of Rayleigh quotients.
+        energies = np.einsum("nk,nk->k", vectors, matrix @ vectors)
     order = np.argsort(energies)
     return energies[order], vectors[:, order]
 
@@ -142,36 +139,29 @@ def _below(matrix, b2, operator) -> float:
     return -1.1 - float(np.bincount(entry.row, coupling, len(b2)).max())
 
 
-def _inverse(matrix, shift: float) -> LinearOperator:
-    n = matrix.shape[0]
-    factor = splu(
-        sparse.csc_array(matrix - shift * sparse.eye_array(n)),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
-    return LinearOperator((n, n), matvec=factor.solve, dtype=float)
-
-
 def _solve_resolvent(stiffness, mass, b2, k, two_nu, order):
     """Largest eigenpairs of B (1 + L̂ / 2nu)^-α B, one factor for all α solves."""
     n = len(mass)
     root = sparse.diags_array(1 / np.sqrt(mass))
     shifted = sparse.eye_array(n) + (root @ stiffness @ root) / two_nu
     amplitude = np.sqrt(b2)
-    if n <= DENSE or k > n // 3:
+    if n <= DENSE or k > n // 6:
         power = np.linalg.matrix_power(np.linalg.inv(shifted.toarray()), order)
         value, vectors = linalg.eigh(amplitude[:, None] * power * amplitude, subset_by_index=(n - k, n - 1))
     else:
-        solve_once = _inverse(sparse.csr_array(shifted), 0.0)
-
-        def apply(v):
-            v = amplitude * v.ravel()
-            for _ in range(order):
-                v = solve_once.matvec(v)
-            return amplitude * v
-
-        value, vectors = eigsh(
-            LinearOperator((n, n), matvec=apply, dtype=float), k, which="LA", v0=np.ones(n), tol=1e-8
-        )
+        value, vectors = largest(_Resolvent(ShiftedInverse(shifted, 0.0), amplitude, order), n, k, tol=1e-8)
+        return value, vectors
     return value[::-1], vectors[:, ::-1]
+
+
+@dataclass(frozen=True)
+class _Resolvent:
+    inverse: ShiftedInverse
+    amplitude: np.ndarray
+    order: int
+
+    def __matmul__(self, block: np.ndarray) -> np.ndarray:
+        out = self.amplitude[:, None] * block
+        for _ in range(self.order):
+            out = self.inverse @ out
+        return self.amplitude[:, None] * out

@@ -204,8 +204,12 @@ def solve_modes(
     boundary="robin",
     n_refine: int = 0,
     solver: str = "auto",
+    loose: int = 0,
 ) -> FieldModes:
-    """Modes on a placed mesh; `node_variance` at its nodes, `lengths` at the locations."""
+    """Modes on a placed mesh; `node_variance` at its nodes, `lengths` at the locations.
+
+    The last `loose` modes may be rough.
+    """
     if operator not in OPERATORS:
         raise ValueError(f"operator must be one of {', '.join(OPERATORS)}, got {operator!r}")
     mesh = placement.mesh
@@ -262,6 +266,7 @@ def solve_modes(
             dimension=d,
             resolvent=resolvent,
             solver=solver,
+            loose=loose,
         )
         energies, vectors = spectrum.energies, spectrum.vectors
         eigenvalues = mass_scale * spectrum.share

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from statkit.decomposition.fields._kernels import gather, pair_products
+
 NEAREST = 8
 _CELLS = 5_000_000  # products (rows × pairs) that are looked at in all
 _CHUNK = 2_000_000
-_CACHED = 100_000  # products that stay in the cache
+_PAIRS = 20_000  # that are looked at together
+_CACHED = 2_000_000  # products of some rows that are kept
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def choose_pairs(
     if p * (p - 1) // 2 <= budget:
         i, j = np.triu_indices(p, 1)
     else:
-        tree = cKDTree(points)
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
         k = min(NEAREST, p - 1)
         some = np.arange(p) if p * k <= budget // 3 else rng.choice(p, budget // 3 // k, replace=False)
         near = tree.query(points[some], k=k + 1)[1][:, 1:]
@@ -69,17 +72,28 @@ def choose_pairs(
     return Pairs(i[keep], j[keep], difference[keep], distance[keep])
 
 
-def pair_correlations(X: np.ndarray, pairs: Pairs, row_weights: np.ndarray) -> np.ndarray:
+def pair_correlations(
+    X: np.ndarray, pairs: Pairs, row_weights: np.ndarray, mean: np.ndarray | None = None
+) -> np.ndarray:
     """Correlations (b, m) of pairs of columns over rows with the weights (b, n); rows with NaN are left out.
 
     Resampling rows is weighting them, so all resamples together are one matrix product with the products of
-    the two columns. A correlation without variance, or without two common rows, is 0.
+    the two columns. A correlation without variance, or without two common rows, is 0. `mean` is that of the
+    columns, where it is known already.
     """
-    used, place = np.unique(np.concatenate([pairs.i, pairs.j]), return_inverse=True)
-    i, j = place[: len(pairs)], place[len(pairs) :]
+    parts = [slice(start, start + _PAIRS) for start in range(0, len(pairs), _PAIRS)]
+    whole = []
+    for part in parts:
+        used, i, j = _columns(pairs.i[part], pairs.j[part])
+        centre = X[:, used].mean(axis=0) if mean is None else mean[used]
+        found = _whole_correlations(X, used, centre, i, j, row_weights)
+        if found is None:
+            break
+        whole.append(found)
+    if len(whole) == len(parts):
+        return np.concatenate(whole, axis=1) if len(whole) != 1 else whole[0]
+    used, i, j = _columns(pairs.i, pairs.j)
     Z = np.ascontiguousarray(X[:, used].T, dtype=float)  # a row a location
-    if np.isfinite(Z).all():
-        return _whole_correlations(Z, i, j, row_weights)
     n = X.shape[0]
     out = np.zeros((len(row_weights), len(pairs)))
     step = max(1, _CHUNK // max(n, 1))
@@ -102,23 +116,35 @@ def pair_correlations(X: np.ndarray, pairs: Pairs, row_weights: np.ndarray) -> n
     return out
 
 
-def _whole_correlations(Z, i, j, row_weights):
-    """The same without holes: means and variances once a location, the product of two locations once a pair."""
-    Z -= Z.mean(axis=1, keepdims=True)
-    weights = np.ascontiguousarray(row_weights.T / row_weights.sum(axis=1), dtype=float)  # (n, b)
-    mean, square, largest = Z @ weights, np.empty((len(Z), len(row_weights))), np.empty(len(Z))
-    out = np.empty((len(row_weights), len(i)))
-    step = max(1, _CACHED // Z.shape[1])
-    for start in range(0, len(Z), step):
-        part = slice(start, start + step)
-        products = Z[part] ** 2
-        square[part], largest[part] = products @ weights, products.max(axis=1)
+def _columns(i: np.ndarray, j: np.ndarray):
+    """Columns that take part in pairs, and the pairs among them."""
+    used, place = np.unique(np.concatenate([i, j]), return_inverse=True)
+    return used, place[: len(i)], place[len(i) :]
+
+
+def _whole_correlations(X, used, centre, i, j, row_weights):
+    """The same without holes: moments once a location, products of two once a pair; None where there are holes."""
+    weights = row_weights / row_weights.sum(axis=1, keepdims=True)
+    n, b = len(X), len(weights)
+    mean, square, largest = np.zeros((b, len(used))), np.zeros((b, len(used))), np.zeros(len(used))
+    cross = np.zeros((b, len(i)))
+    step = max(1, _CACHED // max(len(used), len(i)))
+    Z, products = np.empty((step, len(used))), np.empty((step, len(i)))
+    for start in range(0, n, step):
+        rows = min(step, n - start)
+        w, z, product = weights[:, start : start + rows], Z[:rows], products[:rows]
+        gather(X, start, used, centre, z)
+        pair_products(z, i, j, product)
+        cross += w @ product
+        mean += w @ z
+        z *= z
+        square += w @ z
+        np.maximum(largest, z.max(axis=0), out=largest)
+    if not np.isfinite(square).all():
+        return None
     variance = square - mean**2
-    for start in range(0, len(i), step):
-        a, b = i[start : start + step], j[start : start + step]
-        cross = (Z[a] * Z[b]) @ weights - mean[a] * mean[b]
-        out[:, start : start + step] = _ratio(cross.T, (variance[a] * variance[b]).T, largest[a] * largest[b])
-    return out
+    cross -= mean[:, i] * mean[:, j]
+    return _ratio(cross, variance[:, i] * variance[:, j], largest[i] * largest[j])
 
 
 def _ratio(cross, product, largest):

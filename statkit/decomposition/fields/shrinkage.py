@@ -7,6 +7,9 @@ operator are smooth and generic. A convex combination is as good as the better o
 from __future__ import annotations
 
 import numpy as np
+from scipy import linalg, sparse
+
+from statkit.decomposition.fields._kernels import cell_sums
 
 _CACHED = 250_000  # values of a chunk, which then stays in the cache
 WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0)
@@ -31,20 +34,57 @@ class Samples:
                 block *= self.root[part].astype(self.dtype)
             yield part, block
 
-    def gram_and_product(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ỸỸᵀ (n, n) and ỸV (n, q)."""
-        gram, product = np.zeros((self.n, self.n)), np.zeros((self.n, vectors.shape[1]))
-        for part, block in self.chunks():
-            gram += block @ block.T
-            product += block @ vectors[part].astype(self.dtype, copy=False)
-        return gram, product
-
-    def combine(self, coefficients: np.ndarray) -> np.ndarray:
-        """Ỹᵀ times coefficients (n, k)."""
-        out = np.empty((self.p, coefficients.shape[1]))
-        for part, block in self.chunks():
-            out[part] = block.T @ coefficients.astype(self.dtype, copy=False)
+    def gram(self) -> np.ndarray:
+        """ỸỸᵀ (n, n)."""
+        out = np.zeros((self.n, self.n))
+        for _, block in self.chunks():
+            out += block @ block.T
         return out
+
+    def product(self, vectors: np.ndarray) -> np.ndarray:
+        """ỸV (n, q)."""
+        out = np.zeros((self.n, vectors.shape[1]))
+        for part, block in self.chunks():
+            out += block @ vectors[part].astype(self.dtype, copy=False)
+        return out
+
+    def combine(self, vectors: np.ndarray, inside: np.ndarray, coefficients: np.ndarray):
+        """Modes V · inside + Ỹᵀ · coefficients (p, k), and the scores of the samples on them, in one pass."""
+        modes = vectors @ inside
+        scores = np.zeros((self.n, inside.shape[1]))
+        coefficients = coefficients.astype(self.dtype, copy=False)
+        for part, block in self.chunks():
+            modes[part] += block.T @ coefficients
+            scores += block @ modes[part].astype(self.dtype, copy=False)
+        return modes, scores
+
+
+class CellMeans:
+    """The same samples averaged over cells far smaller than the correlation length: what their modes see.
+
+    Inner products of rows lose what varies inside the cells, which is uncorrelated between rows; squared norms are
+    those of the full rows. One pass over X, and then everything is as small as the mesh.
+    """
+
+    def __init__(self, samples: Samples, cells: np.ndarray, n_cells: int):
+        sums, self.squares = np.zeros((samples.n, n_cells)), np.zeros(samples.n)
+        cell_sums(samples.X, samples.mean, samples.root, cells, sums, self.squares)
+        size = np.bincount(cells, minlength=n_cells)
+        used = size > 0
+        self.scale = 1 / np.sqrt(size[used])
+        self.means = sums[:, used] * self.scale
+        members = np.repeat(1.0, len(cells))
+        self.average = sparse.csr_array(
+            (members, (cells, np.arange(len(cells)))), shape=(n_cells, len(cells))
+        )[np.flatnonzero(used)]
+
+    def gram(self) -> np.ndarray:
+        out = self.means @ self.means.T
+        np.fill_diagonal(out, self.squares)
+        return out
+
+    def product(self, vectors: np.ndarray) -> np.ndarray:
+        return self.means @ (self.scale[:, None] * (self.average @ vectors))
 
 
 def optimal_weight(gram: np.ndarray, product: np.ndarray, overlap: np.ndarray, scale: np.ndarray) -> float:
@@ -66,10 +106,12 @@ def matched(eigenvalues: np.ndarray, trace: float) -> np.ndarray:
 
 def combined_modes(
     samples: Samples, gram, product, overlap, vectors: np.ndarray, scale: np.ndarray, weight: float, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Leading k eigenvalues and vectors (p, k) of weight · T + (1 - weight) · S.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Leading k eigenvalues and vectors (p, k) of weight · T + (1 - weight) · S, and the samples' scores on them.
 
-    Through the small matrix of inner products of columns of [√weight V √scale, √(1 - weight) Ỹᵀ / √(n-1)].
+    Through the small matrix of inner products of columns of [√weight V √scale, √(1 - weight) Ỹᵀ / √(n-1)], and then
+    within the span of what was found: with inner products that are not quite exact, as those of `CellMeans`, the
+    eigenvalues are right to second order. Scores are None where there are fewer directions than asked for.
     """
     left = np.sqrt(weight * scale)
     right = np.sqrt((1 - weight) / max(samples.n - 1, 1))
@@ -80,27 +122,45 @@ def combined_modes(
             full += right**2 * (block.T @ block)
         value, modes = np.linalg.eigh(full)
         value, modes = value[::-1][:k], modes[:, ::-1][:, :k]
-        return np.maximum(value, 0), modes
+        return np.maximum(value, 0), modes, None
     small = np.block(
         [
             [left[:, None] * overlap * left, left[:, None] * product.T * right],
             [right * product * left, right**2 * gram],
         ]
     )
-    value, inside = np.linalg.eigh(small)
-    value, inside = np.maximum(value[::-1][:k], 0), inside[:, ::-1][:, :k]
-    modes = vectors @ (left[:, None] * inside[: len(scale)])
-    if right > 0:
-        modes += samples.combine(right * inside[len(scale) :])
+    value, inside = _leading(small, k)
+    value = np.maximum(value, 0)
+    if right == 0:
+        modes, scores = vectors @ (left[:, None] * inside[: len(scale)]), None
+    else:
+        modes, scores = samples.combine(
+            vectors, left[:, None] * inside[: len(scale)], right * inside[len(scale) :]
+        )
     norm = np.linalg.norm(modes, axis=0)
     good = norm > 1e-7 * max(norm.max(initial=0), 1e-300)
     if good.all():
-        return value, modes / norm
+        modes /= norm
+        if scores is None or norm.min() < 1e-5 * norm.max():  # no samples in it, or too near a dependent one
+            return value, modes, None
+        scores /= norm
+        inner = left[:, None] * (vectors.T @ modes)
+        covariance = inner.T @ inner + right**2 * (scores.T @ scores)
+        value, turn = linalg.eigh(covariance, modes.T @ modes)
+        value, turn = np.maximum(value[::-1], 0), turn[:, ::-1]
+        return value, modes @ turn, scores @ turn
     # Fewer directions than asked for: modes of the target, which have no variance here, complete the basis.
     value = np.where(good, value, 0.0)
     basis = np.linalg.qr(np.column_stack([modes[:, good] / norm[good], vectors]))[0][:, :k]
     basis[:, : good.sum()] = modes[:, good] / norm[good]
-    return value[: basis.shape[1]], basis
+    return value[: basis.shape[1]], basis, None
+
+
+def _leading(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Largest eigenvalues, descending, and their vectors."""
+    n = len(matrix)
+    value, vectors = linalg.eigh(matrix, subset_by_index=(max(n - k, 0), n - 1))
+    return value[::-1], vectors[:, ::-1]
 
 
 def _row_chunks(samples: Samples, rows: int = 4096):
@@ -138,8 +198,7 @@ def cross_validated_weight(gram: np.ndarray, fold_modes, k: int, random_state=No
                     [right * product[train] * left, right**2 * inner],
                 ]
             )
-            value, inside = np.linalg.eigh(small)
-            value, inside = value[::-1][:k], inside[:, ::-1][:, :k]
+            value, inside = _leading(small, k)
             good = value > 1e-10 * max(value[0], 1e-300)
             scores = np.column_stack([product[~train] * left, right * cross]) @ inside[:, good]
             gains[at] += np.sum(scores**2 / value[good])

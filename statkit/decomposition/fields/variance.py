@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from statkit.decomposition.fields._kernels import column_moments
+from statkit.decomposition.fields._kernels import column_moments, tile_moments
 from statkit.decomposition.meshes.placement import Placement, diffuse, place
 from statkit.decomposition.meshes.structure import resolve_structure
 
@@ -16,18 +16,25 @@ if TYPE_CHECKING:
 
 BANDWIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # in node spacings
 FOLDS = 5
-COLUMNS = 2_048  # their sums stay in the cache
+COLUMNS = 512  # with 32 rows of them they stay in the cache
 
 
 def moments(X: np.ndarray, rows=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, variance (n - 1) and number of the values of each column; NaN values are left out.
 
-    One pass in float64 by Welford's update, whatever the dtype of X; `rows` is a mask.
+    One pass in float64, whatever the dtype of X; `rows` is a mask.
     """
     chosen = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
-    mean, squares, count = np.zeros((3, X.shape[1]))
-    for start in range(0, X.shape[1], COLUMNS):
-        column_moments(X, chosen, start, min(start + COLUMNS, X.shape[1]), mean, squares, count)
+    p = X.shape[1]
+    mean, squares, count = np.zeros(p), np.zeros(p), np.full(p, float(len(chosen)))
+    first, second = np.empty((2, COLUMNS))
+    for start in range(0, p, COLUMNS):
+        tile_moments(X, chosen, start, min(start + COLUMNS, p), mean, squares, first, second)
+    holes = np.flatnonzero(~np.isfinite(mean))
+    if holes.size:
+        for sums in (mean, squares, count):
+            sums[holes] = 0.0
+        column_moments(X, chosen, holes, mean, squares, count)
     mean = np.where(count > 0, mean, np.nan)
     variance = np.where(count > 1, np.maximum(squares, 0) / np.maximum(count - 1, 1), 0.0)
     # Rounding of a constant column is no variance.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.interpolate import LinearNDInterpolator
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import cg, splu
 from scipy.spatial import QhullError, cKDTree
 
 from statkit.decomposition.fields.lengths import Lengths
@@ -25,6 +25,7 @@ from statkit.decomposition.meshes.structure import Structure
 
 LOCATION_CELLS = 20_000  # grids up to this size are solved on their own cells
 MAX_NODES = 250_000  # in one and two dimensions; factors of three-dimensional meshes fill up sooner
+CROWDED = 4  # locations a node, from which on samples may be averaged over those near a node
 NEIGHBOURS = 50  # over which the density of scattered points is averaged
 
 
@@ -48,6 +49,16 @@ class Placement:
     def node_weights(self) -> np.ndarray:
         """Weights of the nodes: those of the locations where these are the nodes."""
         return self.weights if self.projector is None else self.density * self.mesh.mass
+
+    def cells(self) -> np.ndarray | None:
+        """Nearest node of each location (p,) where nodes are far fewer than locations, else None."""
+        if self.projector is None or self.projector.shape[0] < CROWDED * self.projector.shape[1]:
+            return None
+        if isinstance(self.projector, TensorInterpolator):
+            return self.projector.nearest()
+        matrix = sparse.csr_array(self.projector)
+        heaviest = np.lexsort((matrix.data, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))))
+        return matrix.indices[heaviest[matrix.indptr[1:] - 1]]
 
     def to_locations(self, values: np.ndarray) -> np.ndarray:
         """Interpolate node values (n,) or (n, k)."""
@@ -85,6 +96,11 @@ class TensorInterpolator:
             out = matrix @ rest.reshape(rest.shape[0], -1)
             block = np.moveaxis(out.reshape(-1, *rest.shape[1:]), 0, axis)
         return block.ravel()
+
+    def nearest(self) -> np.ndarray:
+        """Node of the largest weight for each location."""
+        each = [matrix.toarray().argmax(axis=1) for matrix in self.matrices]
+        return np.ravel_multi_index(np.ix_(*each), [m.shape[1] for m in self.matrices]).ravel()
 
     def restrict(self, values: np.ndarray) -> np.ndarray:
         """Mean of the fine values that each node takes part in."""
@@ -276,12 +292,16 @@ def _background_grid(structure, lengths, resolution, max_nodes):
     grid = GridMesh(axes, edges=tuple(edges))
     width = max(float(w[0]) for w in grid.widths)
     near = max(1.5 * spacing, 0.75 * width)
-    mask = cKDTree(points).query(grid.nodes, distance_upper_bound=near)[0] < np.inf
     held = [
         np.clip(np.searchsorted(e, x, side="right") - 1, 0, len(e) - 2)
         for e, x in zip(edges, points.T, strict=True)
     ]
+    mask = np.zeros(len(grid.mass), bool)
     mask[np.ravel_multi_index(held, grid.shape)] = True
+    empty = np.flatnonzero(~mask)
+    if empty.size:
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        mask[empty] = tree.query(grid.nodes[empty], distance_upper_bound=near)[0] < np.inf
     if not mask.all():
         grid = grid.restricted(mask)
     return grid, grid.interpolator(points)
@@ -381,9 +401,17 @@ def diffuse(mesh, values: np.ndarray, width: float, active: np.ndarray | None = 
         stiffness = away + sparse.diags_array(-away.sum(axis=1))
         mass = mass[active]
     shifted = sparse.csc_array(sparse.diags_array(mass) + (width**2 / 4) * stiffness)
-    factor = splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     inside = values if everywhere else values[active]
-    smooth = factor.solve(mass * factor.solve(mass * inside))
+    if len(inside) > LOCATION_CELLS:  # well conditioned: a few steps instead of a large factor
+        inverse = sparse.diags_array(1 / shifted.diagonal())
+
+        def solve(right):
+            return cg(shifted, right, rtol=1e-11, M=inverse)[0]
+    else:
+        solve = splu(
+            shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        ).solve
+    smooth = solve(mass * solve(mass * inside))
     if everywhere:
         return smooth
     out = values.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,10 @@ class Structure:
 
     def typical_spacing(self) -> float:
         """Mean distance between neighbours: the d-th root of the volume a location has."""
+        return self._spacing
+
+    @cached_property
+    def _spacing(self) -> float:
         if self.kind in ("grid", "mesh", "graph"):
             return float(np.median(self.mesh.spacing))
         return point_spacing(self.points, self.dimension)
