@@ -65,7 +65,9 @@ def sampled_residuals(
         raise ValueError("there are no rows with a value in every column of the model")
     u = np.random.default_rng([seed, 1]).random(len(row))
     found = residual(model, kind, response, eta, columns.get("weight"), u)
-    return Residuals(row, found, family.inverse_link(eta), eta, response, columns.get("against"), kind, seen.seen)
+    return Residuals(
+        row, found, family.inverse_link(eta), eta, response, columns.get("against"), kind, seen.seen
+    )
 
 
 def _checked_kind(family, kind):

@@ -1,5 +1,7 @@
 """Predictions with intervals: against statsmodels, by differences in the parameters, in files, averaged, by simulation."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -238,3 +240,19 @@ def test_coverage():
             found.obs_ci_lower < observed < found.obs_ci_upper,
         ]
     assert np.abs(hits / R - 0.9).max() < 3.5 * np.sqrt(0.09 / R)
+
+
+def test_coefficients_without_errors_leave_theirs_open():
+    """Where a coefficient has no standard error, the rows and effects that it enters have none."""
+    model = glm("y ~ x + a", FRAME)
+    model.estimate_ = copy.copy(model.estimate_)
+    V = model.estimate_.covariance.copy()
+    at = model.estimate_.names.index("a[T.q]")
+    V[at] = V[:, at] = np.nan
+    model.estimate_.covariance = V
+    vars(model.estimate_).pop("_bse", None)
+    found = predictions(model, FRAME)
+    assert (found.mean_se.isna() == (FRAME.a == "q")).all() and found["mean"].notna().all()
+    effects = marginal_effects(model, FRAME)
+    assert effects.bse.isna().tolist() == [False, True, False]
+    assert effects.cov_params().isna().to_numpy().sum() == 5
