@@ -56,6 +56,7 @@ def predictions(
         Means, or linear predictors.
     by : None, True, str, list of str, or array of shape (n,)
         Average over groups of rows: columns, or expressions such as ``"hour(date)"``; True averages over all rows.
+        ``interval`` and ``level`` are for rows: the table of averages has its own.
     at : dict or None
         Average with variables fixed in all rows, as in ``{"x": [0, 1], "a": "q"}``: every combination.
     weights : None, str, number or array of shape (n,)

@@ -153,6 +153,10 @@ def test_averages():
     whole = predictions(model, FRAME, by=True, weights="w")
     assert whole.values[0] == pytest.approx(np.average(p, weights=FRAME.w), rel=1e-9)
     two = predictions(model, FRAME, by=["flag", "month(t)"])
+    labels = np.where(FRAME.index < 10, None, np.where(FRAME.flag, "set", "not"))
+    some = predictions(model, FRAME, by=pd.Series(labels, name="which"))
+    assert some.params.index.tolist() == ["not", "set"] and some.nobs == N - 10
+    assert some.params.index.name == "which"
     assert two.to_frame().columns[:2].tolist() == ["flag", "month(t)"] and len(two) == 6
 
 
