@@ -7,6 +7,7 @@ itself, such as ``C(x > 3)``. The rows of every design answer alike: ``encoded(c
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -261,8 +262,8 @@ class TermsRows:
 
     def __init__(self, design, rows, *, weight: str | None = None, extra: tuple[str, ...] = ()):
         rows = _numbered(rows)
-        evaluator = Evaluator(Columns(rows.table, rows.where), design._states)
-        missing = RowValues(design, evaluator, rows, fitting=False).missing
+        evaluator, read = _values(design, rows)
+        missing = read.missing
         for name in ("weight", "group"):
             values = rows.beside.get(name)
             if values is not None and values.dtype.kind == "f" and np.isnan(values).any():
@@ -272,13 +273,15 @@ class TermsRows:
             missing = mask if missing is None else missing if mask is None else missing | mask
         if missing is not None:
             rows = _picked(rows, ~missing)
+            evaluator, read = _values(design, rows)
         self.design, self.rows = design, rows
         self.n_rows = rows.n_rows
-        self._weight = weight
+        self._base = (evaluator, read)
         self._kept: tuple = (None, None, None)
+        self._weight = weight
         self.weight = rows.beside.get("weight")
         if weight is not None:
-            self.weight = np.asarray(as_rows(self.evaluator.value(weight)), dtype=np.float64)
+            self.weight = np.asarray(as_rows(evaluator.value(weight)), dtype=np.float64)
 
     def split(self, labels: np.ndarray):
         """(label, its rows) of every label that occurs."""
@@ -337,16 +340,34 @@ class TermsRows:
     @property
     def evaluator(self) -> Evaluator:
         """Values of expressions of the rows as they are."""
-        return self._read({})[0]
+        return self._base[0]
 
     def _read(self, changes: dict):
+        """Evaluator and values of the rows with some changes; what does not depend on them is that of the rows."""
+        if not changes:
+            return self._base
         key = tuple(sorted((repr(k), repr(v)) for k, v in changes.items()))
         if self._kept[0] != key:
             evaluator = changed_evaluator(self.design, self.rows, changes)
-            read = RowValues(self.design, evaluator, self.rows, fitting=False)
-            _change_factors(read, changes, self.n_rows)
-            self._kept = (key, evaluator, read)
+            self._kept = (key, evaluator, self._changed(evaluator, changes))
         return self._kept[1:]
+
+    def _changed(self, evaluator: Evaluator, changes: dict) -> RowValues:
+        design, read = self.design, copy.copy(self._base[1])
+        read.values, read.finite = dict(read.values), set(read.finite)
+
+        def depends(text):
+            return any(leaf in changes for leaf in leaves(text))
+
+        for text, spec in design._specs.items():
+            if depends(text):
+                value = evaluator.value(text)
+                read.values[text] = as_coded(value) if spec.categorical else value
+                read.finite.discard(text)
+        if any(map(depends, design._offsets)):
+            read.offset = RowValues(design, evaluator, self.rows, fitting=False).offset
+        _change_factors(read, changes, self.n_rows)
+        return read
 
     def _where(self, i) -> str:
         return f"row {self.rows.beside['row'][int(i)]} ({self.rows.where})"
@@ -359,6 +380,11 @@ class TermsRows:
                 f"{shown(text)} has no finite derivative in {leaf_name(key)} at its value {self.values(key)[at]!r}: "
                 f"{self._where(at)}"
             )
+
+
+def _values(design, rows) -> tuple[Evaluator, RowValues]:
+    evaluator = Evaluator(Columns(rows.table, rows.where), design._states)
+    return evaluator, RowValues(design, evaluator, rows, fitting=False)
 
 
 def changed_evaluator(design, rows, changes: dict) -> Evaluator:

@@ -103,12 +103,8 @@ def opened(
     if isinstance(by, str) or (isinstance(by, (list, tuple)) and all(isinstance(name, str) for name in by)):
         by_names = by_texts = [by] if isinstance(by, str) else list(by)
     elif by is not None:
-        by_labels, codes = np.unique(np.asarray(by), return_inverse=True)
-        if codes.ndim != 1:
-            raise ValueError(
-                f"by must be a column's name, a list of them or one label a row: its shape is {codes.shape}"
-            )
-        beside["group"], by_names = codes.astype(np.int64), [getattr(by, "name", None) or "by"]
+        by_labels, beside["group"] = _labelled(by)
+        by_names = [getattr(by, "name", None) or "by"]
     if isinstance(data, Source) and (beside or offset is not None):
         raise ValueError("arrays beside a Source are not read: name columns, or make the Source with them")
     if is_frame(data) and not model._design.columns:
@@ -137,6 +133,19 @@ def opened(
             reading.close()
         if source is not data:
             source.close()
+
+
+def _labelled(by) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of groups, and which of them each row has: NaN for none, so that such rows are left out."""
+    import pandas as pd
+
+    by = np.asarray(by)
+    if by.ndim != 1:
+        raise ValueError(
+            f"by must be a column's name, a list of them or one label a row: its shape is {by.shape}"
+        )
+    codes, labels = pd.factorize(by, sort=True)
+    return labels, np.where(codes < 0, np.nan, codes.astype(np.float64))
 
 
 def _jobs(model, n_jobs):

@@ -29,12 +29,15 @@ class Asked:
         Square root of the covariance of the public parameters: its rows' squares add to variances.
     dispersion : float
         Variance of an observation, for intervals of one.
+    unknown : ndarray of int
+        Internal columns whose coefficients have no standard error.
     """
 
     interval: str | None
     width: float
     root: Any
     dispersion: float
+    unknown: Any = ()
 
 
 class Pieces:
@@ -72,6 +75,9 @@ def predict_rows(asked: Asked, source, fitted: Fitted, columns, weight, by, part
                 error = np.abs(means.first(0)) * on_link
             low, high = (_at(fitted, eta + side * asked.width * on_link) for side in (-1.0, 1.0))
             low, high = np.minimum(low, high), np.maximum(low, high)
+        if len(asked.unknown):
+            touched = block.row_norms(np.eye(block.n_columns)[asked.unknown]) > 0
+            bad = bad | touched
         for column in (error, low, high):
             column[bad] = np.nan
         found |= {"mean_se": error, "mean_ci_lower": low, "mean_ci_upper": high}

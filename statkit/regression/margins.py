@@ -121,7 +121,7 @@ def marginal_effects(
 
     References
     ----------
-    T. S. Breen, K. B. Karlson and A. Holm (2018), Interpreting and understanding logits, probits, and other nonlinear
+    R. Breen, K. B. Karlson and A. Holm (2018), Interpreting and understanding logits, probits, and other nonlinear
     probability models. E. C. Norton and B. E. Dowd (2018), Log odds and the interpretation of logit models.
     """
     check_model(model)

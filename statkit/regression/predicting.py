@@ -62,6 +62,7 @@ def predictions(
         Means, or linear predictors.
     by : None, True, str, list of str, or array of shape (n,)
         Average over groups of rows: columns, or expressions such as ``"hour(date)"``; True averages over all rows.
+        ``interval`` and ``level`` are for rows: the table of averages has its own.
     at : dict or None
         Average with variables fixed in all rows, as in ``{"x": [0, 1], "a": "q"}``: every combination.
     weights : None, str, number or array of shape (n,)
@@ -94,7 +95,7 @@ def predictions(
     >>> fit = glm("y ~ x", frame)
     >>> predictions(fit, frame[:2], interval="prediction").round(2).columns.tolist()
     ['mean', 'mean_se', 'mean_ci_lower', 'mean_ci_upper', 'obs_ci_lower', 'obs_ci_upper']
-    >>> predictions(fit, frame, by=True).params.tolist()
+    >>> predictions(fit, frame, by=True).params.round(6).tolist()
     [4.0]
     """
     check_model(model)
@@ -175,7 +176,10 @@ def _asked(model, means, interval, level, scale) -> Asked:
         )
     values, vectors = np.linalg.eigh(np.where(np.isnan(V), 0.0, V))
     root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    return Asked(interval, interval_width(estimate, level), root, float(estimate.scale))
+    lacking = np.isfinite(estimate.values) & np.isnan(estimate._bse)
+    lacking = lacking[: len(lacking) - family.n_thresholds].reshape(family.predictors, -1).any(axis=0)
+    unknown = np.flatnonzero(lacking[model._design.position])
+    return Asked(interval, interval_width(estimate, level), root, float(estimate.scale), unknown)
 
 
 def _averages(model, data, scale, by, at, weights, offset, engine, n_jobs, verbose) -> Effects:

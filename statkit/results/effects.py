@@ -80,18 +80,22 @@ class Effects:
     @property
     def labels(self) -> list[str]:
         """One string for each value."""
-        return [_label(key) for key in self.keys]
+        return [_label(key) or self.name for key in self.keys]
 
     @cached_property
     def _columns(self) -> list[str]:
-        """Names of what distinguishes the values."""
-        return list(dict.fromkeys(name for key in self.keys for name in key))
+        """Names of what distinguishes the values, variable and contrast first."""
+        found = dict.fromkeys(name for key in self.keys for name in key)
+        first = [name for name in ("variable", "contrast") if name in found]
+        return [*first, *(name for name in found if name not in first)]
 
     @cached_property
     def _index(self) -> pd.Index:
         import pandas as pd
 
         columns = self._columns
+        if not columns:
+            return pd.Index([self.name] * len(self.keys))
         if len(columns) == 1:
             return pd.Index([key.get(columns[0], "") for key in self.keys], name=columns[0])
         rows = [tuple(key.get(name, "") for name in columns) for key in self.keys]
@@ -103,22 +107,33 @@ class Effects:
         return pd.Series(values, index=self._index)
 
     @cached_property
+    def _known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives in the parameters that were estimated, and the covariance with zeros for what is unknown."""
+        V = self._estimate.covariance
+        J = np.where(np.isfinite(self._estimate.values), self.jacobian, 0.0)
+        return J, np.where(np.isnan(V), 0.0, V)
+
+    @cached_property
     def _covariance(self) -> np.ndarray:
-        return _delta(self.jacobian, self._estimate.covariance)
+        J, V = self._known
+        out = J @ (np.diag(V) if V.ndim == 1 else V) @ J.T
+        unknown = np.isnan(self._bse)
+        out[unknown] = out[:, unknown] = np.nan
+        return out
 
     @cached_property
     def _bse(self) -> np.ndarray:
-        V = self._estimate.covariance
-        if V.ndim == 1:
-            alone = (self.jacobian != 0).sum(axis=1) == 1  # no covariance is needed
-            with np.errstate(invalid="ignore"):
-                variance = np.square(self.jacobian) @ np.where(np.isnan(V), 0.0, V)
-                return np.where(alone, np.sqrt(variance), np.nan)
-        known = np.where(np.isnan(V), 0.0, V)
-        variance = np.einsum("ek,ek->e", self.jacobian @ known, self.jacobian)
-        if np.isnan(self._estimate._bse).all():
-            return np.full(len(variance), np.nan)
-        return np.sqrt(np.maximum(variance, 0.0))
+        J, V = self._known
+        if V.ndim == 1:  # without covariances, only what depends on one parameter has an error
+            variance = np.where((J != 0).sum(axis=1) == 1, np.square(J) @ V, np.nan)
+        else:
+            variance = np.maximum(np.einsum("ek,ek->e", J @ V, J), 0.0)
+        unknown = (J[:, np.isnan(self._estimate._bse)] != 0).any(axis=1)
+        return np.where(unknown, np.nan, np.sqrt(variance))
+
+    @property
+    def _no_errors(self) -> str:
+        return f"{self._estimate.plan or 'the fit'} gives no covariance of the coefficients: there are no standard errors"
 
     @property
     def _df(self):
@@ -176,6 +191,8 @@ class Effects:
             Names are `labels`; or a matrix with a column for each value.
         """
         e = self._estimate
+        if not np.isfinite(self._bse).all():
+            raise ValueError(self._no_errors)
         own = Estimate(
             names=self.labels, values=self.values, covariance=self._covariance,
             terms={label: [i] for i, label in enumerate(self.labels)}, family=e.family, link=e.link, use_t=e.use_t,
@@ -234,7 +251,8 @@ class Effects:
             ),
             columns=(self.name, "std err", z, f"P>|{z}|", f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"),
             lines=lines,
-            notes=[Note(text) for text in self.notes],
+            notes=[Note(text) for text in self.notes]
+            + ([] if np.isfinite(self._bse).any() else [Note(f"{self._no_errors}.", "NaN")]),
         )
 
     def __repr__(self):
@@ -245,11 +263,6 @@ class Effects:
 
     def __len__(self):
         return len(self.values)
-
-
-def _delta(J: np.ndarray, V: np.ndarray) -> np.ndarray:
-    V = np.diag(V) if V.ndim == 1 else V
-    return J @ np.where(np.isnan(V), 0.0, V) @ J.T
 
 
 def _inner(key: dict) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statkit import glm, quantreg
-from statkit.plans import OneShot, Subsample
+from statkit.plans import AveragedSGD, OneShot, Renewable, Subsample
 from statkit.regression import (
     CoxPHRegressor,
     GLMClassifier,
@@ -250,6 +250,14 @@ def test_the_average_row_has_shares_of_levels():
     assert fixed.values[0] == pytest.approx(p * (1 - p) * theta["x"], rel=1e-10)
 
 
+def test_average_rows_of_groups():
+    model = FITS["interactions"]()
+    found = marginal_effects(model, FRAME, at="mean", by="flag", weights="w")
+    for k, flag in enumerate((False, True)):
+        part = marginal_effects(model, FRAME[FRAME.flag == flag], at="mean", weights="w")
+        np.testing.assert_allclose(found.values[len(part) * k : len(part) * (k + 1)], part.values, rtol=1e-10)
+
+
 def test_one_row_is_a_point_of_ones_own():
     model = FITS["interactions"]()
     one = pd.DataFrame({"x": [0.3], "z": [2.0], "a": ["q"]})
@@ -296,8 +304,8 @@ def test_engines_and_files_agree(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [{"cov_type": "HC1"}, {"cov_type": "cluster", "groups": "k"}, {"plan": Subsample(200), "random_state": 0},
-     {"plan": OneShot(2)}, {"alpha": 0.01}],
-    ids=["HC1", "cluster", "subsample", "one shot", "ridge"],
+     {"plan": OneShot(2)}, {"plan": Renewable()}, {"alpha": 0.01}],
+    ids=["HC1", "cluster", "subsample", "one shot", "stream", "ridge"],
 )  # fmt: skip
 def test_errors_are_those_of_the_fit(options):
     model = glm("yes ~ x + z", FRAME, "binomial", **options)
@@ -306,6 +314,15 @@ def test_errors_are_those_of_the_fit(options):
     np.testing.assert_allclose(found.bse, exact, rtol=1e-6)
     V = found.jacobian @ model.estimate_.covariance @ found.jacobian.T
     np.testing.assert_allclose(found.cov_params(), V, rtol=1e-12)
+
+
+def test_no_covariance_no_errors():
+    model = glm("y ~ x + z", FRAME, plan=AveragedSGD(inference=None), random_state=0)
+    found = marginal_effects(model, FRAME)
+    assert np.isfinite(found.values).all() and found.bse.isna().all() and found.pvalues.isna().all()
+    assert "no covariance" in str(found)
+    with pytest.raises(ValueError, match="no covariance"):
+        found.wald_test("x = 0")
 
 
 def test_hypotheses_about_effects():
@@ -383,7 +400,7 @@ def test_tables():
     assert "class = mid" in text and "a q - p" in text and "dy/dx" in text
     assert "<table" in found._repr_html_() and r"\toprule" in found.summary().as_latex()
     assert found.to_frame(0.1).columns[-2:].tolist() == ["[0.05", "0.95]"]
-    assert found.params.index.names == ["variable", "class", "contrast"]
+    assert found.params.index.names == ["variable", "contrast", "class"]
 
 
 # -- statistics --------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Predictions with intervals: against statsmodels, by differences in the parameters, in files, averaged, by simulation."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -151,6 +153,10 @@ def test_averages():
     whole = predictions(model, FRAME, by=True, weights="w")
     assert whole.values[0] == pytest.approx(np.average(p, weights=FRAME.w), rel=1e-9)
     two = predictions(model, FRAME, by=["flag", "month(t)"])
+    labels = np.where(FRAME.index < 10, None, np.where(FRAME.flag, "set", "not"))
+    some = predictions(model, FRAME, by=pd.Series(labels, name="which"))
+    assert some.params.index.tolist() == ["not", "set"] and some.nobs == N - 10
+    assert some.params.index.name == "which"
     assert two.to_frame().columns[:2].tolist() == ["flag", "month(t)"] and len(two) == 6
 
 
@@ -238,3 +244,19 @@ def test_coverage():
             found.obs_ci_lower < observed < found.obs_ci_upper,
         ]
     assert np.abs(hits / R - 0.9).max() < 3.5 * np.sqrt(0.09 / R)
+
+
+def test_coefficients_without_errors_leave_theirs_open():
+    """Where a coefficient has no standard error, the rows and effects that it enters have none."""
+    model = glm("y ~ x + a", FRAME)
+    model.estimate_ = copy.copy(model.estimate_)
+    V = model.estimate_.covariance.copy()
+    at = model.estimate_.names.index("a[T.q]")
+    V[at] = V[:, at] = np.nan
+    model.estimate_.covariance = V
+    vars(model.estimate_).pop("_bse", None)
+    found = predictions(model, FRAME)
+    assert (found.mean_se.isna() == (FRAME.a == "q")).all() and found["mean"].notna().all()
+    effects = marginal_effects(model, FRAME)
+    assert effects.bse.isna().tolist() == [False, True, False]
+    assert effects.cov_params().isna().to_numpy().sum() == 5
