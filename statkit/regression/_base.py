@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, _clone_parametrized
@@ -15,6 +16,13 @@ from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.results.maketables import ReadByMaketables
 from statkit.rounds import NoRowsLeft
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
+
+    from statkit.results import Estimate, Summary
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap")
 
@@ -122,7 +130,7 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         return self
 
     @property
-    def estimate_(self):
+    def estimate_(self) -> Estimate:
         """The fit's :class:`~statkit.results.Estimate`; that of a stream is made when asked for."""
         estimate = vars(self).get("_estimate")
         if estimate is None:
@@ -135,7 +143,7 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         return estimate
 
     @estimate_.setter
-    def estimate_(self, estimate):
+    def estimate_(self, estimate: Estimate) -> None:
         self._estimate = estimate
 
     def _shown(self):
@@ -314,7 +322,7 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         return model_state(self)
 
     @classmethod
-    def from_state(cls, state: bytes):
+    def from_state(cls, state: bytes) -> Self:
         """The model that :meth:`get_state` described.
 
         Parameters
@@ -337,17 +345,21 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
             raise ValueError(f"the state is of a {type(model).__name__}, not of a {cls.__name__}")
         return model
 
-    def summary(self, **options):
+    def summary(self, full: bool = False, alpha: float = 0.05, adjust: str | None = None) -> Summary:
         """The table of the fit, as text, HTML (in notebooks) or LaTeX.
+
+        Parameters
+        ----------
+        full, alpha, adjust : as in :meth:`statkit.results.Estimate.summary`
 
         Returns
         -------
         summary : statkit.results.Summary
         """
         check_is_fitted(self, "estimate_")
-        return self.estimate_.summary(**options)
+        return self.estimate_.summary(full=full, alpha=alpha, adjust=adjust)
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Confidence limits of the parameters at level ``1 − alpha``.
 
         Returns

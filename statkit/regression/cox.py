@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from statkit.regression._base import RegressionBase
 from statkit.regression._data import as_vector, is_frame, is_matrix
 from statkit.regression._survival import survival_response, survival_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from statkit._typing import Column, Data, Seed
+    from statkit.engines import Engine
+    from statkit.plans import Plan
 
 __all__ = ["CoxPHRegressor", "coxph"]
 
@@ -76,20 +89,20 @@ class CoxPHRegressor(RegressionBase):
 
     def __init__(
         self,
-        ties="efron",
+        ties: str = "efron",
         *,
-        strata=None,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        alpha=0.0,
-        cov_type="nonrobust",
-        max_times=None,
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        strata: str | Sequence[str] | None = None,
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        alpha: float = 0.0,
+        cov_type: str = "nonrobust",
+        max_times: int | None = None,
+        na_action: str = "raise",
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.ties = ties
         self.strata = strata
         self.formula = formula
@@ -103,7 +116,15 @@ class CoxPHRegressor(RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None, strata=None):
+    def fit(
+        self,
+        X: Data,
+        y: ArrayLike | str | Sequence[str] | None = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+        strata: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -218,7 +239,7 @@ class CoxPHRegressor(RegressionBase):
     # -- what was fitted ------------------------------------------------------------------------------------
 
     @property
-    def baseline_hazard_(self):
+    def baseline_hazard_(self) -> pd.DataFrame:
         """Cumulative hazard and survival of a row of zeros, by time and stratum: a DataFrame."""
         check_is_fitted(self, "estimate_")
         import pandas as pd
@@ -248,7 +269,7 @@ class CoxPHRegressor(RegressionBase):
 
     # -- prediction -----------------------------------------------------------------------------------------
 
-    def predict(self, X, kind="log_hazard", offset=None):
+    def predict(self, X: Data, kind: str = "log_hazard", offset: Column = None) -> np.ndarray:
         """Log hazard x'β of new rows relative to a row of zeros: higher means earlier events.
 
         Parameters
@@ -271,7 +292,9 @@ class CoxPHRegressor(RegressionBase):
         eta = self._eta(self._without_strata(X), offset)
         return eta if kind == "log_hazard" else np.exp(eta)
 
-    def predict_survival_function(self, X, times=None, offset=None, strata=None):
+    def predict_survival_function(
+        self, X: Data, times: ArrayLike | None = None, offset: Column = None, strata: ArrayLike | None = None
+    ) -> np.ndarray:
         """Survival functions of new rows.
 
         Parameters
@@ -294,7 +317,14 @@ class CoxPHRegressor(RegressionBase):
         with np.errstate(over="ignore"):
             return np.exp(-H * np.exp(eta - self._baseline["reference"])[:, None])
 
-    def predict_survival(self, X, times=None, level=0.95, offset=None, strata=None):
+    def predict_survival(
+        self,
+        X: Data,
+        times: ArrayLike | None = None,
+        level: float = 0.95,
+        offset: Column = None,
+        strata: ArrayLike | None = None,
+    ) -> pd.DataFrame:
         """Survival functions of new rows with pointwise intervals, on the scale of log survival as R's ``survfit``.
 
         Parameters
@@ -398,7 +428,9 @@ class CoxPHRegressor(RegressionBase):
         X = self._checked(X)
         return X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=float)
 
-    def score(self, X, y, sample_weight=None, strata=None):
+    def score(
+        self, X: Data, y: ArrayLike, sample_weight: Column = None, strata: ArrayLike | None = None
+    ) -> float:
         """Harrell's concordance: the share of comparable pairs that the log hazard orders rightly.
 
         Parameters
@@ -468,23 +500,23 @@ def _columns_of_partition(source, model, partition):
 
 
 def coxph(
-    formula,
-    data,
+    formula: str,
+    data: Data,
     *,
-    ties="efron",
-    weights=None,
-    offset=None,
-    groups=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    alpha=0.0,
-    cov_type=None,
-    max_times=None,
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    ties: str = "efron",
+    weights: Column = None,
+    offset: Column = None,
+    groups: Column = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    alpha: float = 0.0,
+    cov_type: str | None = None,
+    max_times: int | None = None,
+    na_action: str = "drop",
+    random_state: Seed = None,
+    verbose: int = 0,
+) -> CoxPHRegressor:
     """Fit Cox's proportional hazards by formula, as R's ``coxph``: on a frame, a file, or files of any size.
 
     Parameters

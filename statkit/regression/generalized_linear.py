@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
@@ -10,6 +12,17 @@ from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
 from statkit.regression._streaming import can_stream, merge, partial_fit
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from statkit._typing import Column, Data, Seed
+    from statkit.engines import Engine
+    from statkit.families import Family
+    from statkit.plans import Plan
 
 __all__ = ["GLMClassifier", "GLMRegressor", "glm"]
 
@@ -86,21 +99,21 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
     def __init__(
         self,
-        family="gaussian",
+        family: str | Family = "gaussian",
         *,
-        link=None,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        fit_intercept=True,
-        alpha=0.0,
-        l1_ratio=0.0,
-        cov_type="nonrobust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        link: str | None = None,
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        fit_intercept: bool = True,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        cov_type: str = "nonrobust",
+        na_action: str = "raise",
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.family = family
         self.link = link
         self.formula = formula
@@ -115,7 +128,14 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def fit(
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -138,7 +158,14 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, groups)
 
     @available_if(can_stream)
-    def partial_fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def partial_fit(
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
 
         A batch may have any number of rows. One that is refused leaves the estimate as it was.
@@ -155,7 +182,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return partial_fit(self, X, y, sample_weight, offset, groups)
 
     @available_if(can_stream)
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
 
         Returns
@@ -183,7 +210,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
                 "labels use GLMClassifier"
             ) from None
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """Expected response of new rows.
 
         Parameters
@@ -201,7 +228,9 @@ class GLMRegressor(RegressorMixin, RegressionBase):
     def _fitted_family_mean(self, eta):
         return self._fitted_family.inverse_link(eta)
 
-    def predict_interval(self, X, level=0.95, kind="mean", offset=None):
+    def predict_interval(
+        self, X: Data, level: float = 0.95, kind: str = "mean", offset: Column = None
+    ) -> pd.DataFrame:
         """Interval for the mean, or for a new observation, of every row.
 
         Parameters
@@ -219,7 +248,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
         return interval(self, X, level, kind, offset)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
         """Share of deviance explained, D²; R² for the gaussian family.
 
         Returns
@@ -228,17 +257,17 @@ class GLMRegressor(RegressorMixin, RegressionBase):
             1 − deviance / deviance of the mean of ``y``.
         """
         mean = self.predict(X)
-        y, _ = self._response(y)
-        a = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        observed, _ = self._response(y)
+        a = np.ones(len(observed)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
         if self._fitted_family.name == "gaussian":
-            null = float(a @ (y - np.average(y, weights=a)) ** 2)
-            left = float(a @ (y - mean) ** 2)
+            null = float(a @ (observed - np.average(observed, weights=a)) ** 2)
+            left = float(a @ (observed - mean) ** 2)
             return 1 - left / null if null > 0 else float(left == 0)
         family = self._fitted_family
         shape = self._shape()
-        eta0 = np.full(len(y), family.null_eta(a @ y, a.sum()))
-        left = family.sums(np.asarray(family.link_function(mean)), y, a, shape)["deviance"]
-        return 1 - left / family.sums(eta0, y, a, shape)["deviance"]
+        eta0 = np.full(len(observed), family.null_eta(a @ observed, a.sum()))
+        left = family.sums(np.asarray(family.link_function(mean)), observed, a, shape)["deviance"]
+        return 1 - left / family.sums(eta0, observed, a, shape)["deviance"]
 
     def _shape(self):
         shape = self.estimate_.shape
@@ -281,20 +310,20 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
     def __init__(
         self,
-        link="logit",
+        link: str = "logit",
         *,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        fit_intercept=True,
-        alpha=0.0,
-        l1_ratio=0.0,
-        cov_type="nonrobust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        fit_intercept: bool = True,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        cov_type: str = "nonrobust",
+        na_action: str = "raise",
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.link = link
         self.formula = formula
         self.plan = plan
@@ -310,7 +339,14 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
     _categorical_response = True
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def fit(
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels of any kind.
 
         Returns
@@ -320,7 +356,15 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, groups)
 
     @available_if(can_stream)
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None, offset=None, groups=None):
+    def partial_fit(
+        self,
+        X: Data,
+        y: Column = None,
+        classes: ArrayLike | None = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
 
         Parameters
@@ -336,7 +380,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         return partial_fit(self, X, y, sample_weight, offset, groups, classes)
 
     @available_if(can_stream)
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
 
         Returns
@@ -399,7 +443,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         self.coef_ = table[:, first:]
         self.intercept_ = table[:, 0] if first else np.zeros(K)
 
-    def decision_function(self, X, offset=None):
+    def decision_function(self, X: Data, offset: Column = None) -> np.ndarray:
         """Log-odds of the second class, (n,); with more classes symmetric scores (n, K), rows summing to zero."""
         eta = self._eta(X, offset)
         if eta.ndim == 1:
@@ -407,7 +451,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         full = np.column_stack([np.zeros(len(eta)), eta])
         return full - full.mean(axis=1, keepdims=True)
 
-    def predict_proba(self, X, offset=None):
+    def predict_proba(self, X: Data, offset: Column = None) -> np.ndarray:
         """Class probabilities, columns in the order of ``classes_``.
 
         Returns
@@ -423,7 +467,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
 
-    def predict_log_proba(self, X, offset=None):
+    def predict_log_proba(self, X: Data, offset: Column = None) -> np.ndarray:
         """Logarithm of :meth:`predict_proba`."""
         eta = self._eta(X, offset)
         if eta.ndim == 1 and self._fitted_family.link_name == "logit":
@@ -436,7 +480,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return log_softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """The most probable class of every row.
 
         Raises
@@ -453,7 +497,9 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[best]
 
-    def predict_interval(self, X, level=0.95, kind="mean", offset=None):
+    def predict_interval(
+        self, X: Data, level: float = 0.95, kind: str = "mean", offset: Column = None
+    ) -> pd.DataFrame:
         """Interval for the probability of the second class; two classes only. As in :class:`GLMRegressor`."""
         from statkit.regression._interval import interval
 
@@ -496,24 +542,24 @@ def _looked_up(y, labels) -> np.ndarray:
 
 
 def glm(
-    formula,
-    data,
-    family="gaussian",
+    formula: str,
+    data: Data,
+    family: str | Family = "gaussian",
     *,
-    link=None,
-    weights=None,
-    offset=None,
-    groups=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    alpha=0.0,
-    l1_ratio=0.0,
-    cov_type="nonrobust",
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    link: str | None = None,
+    weights: Column = None,
+    offset: Column = None,
+    groups: Column = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    alpha: float = 0.0,
+    l1_ratio: float = 0.0,
+    cov_type: str = "nonrobust",
+    na_action: str = "drop",
+    random_state: Seed = None,
+    verbose: int = 0,
+) -> GLMRegressor:
     """Fit a generalized linear model by formula, as R's ``glm``: on a frame, a file, or files of any size.
 
     Parameters

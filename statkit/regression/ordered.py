@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -10,6 +11,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from statkit.regression._base import RegressionBase
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from statkit._typing import Column, Data, Seed
+    from statkit.engines import Engine
+    from statkit.plans import Plan
 
 __all__ = ["OrderedClassifier", "polr"]
 
@@ -61,19 +71,19 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
 
     def __init__(
         self,
-        link="logit",
+        link: str = "logit",
         *,
-        classes=None,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        alpha=0.0,
-        cov_type="nonrobust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        classes: ArrayLike | None = None,
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        alpha: float = 0.0,
+        cov_type: str = "nonrobust",
+        na_action: str = "raise",
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.link = link
         self.classes = classes
         self.formula = formula
@@ -86,7 +96,14 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def fit(
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels.
 
         Returns
@@ -165,12 +182,12 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
     def _intercepts(self):
         return 0.0
 
-    def predict_latent(self, X, offset=None):
+    def predict_latent(self, X: Data, offset: Column = None) -> np.ndarray:
         """Latent predictor x'β of new rows, (n,)."""
         check_is_fitted(self, "estimate_")
         return self._eta(X, offset)
 
-    def predict_proba(self, X, offset=None):
+    def predict_proba(self, X: Data, offset: Column = None) -> np.ndarray:
         """Class probabilities, columns in the order of ``classes_``.
 
         Returns
@@ -181,7 +198,7 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         eta = self.predict_latent(X, offset)
         return self._fitted_family.probabilities(eta, self.thresholds_)
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """The likeliest class of every row."""
         p = self.predict_proba(X, offset)
         return self.classes_[np.where(np.isnan(p), -1.0, p).argmax(axis=1)]
@@ -193,23 +210,23 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
 
 
 def polr(
-    formula,
-    data,
+    formula: str,
+    data: Data,
     *,
-    link="logit",
-    classes=None,
-    weights=None,
-    offset=None,
-    groups=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    alpha=0.0,
-    cov_type=None,
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    link: str = "logit",
+    classes: ArrayLike | None = None,
+    weights: Column = None,
+    offset: Column = None,
+    groups: Column = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    alpha: float = 0.0,
+    cov_type: str | None = None,
+    na_action: str = "drop",
+    random_state: Seed = None,
+    verbose: int = 0,
+) -> OrderedClassifier:
     """Fit a cumulative logit or probit by formula, as R's ``MASS::polr``: on a frame, a file, or files of any size.
 
     Parameters

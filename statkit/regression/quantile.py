@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
@@ -9,6 +11,16 @@ from sklearn.utils.metaestimators import available_if
 from statkit.regression._base import RegressionBase
 from statkit.regression._streaming import can_stream, merge, partial_fit
 from statkit.regression.generalized_linear import GLMRegressor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from statkit._typing import Column, Data, Seed
+    from statkit.engines import Engine
+    from statkit.plans import Plan
 
 __all__ = ["QuantileRegressor", "quantreg"]
 
@@ -58,18 +70,18 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
     def __init__(
         self,
-        quantile=0.5,
+        quantile: float | Sequence[float] = 0.5,
         *,
-        formula=None,
-        plan=None,
-        engine="threads",
-        n_jobs=None,
-        fit_intercept=True,
-        cov_type="robust",
-        na_action="raise",
-        random_state=None,
-        verbose=0,
-    ):
+        formula: str | None = None,
+        plan: Plan | None = None,
+        engine: str | Engine = "threads",
+        n_jobs: int | None = None,
+        fit_intercept: bool = True,
+        cov_type: str = "robust",
+        na_action: str = "raise",
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.quantile = quantile
         self.formula = formula
         self.plan = plan
@@ -81,7 +93,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, offset=None):
+    def fit(self, X: Data, y: Column = None, sample_weight: Column = None, offset: Column = None) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`.
 
         Returns
@@ -91,7 +103,9 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, None)
 
     @available_if(can_stream)
-    def partial_fit(self, X, y=None, sample_weight=None, offset=None):
+    def partial_fit(
+        self, X: Data, y: Column = None, sample_weight: Column = None, offset: Column = None
+    ) -> Self:
         """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
 
         The stream minimises a check loss that is smoothed with a bandwidth which shrinks as rows arrive; errors are
@@ -108,7 +122,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         return partial_fit(self, X, y, sample_weight, offset, None)
 
     @available_if(can_stream)
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
 
         Returns
@@ -139,7 +153,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self.intercept_ = table[:, 0].copy() if first else np.zeros(K)
         self.coef_ = np.where(np.isnan(table[:, first:]), 0.0, table[:, first:])
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """The quantile of new rows.
 
         Returns
@@ -149,7 +163,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         return self._eta(X, offset)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
         """Share of the check loss explained: 1 − loss / loss of the empirical quantile (mean over quantiles).
 
         Returns
@@ -158,6 +172,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         from sklearn.metrics import d2_pinball_score
 
+        y = np.asarray(y)
         predicted = self.predict(X).reshape(len(y), -1)
         taus = np.atleast_1d(np.asarray(self._fitted_family.tau))
         scores = [
@@ -168,20 +183,20 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
 
 def quantreg(
-    formula,
-    data,
-    quantile=0.5,
+    formula: str,
+    data: Data,
+    quantile: float | Sequence[float] = 0.5,
     *,
-    weights=None,
-    offset=None,
-    plan=None,
-    engine="threads",
-    n_jobs=None,
-    cov_type="robust",
-    na_action="drop",
-    random_state=None,
-    verbose=0,
-):
+    weights: Column = None,
+    offset: Column = None,
+    plan: Plan | None = None,
+    engine: str | Engine = "threads",
+    n_jobs: int | None = None,
+    cov_type: str = "robust",
+    na_action: str = "drop",
+    random_state: Seed = None,
+    verbose: int = 0,
+) -> QuantileRegressor:
     """Fit a quantile regression by formula, as R's ``rq``: on a frame, a file, or files of any size.
 
     Parameters
