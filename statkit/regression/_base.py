@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, _clone_parametrized
@@ -18,13 +18,13 @@ from statkit.results.maketables import ReadByMaketables
 from statkit.rounds import NoRowsLeft
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
     from statkit.results import Estimate, Summary
 
-
-CovType = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap"]
-COV_TYPES = get_args(CovType)
+COV_TYPES = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap")
 
 
 class RegressionBase(ReadByMaketables, BaseEstimator):
@@ -143,7 +143,7 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         return estimate
 
     @estimate_.setter
-    def estimate_(self, estimate):
+    def estimate_(self, estimate: Estimate) -> None:
         self._estimate = estimate
 
     def _shown(self):
@@ -345,17 +345,21 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
             raise ValueError(f"the state is of a {type(model).__name__}, not of a {cls.__name__}")
         return model
 
-    def summary(self, **options: Any) -> Summary:
+    def summary(self, full: bool = False, alpha: float = 0.05, adjust: str | None = None) -> Summary:
         """The table of the fit, as text, HTML (in notebooks) or LaTeX.
+
+        Parameters
+        ----------
+        full, alpha, adjust : as in :meth:`statkit.results.Estimate.summary`
 
         Returns
         -------
         summary : statkit.results.Summary
         """
         check_is_fitted(self, "estimate_")
-        return self.estimate_.summary(**options)
+        return self.estimate_.summary(full=full, alpha=alpha, adjust=adjust)
 
-    def conf_int(self, alpha: Any = 0.05) -> pd.DataFrame:
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Confidence limits of the parameters at level ``1 − alpha``.
 
         Returns

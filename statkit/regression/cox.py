@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,11 +12,15 @@ from statkit.regression._data import as_vector, is_frame, is_matrix
 from statkit.regression._survival import survival_response, survival_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    import pandas as pd
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Column, Data, Seed
     from statkit.engines import Engine
     from statkit.plans import Plan
-
 
 __all__ = ["CoxPHRegressor", "coxph"]
 
@@ -85,18 +89,18 @@ class CoxPHRegressor(RegressionBase):
 
     def __init__(
         self,
-        ties: Literal["efron", "breslow"] = "efron",
+        ties: str = "efron",
         *,
-        strata: str | list[str] | None = None,
+        strata: str | Sequence[str] | None = None,
         formula: str | None = None,
         plan: Plan | None = None,
         engine: str | Engine = "threads",
         n_jobs: int | None = None,
         alpha: float = 0.0,
-        cov_type: Literal["nonrobust", "HC0", "HC1", "cluster", "partition"] = "nonrobust",
+        cov_type: str = "nonrobust",
         max_times: int | None = None,
-        na_action: Literal["raise", "drop"] = "raise",
-        random_state: int | np.random.RandomState | None = None,
+        na_action: str = "raise",
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.ties = ties
@@ -114,11 +118,11 @@ class CoxPHRegressor(RegressionBase):
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        offset: Any = None,
-        groups: Any = None,
+        X: Data,
+        y: ArrayLike | str | Sequence[str] | None = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
         strata: ArrayLike | None = None,
     ) -> Self:
         """Fit the model.
@@ -235,7 +239,7 @@ class CoxPHRegressor(RegressionBase):
     # -- what was fitted ------------------------------------------------------------------------------------
 
     @property
-    def baseline_hazard_(self) -> Any:
+    def baseline_hazard_(self) -> pd.DataFrame:
         """Cumulative hazard and survival of a row of zeros, by time and stratum: a DataFrame."""
         check_is_fitted(self, "estimate_")
         import pandas as pd
@@ -265,9 +269,7 @@ class CoxPHRegressor(RegressionBase):
 
     # -- prediction -----------------------------------------------------------------------------------------
 
-    def predict(
-        self, X: Any, kind: Literal["log_hazard", "hazard"] = "log_hazard", offset: Any = None
-    ) -> np.ndarray:
+    def predict(self, X: Data, kind: str = "log_hazard", offset: Column = None) -> np.ndarray:
         """Log hazard x'β of new rows relative to a row of zeros: higher means earlier events.
 
         Parameters
@@ -291,7 +293,7 @@ class CoxPHRegressor(RegressionBase):
         return eta if kind == "log_hazard" else np.exp(eta)
 
     def predict_survival_function(
-        self, X: Any, times: ArrayLike | None = None, offset: Any = None, strata: ArrayLike | None = None
+        self, X: Data, times: ArrayLike | None = None, offset: Column = None, strata: ArrayLike | None = None
     ) -> np.ndarray:
         """Survival functions of new rows.
 
@@ -316,8 +318,13 @@ class CoxPHRegressor(RegressionBase):
             return np.exp(-H * np.exp(eta - self._baseline["reference"])[:, None])
 
     def predict_survival(
-        self, X: Any, times: Any = None, level: float = 0.95, offset: Any = None, strata: Any = None
-    ) -> Any:
+        self,
+        X: Data,
+        times: ArrayLike | None = None,
+        level: float = 0.95,
+        offset: Column = None,
+        strata: ArrayLike | None = None,
+    ) -> pd.DataFrame:
         """Survival functions of new rows with pointwise intervals, on the scale of log survival as R's ``survfit``.
 
         Parameters
@@ -421,7 +428,9 @@ class CoxPHRegressor(RegressionBase):
         X = self._checked(X)
         return X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=float)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, strata: ArrayLike | None = None) -> float:
+    def score(
+        self, X: Data, y: ArrayLike, sample_weight: Column = None, strata: ArrayLike | None = None
+    ) -> float:
         """Harrell's concordance: the share of comparable pairs that the log hazard orders rightly.
 
         Parameters
@@ -492,20 +501,20 @@ def _columns_of_partition(source, model, partition):
 
 def coxph(
     formula: str,
-    data: Any,
+    data: Data,
     *,
-    ties: Literal["efron", "breslow"] = "efron",
-    weights: str | ArrayLike | None = None,
-    offset: str | ArrayLike | None = None,
-    groups: str | ArrayLike | None = None,
+    ties: str = "efron",
+    weights: Column = None,
+    offset: Column = None,
+    groups: Column = None,
     plan: Plan | None = None,
     engine: str | Engine = "threads",
     n_jobs: int | None = None,
     alpha: float = 0.0,
-    cov_type: Literal["nonrobust", "HC0", "HC1", "cluster", "partition"] | None = None,
-    max_times: Any = None,
-    na_action: Any = "drop",
-    random_state: int | np.random.RandomState | None = None,
+    cov_type: str | None = None,
+    max_times: int | None = None,
+    na_action: str = "drop",
+    random_state: Seed = None,
     verbose: int = 0,
 ) -> CoxPHRegressor:
     """Fit Cox's proportional hazards by formula, as R's ``coxph``: on a frame, a file, or files of any size.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -14,13 +14,15 @@ from statkit.regression._base import RegressionBase
 from statkit.regression._streaming import can_stream, merge, partial_fit
 
 if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Column, Data, Seed
     from statkit.engines import Engine
     from statkit.families import Family
     from statkit.plans import Plan
-    from statkit.regression._base import CovType
-
 
 __all__ = ["GLMClassifier", "GLMRegressor", "glm"]
 
@@ -107,9 +109,9 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         fit_intercept: bool = True,
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
-        cov_type: CovType = "nonrobust",
-        na_action: Literal["raise", "drop"] = "raise",
-        random_state: int | np.random.RandomState | None = None,
+        cov_type: str = "nonrobust",
+        na_action: str = "raise",
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.family = family
@@ -127,7 +129,12 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, groups: Any = None
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
     ) -> Self:
         """Fit the model.
 
@@ -151,7 +158,14 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, groups)
 
     @available_if(can_stream)
-    def partial_fit(self, X, y=None, sample_weight=None, offset=None, groups=None):
+    def partial_fit(
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
 
         A batch may have any number of rows. One that is refused leaves the estimate as it was.
@@ -168,7 +182,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return partial_fit(self, X, y, sample_weight, offset, groups)
 
     @available_if(can_stream)
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
 
         Returns
@@ -196,7 +210,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
                 "labels use GLMClassifier"
             ) from None
 
-    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """Expected response of new rows.
 
         Parameters
@@ -215,8 +229,8 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return self._fitted_family.inverse_link(eta)
 
     def predict_interval(
-        self, X: Any, level: float = 0.95, kind: Literal["mean", "observation"] = "mean", offset: Any = None
-    ) -> Any:
+        self, X: Data, level: float = 0.95, kind: str = "mean", offset: Column = None
+    ) -> pd.DataFrame:
         """Interval for the mean, or for a new observation, of every row.
 
         Parameters
@@ -234,7 +248,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
         return interval(self, X, level, kind, offset)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
         """Share of deviance explained, D²; R² for the gaussian family.
 
         Returns
@@ -243,17 +257,17 @@ class GLMRegressor(RegressorMixin, RegressionBase):
             1 − deviance / deviance of the mean of ``y``.
         """
         mean = self.predict(X)
-        y, _ = self._response(y)
-        a = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        observed, _ = self._response(y)
+        a = np.ones(len(observed)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
         if self._fitted_family.name == "gaussian":
-            null = float(a @ (y - np.average(y, weights=a)) ** 2)
-            left = float(a @ (y - mean) ** 2)
+            null = float(a @ (observed - np.average(observed, weights=a)) ** 2)
+            left = float(a @ (observed - mean) ** 2)
             return 1 - left / null if null > 0 else float(left == 0)
         family = self._fitted_family
         shape = self._shape()
-        eta0 = np.full(len(y), family.null_eta(a @ y, a.sum()))
-        left = family.sums(np.asarray(family.link_function(mean)), y, a, shape)["deviance"]
-        return 1 - left / family.sums(eta0, y, a, shape)["deviance"]
+        eta0 = np.full(len(observed), family.null_eta(a @ observed, a.sum()))
+        left = family.sums(np.asarray(family.link_function(mean)), observed, a, shape)["deviance"]
+        return 1 - left / family.sums(eta0, observed, a, shape)["deviance"]
 
     def _shape(self):
         shape = self.estimate_.shape
@@ -296,7 +310,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
     def __init__(
         self,
-        link: Literal["logit", "probit", "cloglog"] = "logit",
+        link: str = "logit",
         *,
         formula: str | None = None,
         plan: Plan | None = None,
@@ -305,9 +319,9 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         fit_intercept: bool = True,
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
-        cov_type: CovType = "nonrobust",
-        na_action: Literal["raise", "drop"] = "raise",
-        random_state: int | np.random.RandomState | None = None,
+        cov_type: str = "nonrobust",
+        na_action: str = "raise",
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.link = link
@@ -326,7 +340,12 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
     _categorical_response = True
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, groups: Any = None
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
     ) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels of any kind.
 
@@ -337,7 +356,15 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, groups)
 
     @available_if(can_stream)
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None, offset=None, groups=None):
+    def partial_fit(
+        self,
+        X: Data,
+        y: Column = None,
+        classes: ArrayLike | None = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
+    ) -> Self:
         """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
 
         Parameters
@@ -353,7 +380,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         return partial_fit(self, X, y, sample_weight, offset, groups, classes)
 
     @available_if(can_stream)
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
 
         Returns
@@ -416,7 +443,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         self.coef_ = table[:, first:]
         self.intercept_ = table[:, 0] if first else np.zeros(K)
 
-    def decision_function(self, X: Any, offset: Any = None) -> Any:
+    def decision_function(self, X: Data, offset: Column = None) -> np.ndarray:
         """Log-odds of the second class, (n,); with more classes symmetric scores (n, K), rows summing to zero."""
         eta = self._eta(X, offset)
         if eta.ndim == 1:
@@ -424,7 +451,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         full = np.column_stack([np.zeros(len(eta)), eta])
         return full - full.mean(axis=1, keepdims=True)
 
-    def predict_proba(self, X: Any, offset: Any = None) -> np.ndarray:
+    def predict_proba(self, X: Data, offset: Column = None) -> np.ndarray:
         """Class probabilities, columns in the order of ``classes_``.
 
         Returns
@@ -440,7 +467,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
 
-    def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
+    def predict_log_proba(self, X: Data, offset: Column = None) -> np.ndarray:
         """Logarithm of :meth:`predict_proba`."""
         eta = self._eta(X, offset)
         if eta.ndim == 1 and self._fitted_family.link_name == "logit":
@@ -453,7 +480,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
 
         return log_softmax(np.column_stack([np.zeros(len(eta)), eta]), axis=1)
 
-    def predict(self, X: Any, offset: Any = None) -> Any:
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """The most probable class of every row.
 
         Raises
@@ -471,8 +498,8 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         return self.classes_[best]
 
     def predict_interval(
-        self, X: Any, level: float = 0.95, kind: Literal["mean", "observation"] = "mean", offset: Any = None
-    ) -> Any:
+        self, X: Data, level: float = 0.95, kind: str = "mean", offset: Column = None
+    ) -> pd.DataFrame:
         """Interval for the probability of the second class; two classes only. As in :class:`GLMRegressor`."""
         from statkit.regression._interval import interval
 
@@ -516,21 +543,21 @@ def _looked_up(y, labels) -> np.ndarray:
 
 def glm(
     formula: str,
-    data: Any,
+    data: Data,
     family: str | Family = "gaussian",
     *,
     link: str | None = None,
-    weights: str | ArrayLike | None = None,
-    offset: str | ArrayLike | None = None,
-    groups: str | ArrayLike | None = None,
+    weights: Column = None,
+    offset: Column = None,
+    groups: Column = None,
     plan: Plan | None = None,
     engine: str | Engine = "threads",
     n_jobs: int | None = None,
     alpha: float = 0.0,
     l1_ratio: float = 0.0,
-    cov_type: CovType = "nonrobust",
-    na_action: Literal["drop", "raise"] = "drop",
-    random_state: int | np.random.RandomState | None = None,
+    cov_type: str = "nonrobust",
+    na_action: str = "drop",
+    random_state: Seed = None,
     verbose: int = 0,
 ) -> GLMRegressor:
     """Fit a generalized linear model by formula, as R's ``glm``: on a frame, a file, or files of any size.

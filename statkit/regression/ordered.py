@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -13,12 +13,13 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from statkit.regression._base import RegressionBase
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Column, Data, Seed
     from statkit.engines import Engine
     from statkit.plans import Plan
-    from statkit.regression._base import CovType
-
 
 __all__ = ["OrderedClassifier", "polr"]
 
@@ -70,17 +71,17 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
 
     def __init__(
         self,
-        link: Literal["logit", "probit"] = "logit",
+        link: str = "logit",
         *,
-        classes: Any = None,
+        classes: ArrayLike | None = None,
         formula: str | None = None,
         plan: Plan | None = None,
         engine: str | Engine = "threads",
         n_jobs: int | None = None,
         alpha: float = 0.0,
-        cov_type: CovType = "nonrobust",
-        na_action: Literal["raise", "drop"] = "raise",
-        random_state: int | np.random.RandomState | None = None,
+        cov_type: str = "nonrobust",
+        na_action: str = "raise",
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.link = link
@@ -96,7 +97,12 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, groups: Any = None
+        self,
+        X: Data,
+        y: Column = None,
+        sample_weight: Column = None,
+        offset: Column = None,
+        groups: Column = None,
     ) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`, ``y`` holding labels.
 
@@ -176,12 +182,12 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
     def _intercepts(self):
         return 0.0
 
-    def predict_latent(self, X: Any, offset: Any = None) -> Any:
+    def predict_latent(self, X: Data, offset: Column = None) -> np.ndarray:
         """Latent predictor x'β of new rows, (n,)."""
         check_is_fitted(self, "estimate_")
         return self._eta(X, offset)
 
-    def predict_proba(self, X: Any, offset: Any = None) -> np.ndarray:
+    def predict_proba(self, X: Data, offset: Column = None) -> np.ndarray:
         """Class probabilities, columns in the order of ``classes_``.
 
         Returns
@@ -192,7 +198,7 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         eta = self.predict_latent(X, offset)
         return self._fitted_family.probabilities(eta, self.thresholds_)
 
-    def predict(self, X: Any, offset: Any = None) -> Any:
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """The likeliest class of every row."""
         p = self.predict_proba(X, offset)
         return self.classes_[np.where(np.isnan(p), -1.0, p).argmax(axis=1)]
@@ -205,20 +211,20 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
 
 def polr(
     formula: str,
-    data: Any,
+    data: Data,
     *,
-    link: Any = "logit",
-    classes: Any = None,
-    weights: str | ArrayLike | None = None,
-    offset: str | ArrayLike | None = None,
-    groups: str | ArrayLike | None = None,
+    link: str = "logit",
+    classes: ArrayLike | None = None,
+    weights: Column = None,
+    offset: Column = None,
+    groups: Column = None,
     plan: Plan | None = None,
     engine: str | Engine = "threads",
     n_jobs: int | None = None,
     alpha: float = 0.0,
-    cov_type: CovType | None = None,
-    na_action: Any = "drop",
-    random_state: int | np.random.RandomState | None = None,
+    cov_type: str | None = None,
+    na_action: str = "drop",
+    random_state: Seed = None,
     verbose: int = 0,
 ) -> OrderedClassifier:
     """Fit a cumulative logit or probit by formula, as R's ``MASS::polr``: on a frame, a file, or files of any size.

@@ -5,29 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Column, Data
     from statkit.families import Family
-
 
 __all__ = ["regularization_path"]
 
 
 def regularization_path(
-    X: Any,
-    y: Any = None,
+    X: Data,
+    y: Column = None,
     family: str | Family = "gaussian",
     *,
     l1_ratio: float = 1.0,
     n_alphas: int = 100,
     eps: float = 1e-3,
-    alphas: Any = None,
+    alphas: Sequence[float] | None = None,
     cv: int | None = None,
     partition_by: str | ArrayLike | None = None,
-    sample_weight: Any = None,
-    offset: Any = None,
+    sample_weight: Column = None,
+    offset: Column = None,
     **options: Any,
-) -> Any:
+) -> pd.DataFrame:
     """Lasso, elastic net or ridge fits for a sequence of penalties, on data of any size.
 
     The penalty is that of :class:`GLMRegressor`: mean loss + ``alpha · (l1_ratio · ‖β‖₁ + (1 − l1_ratio)/2 · ‖β‖²)``.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -14,11 +13,14 @@ from statkit.regression._streaming import can_stream, merge, partial_fit
 from statkit.regression.generalized_linear import GLMRegressor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Column, Data, Seed
     from statkit.engines import Engine
     from statkit.plans import Plan
-
 
 __all__ = ["QuantileRegressor", "quantreg"]
 
@@ -75,9 +77,9 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         engine: str | Engine = "threads",
         n_jobs: int | None = None,
         fit_intercept: bool = True,
-        cov_type: Literal["robust", "nonrobust"] = "robust",
-        na_action: Literal["raise", "drop"] = "raise",
-        random_state: int | np.random.RandomState | None = None,
+        cov_type: str = "robust",
+        na_action: str = "raise",
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.quantile = quantile
@@ -91,7 +93,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> Self:
+    def fit(self, X: Data, y: Column = None, sample_weight: Column = None, offset: Column = None) -> Self:
         """Fit the model; parameters as in :meth:`GLMRegressor.fit`.
 
         Returns
@@ -101,7 +103,9 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         return self._fit(X, y, sample_weight, offset, None)
 
     @available_if(can_stream)
-    def partial_fit(self, X, y=None, sample_weight=None, offset=None):
+    def partial_fit(
+        self, X: Data, y: Column = None, sample_weight: Column = None, offset: Column = None
+    ) -> Self:
         """Absorb a batch of rows; for plans that can update, such as ``plans.Renewable()``.
 
         The stream minimises a check loss that is smoothed with a bandwidth which shrinks as rows arrive; errors are
@@ -118,7 +122,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         return partial_fit(self, X, y, sample_weight, offset, None)
 
     @available_if(can_stream)
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Absorb the stream of another model that was fitted by ``partial_fit`` to independent rows.
 
         Returns
@@ -149,7 +153,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         self.intercept_ = table[:, 0].copy() if first else np.zeros(K)
         self.coef_ = np.where(np.isnan(table[:, first:]), 0.0, table[:, first:])
 
-    def predict(self, X: Any, offset: Any = None) -> Any:
+    def predict(self, X: Data, offset: Column = None) -> np.ndarray:
         """The quantile of new rows.
 
         Returns
@@ -159,7 +163,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         return self._eta(X, offset)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
         """Share of the check loss explained: 1 − loss / loss of the empirical quantile (mean over quantiles).
 
         Returns
@@ -168,6 +172,7 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         from sklearn.metrics import d2_pinball_score
 
+        y = np.asarray(y)
         predicted = self.predict(X).reshape(len(y), -1)
         taus = np.atleast_1d(np.asarray(self._fitted_family.tau))
         scores = [
@@ -179,17 +184,17 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
 
 def quantreg(
     formula: str,
-    data: Any,
+    data: Data,
     quantile: float | Sequence[float] = 0.5,
     *,
-    weights: str | ArrayLike | None = None,
-    offset: str | ArrayLike | None = None,
+    weights: Column = None,
+    offset: Column = None,
     plan: Plan | None = None,
     engine: str | Engine = "threads",
     n_jobs: int | None = None,
-    cov_type: Literal["robust", "nonrobust"] = "robust",
-    na_action: Any = "drop",
-    random_state: int | np.random.RandomState | None = None,
+    cov_type: str = "robust",
+    na_action: str = "drop",
+    random_state: Seed = None,
     verbose: int = 0,
 ) -> QuantileRegressor:
     """Fit a quantile regression by formula, as R's ``rq``: on a frame, a file, or files of any size.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
 from statkit.results._numbers import coefficient_columns, p_value, statistic
 from statkit.results._tails import two_sided_quantile, two_sided_tail
-from statkit.results.summary import Line, Note, Table
+from statkit.results.summary import Gap, Line, Note, Section, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +100,8 @@ class LinearTests:
     adjust: str
     distribution: str
     df: float | None
-    _largest: object
-    _law: object
+    _largest: np.ndarray | None
+    _law: Any
 
     def conf_int(self, alpha: float = 0.05) -> np.ndarray:
         """Limits of the effects, (m, 2): together of level 1 − alpha after "single-step", "bonferroni" and "sidak"."""
@@ -136,7 +136,7 @@ class LinearTests:
         frame = self.to_frame(alpha)
         limits = frame[["lower", "upper"]].to_numpy().T
         columns = coefficient_columns(self.effect, self.sd, *limits)
-        lines = [
+        lines: list[Line | Gap | Section] = [
             Line(name, (c, s, statistic(t), p_value(p), low, high))
             for name, c, s, low, high, t, p in zip(
                 self.hypotheses, *columns, self.tvalue, self.pvalue, strict=True

@@ -73,7 +73,7 @@ class SurvivalEstimate(Estimate):
         return -2.0 * self.llf + math.log(self.extra["n_events"]) * self.rank
 
     @property
-    def hazard_ratios(self):
+    def hazard_ratios(self) -> pd.DataFrame:
         """Frame of hazard ratios, e^coef, with the limits of 95 % intervals."""
         return self._ratios(0.05)
 
@@ -136,7 +136,7 @@ class SurvivalEstimate(Estimate):
         return "; ".join(parts) + "."
 
 
-def survival_limits(log_survival, error, level):
+def survival_limits(log_survival, error, level: float):
     """Lower and upper limits of e^(log_survival), on the scale of the logarithm, as R's ``survfit``."""
     half = two_sided_quantile(1 - level, None) * error
     return np.exp(log_survival - half), np.minimum(np.exp(log_survival + half), 1.0)
