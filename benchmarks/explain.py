@@ -197,7 +197,7 @@ def distances(name: str, size: str, folder: Path, plans) -> Line:
     seeds = 6 if size == "small" else 20
     formula = "y ~ " + " + ".join(f"x{j}" for j in range(p))
     chosen = [plan_of(plan) for plan in plans]
-    told, squared = np.zeros(len(plans)), np.zeros(len(plans))
+    told, squared, last = np.zeros((3, len(plans)))
     for seed in range(seeds):
         if seed % 5 == 0:  # a few data sets
             frame, y, _ = make_glm(n, p, family=family, random_state=100 + seed, as_frame=True)
@@ -208,8 +208,10 @@ def distances(name: str, size: str, folder: Path, plans) -> Line:
                 + explain(formula, frame, plans=chosen, family=family, random_state=seed).frame.distance ** 2
             )
         for k, plan in enumerate(chosen):
-            estimate = glm(formula, frame, family, plan=plan, random_state=seed).estimate_
-            squared[k] += float((((estimate.params - exact.params) / exact.bse) ** 2).mean()) / seeds
+            if seed % 5 == 0 or plans[k].startswith(("Subsample", "OneStep")):  # the others draw nothing
+                estimate = glm(formula, frame, family, plan=plan, random_state=seed).estimate_
+                last[k] = (((estimate.params - exact.params) / exact.bse) ** 2).mean()
+        squared += last / seeds
     told, actual = np.sqrt(told / -(-seeds // 5)), np.sqrt(squared)
     # Below a hundredth of a standard error nobody sees a difference.
     ratios = (told + 0.01) / (actual + 0.01)

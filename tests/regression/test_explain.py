@@ -415,6 +415,10 @@ def test_plans_that_cannot_be_forecast(path):
     with pytest.raises(ValueError, match="does not fit the cox family"):
         frame = pd.DataFrame({"t": np.arange(1.0, 200), "d": np.ones(199), "x": np.sin(np.arange(199.0))})
         explain("Surv(t, d) ~ x", frame, Renewable(), family="cox")
+    with pytest.raises(ValueError, match="cannot determine 9 coefficients"):
+        explain(FORMULA, path, Subsample(5), family="binomial")
+    with pytest.raises(ValueError, match="cut into machines"):
+        explain(FORMULA, path, OneShot(0), family="binomial")
     with pytest.raises(ValueError, match="partition_by"):
         explain(FORMULA, path, OneShot(partition_by="c0"), family="binomial")
 

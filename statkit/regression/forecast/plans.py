@@ -127,6 +127,10 @@ def _newton_start(plan, job: Job, splits: Splits):
 def _subsample(plan, job: Job, splits: Splits) -> Forecast:
     problem, rates, n = job.pilot.problem, job.rates, job.n
     size = int(plan.size)
+    if size < job.q + 2:
+        raise ValueError(
+            f"Subsample(size={plan.size!r}): so few rows cannot determine {job.q} coefficients; raise size to {20 * job.q}"
+        )
     pilot_size = plan.pilot_size
     if pilot_size is None:
         pilot_size = size if plan.refine else max(20 * job.q, size // 5)
@@ -194,6 +198,10 @@ def _machines(plan, job: Job) -> Job:
         )
     if plan.n_partitions is None:
         return job
+    if not 1 <= plan.n_partitions <= job.n:
+        raise ValueError(
+            f"{type(plan).__name__}(n_partitions={plan.n_partitions!r}): there are {job.n:,} rows to cut into machines"
+        )
     return job.with_parts(int(plan.n_partitions))
 
 

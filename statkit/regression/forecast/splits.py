@@ -24,6 +24,8 @@ __all__ = ["Splits"]
 _MACHINES, _ROWS_EACH, _REPEATS = 8, 20, 2
 #: Rows of the pilot that are split, and products of a row's columns from which a bias is summed.
 _MOST_ROWS, _MOST_PRODUCTS = 65_536, 2e8
+#: Coefficients from which half of the starts tell enough.
+_WIDE = 100
 #: Excess of pieces over random parts, in squared distance, that is more than chance.
 _MORE, _AT_LEAST = 2.0, 0.01
 
@@ -114,7 +116,9 @@ class Splits:
     @cached_property
     def curvature(self) -> float:
         """c of Newton's steps on this problem."""
-        return one_step_curvature(self.pilot, self.random[0].thetas[:4], self.random[0].estimable)
+        estimable = np.logical_and.reduce([split.estimable for split in self.random])
+        starts = [theta for split in self.random for theta in split.thetas]
+        return one_step_curvature(self.pilot, starts[:: 1 + (len(estimable) > _WIDE)], estimable)
 
     @cached_property
     def bias(self) -> dict[str, np.ndarray] | None:

@@ -40,7 +40,7 @@ def one_step_curvature(pilot: Pilot, starts: list[np.ndarray], keep: np.ndarray)
     """
     if pilot.problem.family.quadratic:
         return 0.0
-    found = []
+    lengths, left = [], []
     for start in starts:
         away = np.where(keep, start - pilot.theta, 0.0)
         length = distance_between(pilot, away, np.zeros_like(away), keep)
@@ -49,8 +49,12 @@ def one_step_curvature(pilot: Pilot, starts: list[np.ndarray], keep: np.ndarray)
         theta = pilot.theta + away * (_AWAY / length)
         e = pilot.problem.evaluate(theta, Want())
         after = theta + Factor(e.information).solve(e.gradient)
-        found.append(distance_between(pilot, after, pilot.theta, keep) * np.sqrt(pilot.n) / _AWAY**2)
-    return float(np.sqrt(np.mean(np.square(found)))) if found else 0.7 * np.sqrt(len(pilot.theta))
+        # What a step from the start itself would leave: starts that happen to be near count for less.
+        lengths.append(length)
+        left.append(distance_between(pilot, after, pilot.theta, keep) * (length / _AWAY) ** 2)
+    if not lengths:
+        return 0.7 * np.sqrt(len(pilot.theta))
+    return float(np.sqrt(pilot.n * np.mean(np.square(left))) / np.mean(np.square(lengths)))
 
 
 def _enough(n: int, tol: float) -> float:
