@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
@@ -41,6 +43,11 @@ class ManySamples(BaseEstimator):
         if not (hasattr(first, "fit") or callable(first)):
             raise TypeError(f"the first parameter must be an estimator or a callable, not {first!r}")
         X = check_array(X, ensure_2d=False, dtype=None, ensure_all_finite=False)
+        if X.dtype == object:
+            with contextlib.suppress(
+                ValueError, TypeError
+            ):  # what is no number is for the statistic to judge
+                X = X.astype(float)
         check_magnitude(X)
         if y is not None:
             y = np.asarray(y)

@@ -66,17 +66,10 @@ def test_n_jobs_of_every_estimator(name, made, fit, rows):
     X, y = rows
     if "n_jobs" not in made(name).get_params():
         return
-    answers = []
-    for n_jobs in (1, 2):
-        estimator = fit(name, made(name).set_params(n_jobs=n_jobs), X, y)
-        answers.append(
-            [
-                v.tobytes()
-                for k, v in sorted(vars(estimator).items())
-                if k.endswith("_") and isinstance(v, np.ndarray)
-            ]
-        )
-    assert answers[0] == answers[1]
+    one, two = (state(fit(name, made(name).set_params(n_jobs=n_jobs), X, y)) for n_jobs in (1, 2))
+    rounding = "NB" in name  # each thread sums a part of the documents
+    for key, value in one.items():
+        np.testing.assert_allclose(two[key], value, rtol=1e-9 * rounding, atol=1e-9 * rounding, err_msg=key)
 
 
 def test_threads_of_blas(path):
@@ -224,7 +217,7 @@ def _frozen(X):
 
 def _unaligned(X):
     held = np.zeros(X.nbytes + 1, np.uint8)
-    out = held[1:].view(X.dtype) if False else np.ndarray(X.shape, X.dtype, held, 1)
+    out = np.ndarray(X.shape, X.dtype, held, 1)
     out[:] = X
     return out
 
@@ -247,8 +240,6 @@ def test_layouts_of_arrays(name, made, fit, rows):
         warnings.simplefilter("ignore")
         expected = state(fit(name, made(name), X, y))
         for layout, change in LAYOUTS.items():
-            if layout in ("objects", "list") and name in ("IBOSS",):
-                continue
             kept = X.copy()
             found = state(fit(name, made(name), change(X), _frozen(y.copy())))
             np.testing.assert_array_equal(X, kept, err_msg=f"{layout}: the caller's array changed")
@@ -272,6 +263,6 @@ def test_float32_and_sparse_rows_are_the_same_numbers():
         sparse.csc_array(X),
     ):
         np.testing.assert_allclose(GLMClassifier().fit(other, y).coef_, expected, rtol=1e-9)
-    for dtype in (np.float32, np.int32, np.uint8, bool):
+    for dtype in (np.float32, np.int32, np.uint8, bool, ">f8"):
         response = y.astype(dtype)
         np.testing.assert_allclose(GLMRegressor("binomial").fit(X, response).coef_, expected[0], rtol=1e-9)
