@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "statkit"
 
 #: Rooms by floor, as in docs/architecture.md. Methods other than regression live on floor 3 beside the plans.
 FLOORS = {
-    0: {"exceptions", "_lazy", "_magnitude", "_model_file", "_numba", "_replaced", "_unchanged"},
+    0: {"exceptions", "_lazy", "_typing", "_magnitude", "_model_file", "_numba", "_replaced", "_unchanged"},
     1: {"families", "design", "sources", "engines"},
     2: {"rounds", "sampling", "solvers", "results"},
     3: {"plans", "naive_bayes", "cluster", "decomposition", "causal", "inference"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ class ManySamples(BaseEstimator):
         if not (hasattr(first, "fit") or callable(first)):
             raise TypeError(f"the first parameter must be an estimator or a callable, not {first!r}")
         X = check_array(X, ensure_2d=False, dtype=None, ensure_all_finite=False)
+        if X.dtype == object:
+            with contextlib.suppress(
+                ValueError, TypeError
+            ):  # what is no number is for the statistic to judge
+                X = X.astype(float)
         check_magnitude(X)
         if y is not None:
             y = np.asarray(y)

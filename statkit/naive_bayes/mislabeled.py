@@ -61,7 +61,8 @@ class MislabeledMultinomialNB(LabelNoiseNB):
     compute_se : bool, default=False
         Compute standard errors of the transition in `fit`; `transition_conf_int` computes them when asked.
     n_jobs : int, default=None
-        Threads; None is one, -1 all processors.
+        Threads; None is one, -1 all processors. Each sums a part of the documents: the last digits may depend
+        on their number.
     random_state : int, RandomState or None, default=None
         Folds of ``init="complement"`` and weights of the bootstrap; the fit itself is deterministic.
     verbose : bool or int, default=0

@@ -81,7 +81,8 @@ class ArraySource(MemorySource):
         self._check_columns(columns)
         X = self._X
         if isinstance(X, np.ndarray) or not isinstance(rows, slice):
-            return None, X[rows]
+            part = X[rows]  # of another machine's byte order, as FITS and NetCDF files have it, too
+            return None, part if part.dtype.isnative else part.astype(part.dtype.newbyteorder("="))
         return None, _csr_rows(X, rows)
 
 

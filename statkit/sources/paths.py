@@ -141,17 +141,22 @@ def check_unchanged(filesystem: Any, path: str, stamp: tuple[int, int] | None, s
 def _local(path: str) -> list[File]:
     if os.path.isdir(path):
         paths = [os.path.join(path, inner) for inner in _visible(_walk(path), path)]
-        return [File(p, local_stamp(p), _constants(p[len(path) :])) for p in paths]
+        return [_file(p, _constants(p[len(path) :])) for p in paths]
     if not os.path.exists(path) and any(c in path for c in _WILDCARDS):
         paths = sorted(p for p in glob.glob(path, recursive=True) if os.path.isfile(p))
         if not paths:
             raise FileNotFoundError(f"no file matches {path}")
         root = _before_wildcard(path)
-        return [File(p, local_stamp(p), _constants(p[len(root) :])) for p in paths]
+        return [_file(p, _constants(p[len(root) :])) for p in paths]
     try:
-        return [File(path, local_stamp(path))]
+        return [_file(path)]
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"there is no file {path}{_near_file(path)}") from None
+
+
+def _file(path: str, constants: tuple = ()) -> File:
+    # Workers have folders of their own, and this process may go to another.
+    return File(os.path.abspath(path), local_stamp(path), constants)
 
 
 def _walk(folder: str) -> list[str]:
