@@ -9,7 +9,7 @@ import re
 
 LITERAL = re.compile(r"(``.+?``|`[^`]+`_{0,2}|\*\*.+?\*\*)")
 ENDS_IN_UNDERSCORE = re.compile(r"(?<![\w\\])([A-Za-z]\w*?)_(?![\w`])")
-BARS = re.compile(r"(?<![\\|])\|(?=[^|\s])([^|]*[^|\s])\|(?!\|)")
+BARS = re.compile(r"(?<!\\)\|")
 #: Labels of scikit-learn's manual, in the methods that its mixins give.
 FOREIGN_LABEL = re.compile(r":ref:`([^<`]+?)\s*<[^>`]+>`")
 
@@ -19,12 +19,12 @@ def plain(lines: list[str]) -> list[str]:
     made, example = [], False
     for line in lines:
         example = line.strip() != "" and (example or line.lstrip().startswith(">>>"))
-        if example or line.lstrip().startswith(("|", "+-", "..")):
+        if example or line.lstrip().startswith(("| ", "+-", "..")):
             made.append(line)
             continue
         parts = LITERAL.split(FOREIGN_LABEL.sub(r"\1", line))
         for k in range(0, len(parts), 2):
-            parts[k] = BARS.sub(r"\\|\1\\|", ENDS_IN_UNDERSCORE.sub(r"\1\\_", parts[k]))
+            parts[k] = BARS.sub(r"\\|", ENDS_IN_UNDERSCORE.sub(r"\1\\_", parts[k]))
         made.append("".join(parts))
     return made
 

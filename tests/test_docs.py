@@ -139,7 +139,7 @@ def test_names_and_bars_in_docstrings_are_text():
         "| a_ | b |",
     ]
     assert plain(lines) == [
-        r"labels\_ : array of shape (n_iter\_,); see ``labels_`` and `coef_`, \|r\| and a \|y − η\|, 2 | 3.",
+        r"labels\_ : array of shape (n_iter\_,); see ``labels_`` and `coef_`, \|r\| and a \|y − η\|, 2 \| 3.",
         ">>> model.labels_",
         "array of |r|",
         "",
