@@ -66,12 +66,14 @@ def _gallery(vignettes: Path, gallery: Path) -> None:
 
 
 def _reference(folder: Path) -> None:
-    """One page a room with its public names, by kind."""
+    """One page a room with its public names, by kind; pages of names that are no more are removed."""
+    current = set()
     for module, title in ROOMS.items():
         room = importlib.import_module(module)
         names = [name for name in room.__all__ if not name.startswith("__")]
         classes = [name for name in names if inspect.isclass(getattr(room, name))]
         functions = [name for name in names if inspect.isroutine(getattr(room, name))]
+        current |= {f"{module}.{name}.rst" for name in classes + functions}
         text = f"# {title}\n\n`{module}`: {_first_line(room)}\n"
         for heading, some in (("Classes", classes), ("Functions", functions)):
             if some:
@@ -81,6 +83,9 @@ def _reference(folder: Path) -> None:
                     f"   :toctree: generated\n   :nosignatures:\n\n{listed}\n```\n"
                 )
         _write(folder / f"{module.rpartition('.')[2]}.md", text)
+    for page in (folder / "generated").glob("*"):
+        if page.name not in current:
+            page.unlink()
     pages = "\n".join(module.rpartition(".")[2] for module in ROOMS)
     _write(
         folder / "index.md",

@@ -6,6 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import _docstrings  # noqa: E402
 import _figures  # noqa: E402
 import _pages  # noqa: E402
 
@@ -24,8 +25,10 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx-mathjax-offline",  # MathJax in the package: the site is read without a network too
 ]
-exclude_patterns = ["_build"]
-source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+# The first one is what autosummary writes its pages in.
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
@@ -36,6 +39,7 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
+smartquotes = False  # "a" in a list of values is what one types
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
@@ -45,10 +49,16 @@ numpydoc_xref_param_type = False
 html_theme = "pydata_sphinx_theme"
 html_title = "statkit"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# Pages without a section of their own have no list of it.
+html_sidebars = {
+    page: [] for page in ("index", "chooser", "alternatives", "measured", "checks", "architecture")
+}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 4,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -64,3 +74,4 @@ def _fill(app, page, source):
 def setup(app):
     """Called by Sphinx."""
     app.connect("source-read", _fill)
+    app.connect("autodoc-process-docstring", _docstrings.connected, priority=900)

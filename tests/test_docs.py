@@ -127,6 +127,27 @@ def test_the_drawing_has_all_rooms_and_no_bow_upwards():
     assert len(bows) > 20 and all(float(start) < float(end) for start, end in bows)
 
 
+def test_names_and_bars_in_docstrings_are_text():
+    from _docstrings import plain
+
+    lines = [
+        "labels_ : array of shape (n_iter_,); see ``labels_`` and `coef_`, |r| and a |y − η|, 2 | 3.",
+        ">>> model.labels_",
+        "array of |r|",
+        "",
+        ":ref:`User Guide <svm>` of x_y_",
+        "| a_ | b |",
+    ]
+    assert plain(lines) == [
+        r"labels\_ : array of shape (n_iter\_,); see ``labels_`` and `coef_`, \|r\| and a \|y − η\|, 2 \| 3.",
+        ">>> model.labels_",
+        "array of |r|",
+        "",
+        r"User Guide of x_y\_",
+        "| a_ | b |",
+    ]
+
+
 class TestSiteCheck:
     def site(self, folder, **pages):
         for name, body in pages.items():

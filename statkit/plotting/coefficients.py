@@ -32,7 +32,6 @@ class CoefficientDisplay:
     Examples
     --------
     >>> from statkit.datasets import make_glm
-    >>> from statkit.plans import OneShot
     >>> from statkit.plotting import CoefficientDisplay
     >>> from statkit.regression import GLMRegressor
     >>> X, y, _ = make_glm(400, 3, family="poisson", random_state=0)
