@@ -32,6 +32,8 @@ from statkit.causal.missingness import missing_patterns
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Causal graph of the columns of a table with missing entries, by expectation-maximisation.
@@ -231,7 +233,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
         standardize: bool = False,
         n_bootstrap: int = 0,
         n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -471,9 +473,7 @@ class MissDAG(EffectsMixin, ExportMixin, OneToOneFeatureMixin, TransformerMixin,
             return np.where(np.isnan(X), self._noise_model.draw(X, self._sampling_seed).std(axis=0), 0.0)
         return impute(X, self.mean_, self.precision_, self.covariance_, spread=True)[1]
 
-    def sample_posterior(
-        self, X: Any, n_draws: int = 1, random_state: int | np.random.RandomState | None = None
-    ) -> np.ndarray:
+    def sample_posterior(self, X: Any, n_draws: int = 1, random_state: Seed = None) -> np.ndarray:
         """Draw the missing entries given the observed ones, for multiple imputation.
 
         Parameters

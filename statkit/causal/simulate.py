@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["ampute", "simulate_dag", "simulate_sem"]
 
@@ -27,7 +29,7 @@ def simulate_dag(
     degree: float = 4.0,
     graph: Literal["er", "sf"] = "er",
     weight_range: tuple[float, float] = (0.5, 2.0),
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Draw a random weighted acyclic graph.
 
@@ -84,7 +86,7 @@ def simulate_sem(
     noise: Literal["normal", "exponential", "gumbel", "laplace", "uniform"] = "normal",
     noise_scale: float | ArrayLike | tuple[float, float] = 1.0,
     function: Literal["linear", "mlp", "mim", "gp", "gp-add"] = "linear",
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Draw rows of a structural equation model along a graph.
 
@@ -172,7 +174,7 @@ def ampute(
     mechanism: Literal["mcar", "mar", "mnar", "self_masked", "quantile"] = "mcar",
     p_observed: float = 0.1,
     quantile: float = 0.1,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Make holes in a table.
 

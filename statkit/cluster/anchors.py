@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -20,6 +20,9 @@ from statkit.cluster._multiview_base import (
 )
 from statkit.cluster._multiview_kernels import simplex_regression
 from statkit.cluster._scaling import fit_scaler
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 _ANCHOR_ROWS = 20_000  # anchors are the k-means centres of at most so many rows
 _BLOCK = 4_096  # rows of the simplex regressions at a time
@@ -104,7 +107,7 @@ class AnchorMultiViewClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         scale: Literal["standard", "block", "minmax", None] = "standard",
         n_init: int = 20,
         n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

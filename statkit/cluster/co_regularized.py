@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -20,6 +20,9 @@ from statkit.cluster._multiview_base import (
 from statkit.cluster._scaling import fit_scaler
 from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eigenvectors, unit_rows
 from statkit.cluster.kernels import KernelFunction, KernelOptions
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 
 class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
@@ -114,7 +117,7 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
         n_init: int = 20,
         max_iter: int = 30,
         tol: float = 1e-6,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 _KERNEL_ROWS = 10_000  # beyond this the average kernel is left out
 
@@ -35,7 +37,7 @@ def compare_views(
     views: Any = None,
     scale: Literal["block", "standard", "minmax", None] = "block",
     n_init: int = 10,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> pd.DataFrame:
     """Compare each view alone, two baselines and any methods, by agreement with the views.
 

@@ -22,6 +22,8 @@ from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eig
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 def coassociation_matrix(partitions: ArrayLike, weights: ArrayLike | None = None) -> Any:
     """Return how often two samples are in the same cluster, over several partitions.
@@ -154,7 +156,7 @@ class ConsensusClustering(BaseMultiViewClusterer):
         linkage: Literal["average", "complete", "spectral"] = "average",
         scale: Literal["block", "standard", "minmax", None] = "block",
         n_init: int = 20,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.estimators = estimators

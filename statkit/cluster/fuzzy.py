@@ -30,6 +30,8 @@ from statkit.cluster.cluster_scores import partition_coefficient
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 class FuzzyCMeans(SoftClusterer):
     """Fuzzy c-means: soft k-means with memberships ``∝ |x - c_k|^(-2 / (m - 1))``.
@@ -104,7 +106,7 @@ class FuzzyCMeans(SoftClusterer):
         n_init: int = 1,
         max_iter: int = 300,
         tol: float = 1e-6,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_clusters = n_clusters
@@ -338,7 +340,7 @@ class Fanny(AnnealedClusterer):
         tol: float = 1e-8,
         metric_params: dict[str, Any] | None = None,
         max_memory: int = 2**30,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg, sparse
@@ -18,6 +18,9 @@ from statkit.cluster._multiview_base import COMMON_CONSTRAINTS, BaseMultiViewClu
 from statkit.cluster._multiview_kernels import project_rows
 from statkit.cluster._scaling import SCALES, fit_scaler
 from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eigenvectors
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 _ZERO = 1e-10  # an eigenvalue of the Laplacian below this counts as zero
 _EPS = np.finfo(float).eps
@@ -110,7 +113,7 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         scale: Literal["sample", "block", "standard", "minmax", None] = "sample",
         n_init: int = 20,
         max_iter: int = 20,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

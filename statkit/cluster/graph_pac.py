@@ -25,6 +25,8 @@ from statkit.cluster._pac_state import Predictor
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 class GraphPAC(AnnealedClusterer):
     """Probability aggregation clustering of a neighbour graph.
@@ -148,7 +150,7 @@ n_iter_, converged_, cluster_weights_, cluster_scatter_
         balanced_labels: bool = False,
         neighbors_algorithm: Callable[..., Any] | None = None,
         max_memory: int = 2**30,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:

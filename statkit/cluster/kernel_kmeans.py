@@ -19,6 +19,8 @@ from statkit.cluster._spectral import cluster_rows, top_eigenvectors
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 class NearestMean:
     """``predict`` by the nearest mean of a cluster in feature space, of what ``_assignment`` holds."""
@@ -126,7 +128,7 @@ class KernelKMeans(NearestMean, WeightedFit, KernelClusterer):
         kernel_shift: Any = 0.0,
         n_init: int = 10,
         max_iter: int = 300,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

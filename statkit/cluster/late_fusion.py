@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg
@@ -18,6 +18,9 @@ from statkit.cluster._multiview_base import (
 )
 from statkit.cluster._spectral import cluster_rows, top_eigenvectors, unit_rows
 from statkit.cluster.kernels import Kernels
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 
 class LateFusionClustering(KernelClusterer):
@@ -117,7 +120,7 @@ class LateFusionClustering(KernelClusterer):
         n_init: int = 20,
         max_iter: int = 200,
         tol: float = 1e-8,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg, sparse
@@ -16,6 +16,9 @@ from statkit.cluster._multiview_base import COMMON_CONSTRAINTS, KERNEL_CONSTRAIN
 from statkit.cluster._multiview_kernels import factor_entries, project_rows, project_rows_off_diagonal
 from statkit.cluster._spectral import cluster_rows, top_eigenvectors, unit_rows
 from statkit.cluster.kernels import center_kernel, normalize_kernel
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 _EXACT_UP_TO = 2_000  # samples for which solver="auto" is exact
 _STACK_UP_TO = 3_000  # the sparse solver evaluates kernels once up to here, in row blocks twice above
@@ -145,7 +148,7 @@ class LocalSampleWeightedMKC(KernelClusterer):
         max_iter: int = 100,
         tol: float = 1e-5,
         stopping: Literal["objective", "reference"] = "objective",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

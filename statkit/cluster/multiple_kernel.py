@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,6 +14,9 @@ from statkit.cluster._multiview_base import COMMON_CONSTRAINTS, KERNEL_CONSTRAIN
 from statkit.cluster._simplex import minimize_on_simplex
 from statkit.cluster._spectral import cluster_rows, top_eigenvectors
 from statkit.cluster.kernel_kmeans import Assignment, NearestMean, lloyd, objective_of
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 
 class MultipleKernelKMeans(NearestMean, KernelClusterer):
@@ -132,7 +135,7 @@ class MultipleKernelKMeans(NearestMean, KernelClusterer):
         n_init: int = 20,
         max_iter: int = 200,
         tol: float = 1e-8,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

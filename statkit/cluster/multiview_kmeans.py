@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +19,9 @@ from statkit.cluster._multiview_base import (
     dense_views,
 )
 from statkit.cluster._scaling import fit_scaler
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 _SMALL = 1e-12  # a sample nearer to its centre than this is at it
 
@@ -118,7 +121,7 @@ class MultiViewKMeans(WeightedFit, BaseMultiViewClusterer):
         tol: float = 1e-6,
         batch_size: int | None = None,
         missing: Literal["error", "mask"] = "error",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

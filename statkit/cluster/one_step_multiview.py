@@ -32,6 +32,8 @@ from statkit.cluster._scaling import fit_scaler
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 _MAX_PASSES = 100  # of moves in one update of the labels
 _START_ROWS = 10_000  # several starts of more samples than this are tried on so many of them
@@ -176,7 +178,7 @@ class OneStepMultiViewClustering(
         tol: float = 1e-5,
         missing: Literal["error", "mask"] = "error",
         n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters

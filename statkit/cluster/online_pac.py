@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -18,6 +18,9 @@ from statkit.cluster._online_kernels import add_rows
 from statkit.cluster._pac_base import SoftClusterer, check_weight
 from statkit.cluster._pac_descent import Order, power_of
 from statkit.cluster.pac import PAC
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 
 class OnlinePAC(SoftClusterer):
@@ -93,7 +96,7 @@ class OnlinePAC(SoftClusterer):
         size_exponent: float = 0.0,
         init_size: int | None = None,
         half_life: float | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.m = m

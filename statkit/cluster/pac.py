@@ -15,8 +15,9 @@ from statkit.cluster._pac_base import SoftClusterer, check_weight, state_of
 from statkit.cluster._pac_fit import AnnealedClusterer
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike
+
+    from statkit._typing import Seed
 
 
 class PAC(AnnealedClusterer):
@@ -177,7 +178,7 @@ class PAC(AnnealedClusterer):
         balanced_labels: bool = False,
         metric_params: dict[str, Any] | None = None,
         max_memory: int = 2**30,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:

@@ -18,6 +18,8 @@ from statkit.cluster._pac_linear import unit_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 def _state(X, D, metric, sample_weight):
     if (X is None) == (D is None):
@@ -181,7 +183,7 @@ def critical_exponent(
     size_exponent: float = 0.0,
     exact: bool = False,
     sample_weight: ArrayLike | None = None,
-    random_state: int | np.random.RandomState | None = 0,
+    random_state: Seed = 0,
 ) -> float:
     """The weight exponent above which the only stable answer is 1/K for every object.
 
@@ -248,7 +250,7 @@ def n_clusters_spectrum(
     *,
     max_clusters: int = 30,
     n_permutations: int = 5,
-    random_state: int | np.random.RandomState | None = 0,
+    random_state: Seed = 0,
 ) -> Any:
     """A number of clusters from the spectrum of the first sweep: directions stronger than chance, plus one.
 

@@ -19,6 +19,8 @@ from statkit.cluster._pac_linear import unit_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 def opa_targets(
     proba: ArrayLike,
@@ -146,7 +148,7 @@ class PACHead(ClusterMixin, BaseEstimator):
         learning_rate: float = 1e-2,
         batch_size: int = 256,
         max_iter: int = 50,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.m = m

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -20,6 +20,9 @@ from statkit.cluster._multiview_base import (
 from statkit.cluster._multiview_kernels import add_identity_upper, diffuse, normalize_upper
 from statkit.cluster._scaling import fit_scaler
 from statkit.cluster._spectral import cluster_rows, normalized_affinity, top_eigenvectors
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 
 class SimilarityNetworkFusion(BaseMultiViewClusterer):
@@ -117,7 +120,7 @@ class SimilarityNetworkFusion(BaseMultiViewClusterer):
         scale: Literal["block", "standard", "minmax", None] = "block",
         missing: Literal["error", "mask"] = "error",
         n_init: int = 20,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.views = views

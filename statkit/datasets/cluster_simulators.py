@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 #: Sizes out of 2000 of the designs that are not of equal sizes.
 _SIZES = {"unequal": (800, 600, 300, 200, 100), "very_unequal": (1500, 400, 60, 25, 15)}
@@ -23,9 +26,7 @@ DESIGNS = (
 )
 
 
-def make_cluster_mixture(
-    design: str = "equal", n_samples: int = 2000, *, random_state: int | np.random.RandomState | None = None
-) -> Any:
+def make_cluster_mixture(design: str = "equal", n_samples: int = 2000, *, random_state: Seed = None) -> Any:
     """Draw a mixture of five groups of one of nine designs.
 
     Centres lie at distance 4 from the origin in uniform directions in 8 dimensions and groups are standard

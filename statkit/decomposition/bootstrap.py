@@ -12,13 +12,15 @@ from sklearn.utils import Bunch, check_random_state
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 def bootstrap_modes(
     estimator: Any,
     X: ArrayLike,
     *,
     n_resamples: int = 100,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Bunch:
     """Refit on resampled rows and say how far the modes move.
 

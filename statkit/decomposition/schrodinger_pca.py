@@ -21,6 +21,8 @@ from statkit.decomposition.meshes.structure import METRICS, resolve_structure
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 _ROWS = 8_000_000  # values that are centred at a time
 _COLUMNS = 2_048  # of which so many columns, to stay in the cache
@@ -200,7 +202,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_refine: int = 0,
         solver: Literal["auto", "dense", "shift-invert", "lanczos", "fft"] = "auto",
         radius: float = 1.0,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_components = n_components
         self.coordinates = coordinates
@@ -385,7 +387,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         *,
         given: ArrayLike | None = None,
         noise: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> np.ndarray:
         """Draw fields from the model, or, given one observed row with holes, from what it leaves open.
 

@@ -7,11 +7,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from statkit._replaced import replaced
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["SequentialBlocks", "sequential_blocks", "shuffle_file"]
 
@@ -145,7 +148,7 @@ def shuffle_file(
     source: str | PathLike[str],
     target: str | PathLike[str],
     *,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
     memory_limit: int = 256 * 2**20,
 ) -> Path:
     """Write a Parquet file with the rows of another in random order, in bounded memory.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from statkit._unchanged import unchanged_on_error
 from statkit.inference._base import ManySamples, evaluate_statistic
 from statkit.inference._known import KnownRegression
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["BagOfLittleBootstraps", "MOutOfNBootstrap", "SubsampledDoubleBootstrap"]
 
@@ -88,7 +91,7 @@ class BagOfLittleBootstraps(ManySamples):
         *,
         fast: bool = True,
         n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -164,7 +167,7 @@ class SubsampledDoubleBootstrap(ManySamples):
         *,
         fast: bool = True,
         n_jobs: Any = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: Any = 0,
     ) -> None:
         self.estimator = estimator
@@ -240,7 +243,7 @@ class MOutOfNBootstrap(ManySamples):
         *,
         rate: float | None = 0.5,
         n_jobs: Any = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: Any = 0,
     ) -> None:
         self.estimator = estimator

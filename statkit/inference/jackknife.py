@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from statkit._unchanged import unchanged_on_error
 from statkit.inference._base import ManySamples, evaluate_statistic
 from statkit.inference._known import KnownRegression
 from statkit.inference.addressing import sequential_blocks
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["JackknifeSubsampling"]
 
@@ -70,7 +73,7 @@ class JackknifeSubsampling(ManySamples):
         addressing: Literal["random", "sequential"] = "random",
         target: Literal["population", "full_data"] = "population",
         n_jobs: Any = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: Any = 0,
     ) -> None:
         self.estimator = estimator

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from statkit._unchanged import unchanged_on_error
 from statkit.inference._base import ManySamples, evaluate_statistic
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["ScalableSubsampling"]
 
@@ -52,7 +55,7 @@ class ScalableSubsampling(ManySamples):
         *,
         overlap: float = 0.0,
         n_jobs: Any = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
         verbose: Any = 0,
     ) -> None:
         self.estimator = estimator

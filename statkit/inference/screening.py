@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,6 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from statkit._magnitude import check_magnitude
 from statkit._unchanged import unchanged_on_error
 from statkit.inference.addressing import sequential_blocks
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["SubsampledFeatureScreening"]
 
@@ -59,7 +62,7 @@ class SubsampledFeatureScreening(SelectorMixin, BaseEstimator):
         *,
         aggregate: Literal["moments", "average", "jackknife"] = "moments",
         addressing: Literal["random", "sequential"] = "random",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.n_features_to_select = n_features_to_select
         self.size = size

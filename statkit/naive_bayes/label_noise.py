@@ -17,6 +17,8 @@ from statkit.naive_bayes._votes import Votes, by_label
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["estimate_transition", "inject_label_noise", "rank_label_issues"]
 
@@ -27,7 +29,7 @@ def inject_label_noise(
     *,
     transition: ArrayLike | None = None,
     kind: Literal["symmetric", "pair", "class"] = "symmetric",
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Replace some labels by wrong ones, to try a method on data whose truth is known.
 

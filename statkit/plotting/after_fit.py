@@ -12,6 +12,8 @@ from statkit.regression._residuals import sampled_residuals
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["CalibrationDisplay", "ResidualDisplay"]
 
@@ -91,7 +93,7 @@ class ResidualDisplay:
         size: int = 5_000,
         sample_weight: Any = None,
         offset: Any = None,
-        random_state: int | np.random.RandomState | None = 0,
+        random_state: Seed = 0,
         engine: Any = None,
         n_jobs: Any = None,
         ax: Any = None,

@@ -14,7 +14,7 @@ from statkit.regression.generalized_linear import GLMClassifier, GLMRegressor
 from statkit.sampling.selector import Selector
 
 if TYPE_CHECKING:
-    import numpy as np
+    from statkit._typing import Seed
 
 
 __all__ = ["OptimalSampler"]
@@ -60,7 +60,7 @@ class OptimalSampler(Selector):
         criterion: str = "optLs",
         mixture: float = 0.1,
         pilot_size: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.size = size
         self.family = family

@@ -13,6 +13,8 @@ from statkit.sampling.uniforms import row_uniforms
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["poisson_sample", "priority_sample", "replacement_sample", "weighted_reservoir"]
 
@@ -108,9 +110,7 @@ def priority_sample(
     return PrioritySampler(n).partial_fit(m, u, np.arange(len(m))).result()
 
 
-def weighted_reservoir(
-    scores: Any, n: Any, *, u: Any = None, random_state: int | np.random.RandomState | None = None
-) -> Any:
+def weighted_reservoir(scores: Any, n: Any, *, u: Any = None, random_state: Seed = None) -> Any:
     """Exactly ``n`` rows by exponential keys (A-Res): the order of successive weighted draws without
     replacement.
 
@@ -141,9 +141,7 @@ def weighted_reservoir(
     return index, -np.expm1(-m[index] * tau), tau
 
 
-def replacement_sample(
-    scores: Any, n: Any, *, random_state: int | np.random.RandomState | None = None
-) -> Any:
+def replacement_sample(scores: Any, n: Any, *, random_state: Seed = None) -> Any:
     """``n`` draws with replacement, with probabilities proportional to ``scores``.
 
     Returns

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from statkit.sampling.selector import Selector
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["IndependenceSampler"]
 
@@ -48,7 +53,7 @@ class IndependenceSampler(Selector):
         size: int = 1000,
         *,
         n_cells: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.size = size
         self.n_cells = n_cells

@@ -10,6 +10,8 @@ from scipy.linalg import cholesky, qr, solve_triangular
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["leverage_scores"]
 
@@ -22,7 +24,7 @@ _CHUNK = 16_384
 def leverage_scores(
     X: ArrayLike,
     method: Literal["auto", "exact", "sketch"] = "auto",
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> np.ndarray:
     """Leverage ``x_i'(X'X)⁻¹x_i`` of every row.
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.optimize import brentq
 
 from statkit.sampling.iboss import IBOSS
 from statkit.sampling.selector import Selector
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["LogisticIBOSS"]
 
@@ -58,7 +63,7 @@ class LogisticIBOSS(Selector):
         size: int = 1000,
         *,
         pilot_size: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.size = size
         self.pilot_size = pilot_size

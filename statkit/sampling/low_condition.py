@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.stats import qmc
 
 from statkit.sampling.selector import Selector
 from statkit.sampling.uniform_design import nearest_free
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["LowConSampler"]
 
@@ -40,9 +45,7 @@ class LowConSampler(Selector):
     Approach in a Misspecified Linear Model.
     """
 
-    def __init__(
-        self, size: int = 1000, *, trim: float = 1.0, random_state: int | np.random.RandomState | None = None
-    ) -> None:
+    def __init__(self, size: int = 1000, *, trim: float = 1.0, random_state: Seed = None) -> None:
         self.size = size
         self.trim = trim
         self.random_state = random_state

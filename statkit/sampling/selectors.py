@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from statkit.sampling.draws import priority_sample, replacement_sample
 from statkit.sampling.leverage import leverage_scores
 from statkit.sampling.selector import Selector
+
+if TYPE_CHECKING:
+    from statkit._typing import Seed
 
 __all__ = ["LeverageSampler"]
 
@@ -51,7 +56,7 @@ class LeverageSampler(Selector):
         shrinkage: float = 0.9,
         replacement: bool = False,
         fit_intercept: bool = True,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         self.size = size
         self.shrinkage = shrinkage

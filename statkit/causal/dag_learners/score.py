@@ -20,6 +20,8 @@ from statkit.causal.dag_learners.order import check_order
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["EXACT_LIMIT", "boss", "exact", "hill_climbing"]
 
@@ -37,7 +39,7 @@ def boss(
     knowledge: Any = None,
     start: Any = None,
     n_starts: int = 1,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Search orders for the one whose sparsest good graph scores best (best order score search).
 
@@ -152,7 +154,7 @@ def hill_climbing(
     n_starts: int = 5,
     tabu: int = 10,
     equal_var: bool = False,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Climb by adding, deleting and turning single edges, with a tabu list and random restarts.
 

@@ -19,6 +19,8 @@ from statkit.decomposition.meshes.structure import Structure, count_locations, r
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 _DENSE = 6_000  # locations whose covariance is stored
 
@@ -63,7 +65,7 @@ def karhunen_loeve(
     weights: Literal["area"] | ArrayLike | None = None,
     method: str = "auto",
     n_landmarks: int = 1_000,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> KarhunenLoeve:
     """Modes of the covariance A(x) A(y) ρ(x - y) over the given locations.
 

@@ -13,6 +13,8 @@ from statkit.decomposition.meshes.structure import resolve_structure
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 BANDWIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # in node spacings
 FOLDS = 5
@@ -102,7 +104,7 @@ def estimate_variance_field(
     metric: str = "euclidean",
     radius: float = 1.0,
     smoothing: float | Literal["cv"] | None = "cv",
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> np.ndarray:
     """Variance at each location, smoothed over its neighbours as far as the samples ask for it.
 

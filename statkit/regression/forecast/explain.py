@@ -23,6 +23,8 @@ from statkit.regression.forecast.splits import Splits
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from statkit._typing import Seed
+
 
 __all__ = ["explain"]
 
@@ -47,7 +49,7 @@ def explain(
     l1_ratio: float = 0.0,
     cov_type: str | None = None,
     na_action: Literal["drop", "raise"] = "drop",
-    random_state: int | np.random.RandomState | None = None,
+    random_state: Seed = None,
 ) -> Any:
     """Tell what a fit would cost and give, before any pass over the data: EXPLAIN for regressions.
 
