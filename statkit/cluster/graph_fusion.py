@@ -45,8 +45,8 @@ class GraphFusionClustering(BaseMultiViewClusterer):
         How view graphs make the consensus (gmc): weighted, which minimises the objective, or their plain
         mean, as in the published code.
     scale : {"sample", "block", "standard", "minmax", None}, default="sample"
-        ``"sample"`` standardises every sample across its own features, as the published method; the others
-        scale columns.
+        ``"sample"`` standardises every sample across its own features, as the published method, which makes
+        sense where these have one unit (pixels) or were standardised before; the others scale columns.
     n_init : int, default=20
         Starts of the k-means, if one is needed; the least inertia is kept.
     max_iter : int, default=20

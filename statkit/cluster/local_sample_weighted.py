@@ -92,6 +92,10 @@ class LocalSampleWeightedMKC(KernelClusterer):
 
         min −Σ_p ω_p ⟨K_p, Z⟩ + Σ_i γ_i ‖z_i‖² + α ‖K* − Z‖²,   rows of Z on the simplex, Z_ii = 0.
 
+    The sparse solver minimises the same over graphs on the candidates and kernels of at most ``rank``: with all
+    candidates and the same rank its steps are those of the exact one. Without a limit of the rank the problem has
+    many nearly equal optima, and labels may differ more between two values of ``tol`` than between solvers.
+
     The weights favour kernels in which neighbours are alike, that is smooth ones, which need not be the most
     informative: see ``diagnostics_["agreement"]``. The labels of new samples are an extension of the paper:
     initial graph weights of a new sample, its embedding by them, and the nearest centre.

@@ -155,7 +155,7 @@ class AffinityDisplay:
         positive = inside[inside > 0]
         top = float(np.quantile(positive, 0.98)) if len(positive) else 1.0
         image = ax.imshow(
-            block, cmap="viridis", vmin=min(float(inside.min()), 0.0), vmax=top, interpolation="nearest"
+            block, cmap="viridis", vmin=min(float(inside.min()), 0.0), vmax=top, interpolation="auto"
         )
         ax.figure.colorbar(image, ax=ax, label="affinity", shrink=0.85, extend="max")
         sizes = np.unique(self.labels[self.order_], return_counts=True)[1]

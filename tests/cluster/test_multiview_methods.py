@@ -20,6 +20,7 @@ from statkit.cluster import (
     MultiViewKMeans,
     OneStepMultiViewClustering,
     SimilarityNetworkFusion,
+    clustering_accuracy,
     coassociation_matrix,
     compare_views,
     kernel_stack,
@@ -30,13 +31,15 @@ from statkit.cluster._multiview_kernels import (
     diffuse,
     normalize_upper,
     project_rows_off_diagonal,
+    shrink_to_means,
     simplex_regression,
+    space_totals,
     sum_pairwise_pass,
 )
 from statkit.cluster._simplex import minimize_on_simplex, project_row
 from statkit.cluster._spectral import top_eigenvectors
 from statkit.cluster.local_sample_weighted import initial_weights
-from statkit.datasets import make_multiview_blobs
+from statkit.datasets import load_mfeat, make_multiview_blobs
 
 AS_GIVEN = {"kernel": "precomputed", "center": False, "normalize": False}
 
@@ -229,6 +232,41 @@ def test_one_step_starts_on_a_sample(monkeypatch):
     assert sampled.labels_.shape == (600,)
 
 
+def test_equal_partitions_are_one_start():
+    from statkit.cluster.one_step_multiview import _distinct
+
+    starts = [np.array(one) for one in ([0, 0, 1, 2], [2, 2, 0, 1], [0, 1, 1, 2], [1, 1, 2, 0])]
+    kept = _distinct(starts, lambda one: one)
+    assert [one.tolist() for one in kept] == [[0, 0, 1, 2], [0, 1, 1, 2]]
+
+
+def test_representations_are_the_minimisers_given_labels():
+    """Closed form of every sample against the formula: weights, missing views, two spaces."""
+    rng = np.random.default_rng(0)
+    n, k, edges = 30, 3, np.array([0, 2, 6])
+    B, labels, weight = rng.normal(size=(n, 6)), rng.integers(k, size=n), rng.uniform(0.5, 2.0, size=n)
+    seen = rng.random((n, 4)) < 0.7
+    seen[:, 0] = True
+    n_seen, mass = seen.sum(axis=1).astype(float), np.bincount(labels, weights=weight, minlength=k)
+    a, pulls = 0.25, np.array([0.3, 0.0])
+    Z = B.copy()
+    shrink_to_means(Z, labels, weight, n_seen, mass, edges, a, pulls)
+    for p, pull in enumerate(pulls):
+        at = slice(edges[p], edges[p + 1])
+        den = a * n_seen + pull * mass[labels]
+        for i in range(n):
+            inside = labels == labels[i]
+            C = (a * weight / den)[inside] @ B[inside, at] / (1 - pull * (weight / den)[inside].sum())
+            np.testing.assert_allclose(Z[i, at], (a * B[i, at] + pull * C) / den[i], atol=1e-12)
+    sums, squares, norms = space_totals(Z, weight, labels, k, edges, seen)
+    indicator = np.eye(k)[labels] * weight[:, None]
+    np.testing.assert_allclose(sums, Z.T @ indicator, atol=1e-12)
+    for p in range(2):
+        square = np.square(Z[:, edges[p] : edges[p + 1]]).sum(axis=1)
+        np.testing.assert_allclose(squares[p], square @ indicator)
+        np.testing.assert_allclose(norms[p], (square * weight) @ seen)
+
+
 def test_label_moves_against_their_definition():
     rng = np.random.default_rng(0)
     W, weight, k = rng.normal(size=(40, 3)), rng.uniform(0.5, 2, size=40), 4
@@ -283,6 +321,17 @@ def test_sparse_solver_with_all_candidates_and_full_rank_is_the_exact_one(blobs)
     ).fit(blobs.views)
     np.testing.assert_allclose(exact.objective_path_, full.objective_path_, rtol=1e-7)
     np.testing.assert_allclose(exact.kernel_weights_, full.kernel_weights_, rtol=1e-7)
+
+
+def test_sparse_solver_agrees_with_the_dense_one_of_its_rank():
+    digits = load_mfeat()
+    views = {name: view[::5] for name, view in digits.views.items()}
+    fits = [
+        LocalSampleWeightedMKC(10, solver=solver, rank=10, random_state=0).fit(views)
+        for solver in ("exact", "sparse")
+    ]
+    assert adjusted_rand_score(*(fit.labels_ for fit in fits)) > 0.97
+    assert fits[1].objective_path_[-1] == pytest.approx(fits[0].objective_path_[-1], rel=5e-3)
 
 
 def test_sparse_solver_from_row_blocks_is_the_one_from_the_stack(blobs, monkeypatch):
@@ -577,6 +626,16 @@ def test_rank_constraint_makes_components(fusion):
     if fusion == "weighted":
         for S in fit.view_affinities_:
             np.testing.assert_allclose(S.sum(axis=1), 1, atol=1e-10)
+
+
+def test_graph_fusion_on_digits():
+    """The published fusion on standardised columns, standardised samples: 0.886 by an independent reconstruction."""
+    digits = load_mfeat()
+    views = [view[::2] for view in digits.views.values()]
+    views = [(view - view.mean(axis=0)) / view.std(axis=0) for view in views]
+    fit = GraphFusionClustering(10, fusion="reference", random_state=0).fit(views)
+    assert fit.n_components_ == 10
+    assert clustering_accuracy(digits.target[::2], fit.labels_) == pytest.approx(0.886, abs=0.01)
 
 
 def test_automatic_graph_weights_fall(blobs):
