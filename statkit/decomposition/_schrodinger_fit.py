@@ -57,6 +57,7 @@ class SchrodingerFit:
             raise ValueError("every column of X is all NaN")
         self.structure = self.whole.kept(self.kept)
         self.data = X if self.kept.all() else X[:, self.kept]
+        self.complete = bool((count[self.kept] == len(X)).all())
         self.mean, self.variance = mean[self.kept], variance[self.kept]
         if isinstance(options.n_components, numbers.Integral) and options.n_components > self.kept.sum():
             raise ValueError(
@@ -202,10 +203,10 @@ class SchrodingerFit:
     def _completed(self, modes: FieldModes) -> np.ndarray:
         """Samples whose holes are filled with the prediction of the operator's modes."""
         data = self.data
+        if self.complete:
+            return data
         holes = np.isnan(data)
         rows = np.flatnonzero(holes.any(axis=1))
-        if not rows.size:
-            return data
         model = self._score_model(modes.components, modes.eigenvalues)
         centred = data[rows] - self.mean
         filled = model.score(centred, "blup") @ modes.components + self.mean

@@ -136,6 +136,7 @@ class SchrodingerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Z. Liu, S. Qian, Y. Wang, Y. Yan, T. Yang (2021), Schrödinger PCA: on the duality between principal
     component analysis and Schrödinger equation, Physical Review E 104, 025307.
     O. Ledoit, M. Wolf (2004), A well-conditioned estimator for large-dimensional covariance matrices.
+    J. Schäfer, K. Strimmer (2005), A shrinkage approach to large-scale covariance matrix estimation.
     G. North, T. Bell, R. Cahalan, F. Moeng (1982), Sampling errors in the estimation of empirical orthogonal
     functions.
 

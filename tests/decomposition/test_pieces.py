@@ -151,7 +151,7 @@ def test_shrinkage_formula(n, p):
     gram, product = samples.gram(), samples.product(vectors)
     Y = (X - X.mean(axis=0)) * np.sqrt(weights)
     S, T = Y.T @ Y / (n - 1), (vectors * scale) @ vectors.T
-    pi = sum(np.sum((np.outer(y, y) - Y.T @ Y / n) ** 2) for y in Y) / n**2
+    pi = sum(np.sum((np.outer(y, y) - Y.T @ Y / n) ** 2) for y in Y) * n / (n - 1) ** 3  # unbiased
     alpha = np.clip(pi / np.sum((S - T) ** 2), 0, 1)
     found = optimal_weight(gram, product, vectors.T @ vectors, scale)
     assert found == pytest.approx(alpha, rel=1e-9)
