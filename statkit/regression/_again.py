@@ -50,6 +50,8 @@ _GONE = _Gone()
 
 def _reference(value):
     """A function that returns the value, or `_GONE`."""
+    if isinstance(value, (list, tuple)) and value and hasattr(value[0], "columns"):
+        return lambda: _GONE  # frames one after another
     if value is None or isinstance(value, (str, os.PathLike, int, float, list, tuple, np.generic)):
         return lambda: value  # a list cannot be referred to weakly; one of paths is small
     if any(hasattr(value, name) for name in ("__next__", "read", "read_next_batch")):

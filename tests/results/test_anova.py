@@ -195,6 +195,7 @@ def test_clusters_fewer_than_coefficients(rows):
         anova(estimate)
 
 
+@pytest.mark.slow
 def test_size_of_the_test_by_simulation():
     """At the truth, p-values of the sequential Wald table and of the likelihood ratio are uniform."""
     rng = np.random.default_rng(5)
