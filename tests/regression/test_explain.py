@@ -284,6 +284,19 @@ def test_rows_in_order_are_seen_to_differ():
     assert any("differ by more than chance" in note for note in told.notes)
 
 
+def test_pilots_from_windows_suffer_where_rows_hang_together():
+    rng = np.random.default_rng(0)
+    level = np.repeat(rng.standard_normal(100), 2_000)
+    x = rng.standard_normal(200_000)
+    frame = pd.DataFrame({"x": x, "y": rng.random(200_000) < 1 / (1 + np.exp(-level - x))})
+    plan = Subsample(2_000, pilot="windows")
+    in_order, shuffled = (
+        explain("y ~ x", f, plan, family="binomial", random_state=0).frame.distance[0]
+        for f in (frame, frame.sample(frac=1, random_state=0, ignore_index=True))
+    )
+    assert in_order > 2 * shuffled
+
+
 # -- CSV
 
 

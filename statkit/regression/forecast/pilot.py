@@ -21,6 +21,8 @@ __all__ = ["Pieces", "Pilot", "fit_pilot", "read_pieces"]
 
 #: Partitions that are looked at, and bytes and rows to read of each at most.
 PIECES, PIECE_BYTES, PIECE_ROWS = 8, 16 * 2**20, 131_072
+#: Partitions at the end of these that are read whole, to time it, if they have no more rows than this.
+_TIMED, _WHOLE = 2, 300_000
 #: Share of the data that may be read, but for data so small that this is nothing.
 _SHARE, _SMALL = 0.25, 4_096
 
@@ -32,17 +34,21 @@ class Pieces:
     Attributes
     ----------
     rows : list of Rows
+    n_read : list of int
+        Rows that were read for each of them: all of a partition, where the clock is to say what that takes.
     seconds, cpu : list of float
-        For each of them, by the wall's clock and the processor's; the first opens the file and counts for nothing.
+        By the wall's clock and the processor's; the first opens the file and counts for nothing.
     """
 
     rows: list[Rows]
+    n_read: list[int]
     seconds: list[float]
     cpu: list[float]
 
     @property
     def n_rows(self) -> int:
-        return sum(r.n_rows for r in self.rows)
+        """Rows that were read."""
+        return sum(self.n_read)
 
     @property
     def cpu_per_row(self) -> float:
@@ -55,13 +61,17 @@ class Pieces:
         return float(max(np.min(self._each(self.seconds) - self._each(self.cpu)), 0.0))
 
     def _each(self, seconds: list[float]) -> np.ndarray:
-        each = np.array(seconds) / np.maximum([r.n_rows for r in self.rows], 1)
+        each = np.array(seconds) / np.maximum(self.n_read, 1)
+        # The beginning of a page costs all of it: partitions that were read whole tell best.
+        whole = [k for k, r in enumerate(self.rows) if k and self.n_read[k] > r.n_rows]
+        if whole:
+            return each[whole]
         return each[1:] if len(each) > 1 else each
 
     @property
     def bytes_per_row(self) -> float:
         total = sum(r.table.nbytes for r in self.rows if r.table is not None)
-        return total / max(self.n_rows, 1)
+        return total / max(sum(r.n_rows for r in self.rows), 1)
 
 
 def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
@@ -75,15 +85,29 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
         np.linspace(0, len(partitions) - 1, number + 2)[1:-1] if len(partitions) > number else range(number)
     )
     chosen = [partitions[round(i)] for i in spread]
-    each = min(PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)), int(_SHARE * n) // number)
+    timed = [p for p in chosen[-_TIMED:] if p.n_rows <= _WHOLE] if number > _TIMED else []
+    whole = sum(p.n_rows for p in timed)
+    if whole > 0.6 * _SHARE * n:
+        timed, whole = [], 0
+    each = (int(_SHARE * n) - whole) // (number - len(timed))
+    each = min(each, PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)))
     each = max(each, _SMALL // number, 1)
-    pieces = Pieces([], [], [])
+    pieces = Pieces([], [], [], [])
     for partition in chosen:
         wall, cpu = time.perf_counter(), time.process_time()
-        pieces.rows.append(source.head(partition, columns, each))
+        read = source.head(partition, columns, partition.n_rows if partition in timed else each)
         pieces.seconds.append(time.perf_counter() - wall)
         pieces.cpu.append(time.process_time() - cpu)
+        pieces.n_read.append(read.n_rows)
+        pieces.rows.append(_beginning(read, each))
     return pieces
+
+
+def _beginning(rows: Rows, n: int) -> Rows:
+    if rows.n_rows <= n or rows.table is None:
+        return rows
+    beside = {name: values[:n] for name, values in rows.beside.items()}
+    return Rows(rows.first_row, n, rows.table.slice(0, n), rows.X, beside, rows.where)
 
 
 class PieceSource(Source):
@@ -91,7 +115,7 @@ class PieceSource(Source):
 
     def __init__(self, source: Source, pieces: Pieces):
         self.schema, self.name = source.schema, source.name
-        self.n_rows, self.token = pieces.n_rows, "pilot of " + source.token
+        self.n_rows, self.token = sum(r.n_rows for r in pieces.rows), "pilot of " + source.token
         self._pieces = pieces.rows
 
     def partitions(self):
