@@ -104,13 +104,14 @@ print(h.hexdigest())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "surroundings",
     [
         {"PYTHONHASHSEED": "1"},
-        pytest.param({"TZ": "Pacific/Kiritimati"}, marks=pytest.mark.slow),
-        pytest.param({"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}, marks=pytest.mark.slow),
-        pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0"}, marks=pytest.mark.slow),
+        {"TZ": "Pacific/Kiritimati"},
+        {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0"},
     ],
     ids=str,
 )
