@@ -53,20 +53,19 @@ class Pieces:
     @property
     def cpu_per_row(self) -> float:
         """Of reading, the median over pieces."""
-        return float(np.median(self._each(self.cpu)))
+        each = self._each(self.cpu)
+        # The beginning of a page costs all of it: partitions that were read whole tell best.
+        whole = [k for k, r in enumerate(self.rows) if k and self.n_read[k] > r.n_rows]
+        return float(np.median(each[whole] if whole else each[1:] if len(each) > 1 else each))
 
     @property
     def waiting_per_row(self) -> float:
         """What every piece waited at least: more is that others used the processor."""
-        return float(max(np.min(self._each(self.seconds) - self._each(self.cpu)), 0.0))
+        waited = self._each(self.seconds) - self._each(self.cpu)
+        return float(max(waited[1:].min() if len(waited) > 1 else waited[0], 0.0))
 
     def _each(self, seconds: list[float]) -> np.ndarray:
-        each = np.array(seconds) / np.maximum(self.n_read, 1)
-        # The beginning of a page costs all of it: partitions that were read whole tell best.
-        whole = [k for k, r in enumerate(self.rows) if k and self.n_read[k] > r.n_rows]
-        if whole:
-            return each[whole]
-        return each[1:] if len(each) > 1 else each
+        return np.array(seconds) / np.maximum(self.n_read, 1)
 
     @property
     def bytes_per_row(self) -> float:
@@ -86,9 +85,9 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
     )
     chosen = [partitions[round(i)] for i in spread]
     timed = [p for p in chosen[-_TIMED:] if p.n_rows <= _WHOLE] if number > _TIMED else []
+    while timed and sum(p.n_rows for p in timed) > 0.75 * _SHARE * n:
+        timed = timed[1:]
     whole = sum(p.n_rows for p in timed)
-    if whole > 0.6 * _SHARE * n:
-        timed, whole = [], 0
     each = (int(_SHARE * n) - whole) // (number - len(timed))
     each = min(each, PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)))
     each = max(each, _SMALL // number, 1)
