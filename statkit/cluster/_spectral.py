@@ -10,11 +10,12 @@ from sklearn.cluster import KMeans
 _DENSE_BELOW = 300  # a full eigensolver is as fast as Lanczos up to here
 
 
-def top_eigenvectors(matrix, k, *, start=None):
+def top_eigenvectors(matrix, k, *, start=None, tol=1e-12):
     """Return the ``k`` algebraically largest eigenvalues, descending, and their orthonormal eigenvectors.
 
     ``matrix`` is symmetric: dense, sparse or a ``LinearOperator``. ``start`` (n, any) are earlier
-    eigenvectors, whose sum starts the iteration. Signs are fixed: the largest entry of a vector is positive.
+    eigenvectors, whose sum starts the iteration; it ends at residuals of ``tol``, relatively (eigenvalues are
+    known to its square). Signs are fixed: the largest entry of a vector is positive.
     """
     n = matrix.shape[0]
     operator = isinstance(matrix, LinearOperator)
@@ -28,7 +29,7 @@ def top_eigenvectors(matrix, k, *, start=None):
         else:
             v0 += 1.0
         try:
-            values, vectors = eigsh(matrix, k=k, which="LA", v0=v0, ncv=min(n, max(2 * k + 1, 20)), tol=1e-12)
+            values, vectors = eigsh(matrix, k=k, which="LA", v0=v0, ncv=min(n, max(2 * k + 1, 20)), tol=tol)
         except ArpackNoConvergence:  # many eigenvalues nearly equal: let the dense solver separate them
             dense = (
                 matrix @ np.eye(n) if operator else matrix.toarray() if hasattr(matrix, "toarray") else matrix

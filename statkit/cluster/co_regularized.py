@@ -23,6 +23,7 @@ from statkit.cluster.kernels import KernelFunction, KernelOptions
 
 if TYPE_CHECKING:
     from statkit._typing import Seed
+_ROUND_TOL = 1e-8  # of the eigenvectors of a round: the objective is known to its square
 
 
 class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
@@ -180,7 +181,7 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
         for _ in range(self.max_iter):
             for v in range(len(L)):
                 others = np.hstack([U[w] for w in range(len(L)) if w != v])
-                U[v] = top_eigenvectors(_pulled(L[v], self.reg, others), k, start=U[v])[1]
+                U[v] = top_eigenvectors(_pulled(L[v], self.reg, others), k, start=U[v], tol=_ROUND_TOL)[1]
             path.append(_fit_of(L, U) + self.reg * _closeness(U))
             if abs(path[-1] - path[-2]) <= self.tol * abs(path[-1]):
                 break
@@ -194,7 +195,7 @@ class CoRegularizedSpectralClustering(BaseMultiViewClusterer):
             # The leading eigenvectors of λ Σ U_vU_vᵀ are the left singular vectors of the stack.
             consensus = np.linalg.svd(stacked, full_matrices=False)[0][:, :k] if self.reg > 0 else U[0]
             for v in range(len(L)):
-                U[v] = top_eigenvectors(_pulled(L[v], self.reg, consensus), k, start=U[v])[1]
+                U[v] = top_eigenvectors(_pulled(L[v], self.reg, consensus), k, start=U[v], tol=_ROUND_TOL)[1]
             path.append(_fit_of(L, U) + self.reg * sum(np.square(u.T @ consensus).sum() for u in U))
             if len(path) > 1 and abs(path[-1] - path[-2]) <= self.tol * abs(path[-1]):
                 break
