@@ -176,7 +176,11 @@ def test_predict_streams_the_mean_of_every_row(run, rows, model, tmp_path):
 
 def test_predict_with_intervals(run, rows, model, tmp_path):
     out = tmp_path / "out.parquet"
-    assert run("predict", model, rows[0], "-o", out, "--interval", "confidence", "--level", "0.9") == (0, "", "")
+    assert run("predict", model, rows[0], "-o", out, "--interval", "confidence", "--level", "0.9") == (
+        0,
+        "",
+        "",
+    )
     frame = pq.read_table(out).to_pandas()
     expected = oracle(rows[1]).get_prediction(rows[1]).summary_frame(alpha=0.1)
     assert frame.columns.tolist() == ["prediction", "mean_se", "mean_ci_lower", "mean_ci_upper"]
