@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from statkit.engines.engine import one_blas_thread
 from statkit.regression._again import Again, Rows
-from statkit.regression._data import Roles, as_vector, group_codes, is_frame, is_matrix
+from statkit.regression._data import Roles, as_vector, check_labels, group_codes, is_frame, is_matrix
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.results.maketables import ReadByMaketables
 from statkit.rounds import NoRowsLeft
@@ -42,6 +42,8 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
 
     def _frozen_family(self, family, design):
         """The family once the design knows the data's levels and times; here as it is."""
+        if not self._categorical_response:
+            check_labels(family, design)
         return family
 
     def _remembered_roles(self, roles, strata):

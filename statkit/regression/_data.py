@@ -9,7 +9,7 @@ import numpy as np
 from statkit._magnitude import check_magnitude
 from statkit.sources.array import is_labelled_array
 
-__all__ = ["Roles", "as_vector", "group_codes", "is_frame", "is_matrix"]
+__all__ = ["Roles", "as_vector", "check_labels", "group_codes", "is_frame", "is_matrix"]
 
 
 @dataclass
@@ -73,6 +73,24 @@ def as_vector(values, name: str, n: int | None = None, positive: bool = False) -
     if positive:
         check_magnitude(values, name)
     return values
+
+
+def check_labels(family, design) -> None:
+    """Refuse a response that holds labels where the family needs numbers; two are binomial."""
+    classes = design.classes
+    if classes is None or set(classes) <= {False, True}:
+        return
+    shown = ", ".join(map(repr, classes[:5])) + (", …" if len(classes) > 5 else "")
+    if family.name not in ("binomial", "quasi_binomial"):
+        raise ValueError(
+            f"response {design.response_name!r} holds labels ({shown}): the {family.name} family needs numbers; labels "
+            "are fitted by family='binomial' if there are two, and by GLMClassifier"
+        )
+    if len(classes) > 2:
+        raise ValueError(
+            f"response {design.response_name!r} has {len(classes)} levels ({shown}): the {family.name} family needs two; "
+            "GLMClassifier fits more"
+        )
 
 
 def group_codes(groups) -> np.ndarray:

@@ -113,6 +113,7 @@ def _first(model, X, roles, classes):
 
         source, design, family = tabular(model, X, roles, fitted, labels)
         design, _ = freeze(declared(model, design), source, SerialEngine())
+        family = model._frozen_family(family, design)
     problem = Problem(
         family, design, None, alpha=float(model.alpha), cov_type=model._covariance(family, model.plan),
         seed=model._seed(),

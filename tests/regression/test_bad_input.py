@@ -184,3 +184,20 @@ def test_any_frame_is_fitted_or_refused_in_words(data, formula, family):
     complete = frame.dropna(subset=[name for name in frame if name in formula])
     assert fit.estimate_.rows_used <= len(complete)
     str(fit.summary())
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+@pytest.mark.parametrize("labels", ["ab", "abc"])
+def test_labels_are_no_numbers(family, labels):
+    frame = pd.DataFrame({"t": [labels[i % len(labels)] for i in range(30)], "x": np.arange(30.0)})
+    with pytest.raises(ValueError, match=r"response 't' holds labels \('a', 'b'.*needs numbers"):
+        glm("t ~ x", frame, family)
+
+
+def test_two_labels_are_binomial_and_more_are_not():
+    frame = pd.DataFrame({"t": list("aab" * 10), "u": list("abc" * 10), "x": np.arange(30.0) % 7})
+    fit = glm("t ~ x", frame, "binomial").estimate_
+    numbers = glm("t ~ x", frame.assign(t=frame.t == "b"), "binomial").estimate_
+    np.testing.assert_allclose(fit.params, numbers.params)
+    with pytest.raises(ValueError, match=r"'u' has 3 levels .* needs two; GLMClassifier fits more"):
+        glm("u ~ x", frame, "binomial")
