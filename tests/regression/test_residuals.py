@@ -53,7 +53,7 @@ def model_of(family, eta, scale=1.0, **shape):
     """A fit whose coefficients are known."""
     model = GLMRegressor(family)
     model._fitted_family = model._family(None)
-    model.estimate_ = type("E", (), {"scale": scale, "shape": shape})()
+    model.estimate_ = type("E", (), {"scale": scale, "shape": shape, "_again": ()})()
     return model
 
 
@@ -90,7 +90,7 @@ def simulated(name, n, rng):
         return model_of(Tweedie(1.4), eta, phi), y, eta, None
     model = OrderedClassifier()
     model._fitted_family, model.thresholds_ = Ordered(4), np.array([-1.0, 0.5, 1.5])
-    model.estimate_ = type("E", (), {"scale": 1.0, "shape": {}})()
+    model.estimate_ = type("E", (), {"scale": 1.0, "shape": {}, "_again": ()})()
     return model, np.digitize(eta + rng.logistic(size=n), model.thresholds_) * 1.0, eta, None
 
 

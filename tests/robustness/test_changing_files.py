@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -71,13 +72,14 @@ def after_reads(monkeypatch):
     """``after_reads(k, action)``: the action happens when the k-th partition has been read."""
 
     def plan(k, action):
-        read, count = ParquetSource.read, []
+        read, count, one = ParquetSource.read, [], threading.Lock()
 
         def counted(self, partition, columns=()):
-            rows = read(self, partition, columns)
-            count.append(partition)
-            if len(count) == k:
-                action()
+            with one:  # other threads must not read on while the action takes its time
+                rows = read(self, partition, columns)
+                count.append(partition)
+                if len(count) == k:
+                    action()
             return rows
 
         monkeypatch.setattr(ParquetSource, "read", counted)
