@@ -45,16 +45,22 @@ def test_an_interrupted_fit_leaves_the_earlier_one(name, made, fit, rows):
     estimator = made(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        whole = np.inf  # the quickest of some: half of it is not after the end of another fit
+        for _ in range(4):
+            start = time.perf_counter()
+            fit(name, estimator, X[:30], y[:30])
+            whole = min(whole, time.perf_counter() - start)
         fit(name, estimator, X, y)
-        start = time.perf_counter()
-        fit(name, estimator, X, y)
-        whole = time.perf_counter() - start
-        for share in (0.1, 0.5, 0.9):
+        for share in (0.1, 0.5):
             before = dict(vars(estimator))
             try:
                 with interrupted_after(max(share * whole, 1e-4)):
                     fit(name, estimator, X[:30], y[:30])
-            except KeyboardInterrupt:
+            except (
+                KeyboardInterrupt,
+                SystemError,
+                TypeError,
+            ):  # the last two: what C code makes of the first
                 now = vars(estimator)
                 assert sorted(now) == sorted(before)
                 assert all(now[k] is before[k] for k in before)
