@@ -54,9 +54,8 @@ def report(error: BaseException) -> int:
     """Print one line about an error to standard error and return the exit code."""
     if os.environ.get(TRACEBACK):
         raise error
-    if isinstance(error, BrokenPipeError):
-        # The reader (head, less) went away. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # the reader (head, less) went away
+        _let_go_of_output()
         return 0
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         _say("interrupted")
@@ -77,6 +76,8 @@ def report(error: BaseException) -> int:
     if not isinstance(error, _EXPECTED):
         message = f"{type(error).__name__}: {message} (set {TRACEBACK}=1 to see where)"
     _say(message)
+    if isinstance(error, OSError):
+        _let_go_of_output()
     return 1
 
 
@@ -96,6 +97,14 @@ def _message(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}"
     return str(error) or type(error).__name__
+
+
+def _let_go_of_output() -> None:
+    """What cannot be written to standard output is dropped: Python would complain again when it flushes at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:

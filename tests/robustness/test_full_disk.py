@@ -37,11 +37,14 @@ def full_disk(request, tmp_path):
         @contextlib.contextmanager
         def limited():
             soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            kept = sys.dont_write_bytecode
+            sys.dont_write_bytecode = True  # Python would leave cut .pyc files of what is imported meanwhile
             resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
             try:
                 yield
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+                sys.dont_write_bytecode = kept
 
         yield folder, limited
         return
