@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from statkit.plotting._canvas import BLUE, PALETTE, VERMILION, canvas
 from statkit.regression._calibration import bins_of, calibration_cells
 from statkit.regression._residuals import sampled_residuals
 
@@ -17,21 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationDisplay", "ResidualDisplay"]
 
-_BLUE, _ORANGE = "#0072b2", "#d55e00"
-#: Okabe and Ito's colours, which differ for every kind of eye.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 #: Most levels of a column that are drawn side by side.
 _MOST_LEVELS = 30
-
-
-def _axes(ax, size):
-    if ax is not None:
-        return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as missing:
-        raise ImportError("pictures need matplotlib: pip install 'statkit-methods[plot]'") from missing
-    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 class ResidualDisplay:
@@ -142,7 +130,7 @@ class ResidualDisplay:
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
-        ax = _axes(ax, (5.4, 3.8))
+        ax = canvas(ax, 5.4, 3.8)
         if self.x is None:
             self._normal_plot(ax)
         elif self.x.dtype.kind in "OUSb":
@@ -161,7 +149,7 @@ class ResidualDisplay:
         m = len(self.residual)
         ax.axhline(0.0, color="0.6", lw=0.8, zorder=1)
         ax.scatter(
-            x, self.residual, s=6, color=_BLUE, alpha=float(np.clip(60 / np.sqrt(m) / 4, 0.08, 0.6)), linewidths=0,
+            x, self.residual, s=6, color=BLUE, alpha=float(np.clip(60 / np.sqrt(m) / 4, 0.08, 0.6)), linewidths=0,
             rasterized=m > 2_000, zorder=2,
         )  # fmt: skip
 
@@ -180,13 +168,13 @@ class ResidualDisplay:
             b["x"],
             b["mean"] - 2 * b["error"],
             b["mean"] + 2 * b["error"],
-            color=_ORANGE,
+            color=VERMILION,
             alpha=0.25,
             lw=0,
             zorder=3,
         )
         ax.plot(
-            b["x"], b["mean"], color=_ORANGE, lw=1.8, marker="o", ms=3, zorder=4, label="mean ± 2 std err"
+            b["x"], b["mean"], color=VERMILION, lw=1.8, marker="o", ms=3, zorder=4, label="mean ± 2 std err"
         )
         ax.legend(frameon=False, fontsize=8, loc="upper left")
 
@@ -205,7 +193,7 @@ class ResidualDisplay:
             b["mean"],
             2 * b["error"],
             fmt="o",
-            color=_ORANGE,
+            color=VERMILION,
             ms=4,
             capsize=3,
             zorder=4,
@@ -240,7 +228,7 @@ class ResidualDisplay:
         low, high = (stats.norm.ppf(stats.beta.ppf(q, i, m + 1 - i)) for q in (0.025, 0.975))
         ax.fill_between(normal, low, high, color="0.85", lw=0, label="95 % of each point")
         ax.plot(normal, normal, color="0.5", lw=0.8)
-        ax.scatter(normal, r, s=7, color=_BLUE, linewidths=0, zorder=3, rasterized=m > 2_000)
+        ax.scatter(normal, r, s=7, color=BLUE, linewidths=0, zorder=3, rasterized=m > 2_000)
         ax.legend(frameon=False, fontsize=8, loc="upper left")
         self.bins_ = {"x": normal, "mean": r, "lower": low, "upper": high}
 
@@ -350,12 +338,12 @@ class CalibrationDisplay:
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
-        ax = _axes(ax, (4.6, 4.4))
+        ax = canvas(ax, 4.6, 4.4)
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, zorder=1)
         several = len(self.bins) > 1
         for k, (label, b) in enumerate(self.bins.items()):
             reach = [b["observed"] - b["lower"], b["upper"] - b["observed"]]
-            style = {"color": _COLOURS[k % len(_COLOURS)], "marker": "osD^vPX"[k % 7]}
+            style = {"color": PALETTE[k % len(PALETTE)], "marker": "osD^vPX"[k % 7]}
             ax.errorbar(
                 b["predicted"], b["observed"], reach, lw=1, ms=4.5, capsize=2, label=str(label) if several else None,
                 zorder=3, **style,

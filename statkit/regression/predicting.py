@@ -39,7 +39,7 @@ def predictions(
     at: dict[str, Any] | None = None,
     weights: Any = None,
     offset: ArrayLike | None = None,
-    output: PathLike[str] | None = None,
+    output: str | PathLike[str] | None = None,
     engine: Any = None,
     n_jobs: Any = None,
     verbose: Any = 0,
