@@ -72,6 +72,6 @@ def _extremes(values):
 
 
 def _bad(high, low):
-    largest = np.maximum(high, -low)
+    largest = np.asarray(np.maximum(high, -low), dtype=float)  # the bounds are beyond single precision
     with np.errstate(invalid="ignore"):
         return np.isfinite(largest) & ((largest > LARGEST) | ((largest < SMALLEST) & (largest > 0)))

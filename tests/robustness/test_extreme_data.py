@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from statkit import all_estimators
+from statkit._magnitude import check_magnitude
 
 NAMES = [name for name, _ in all_estimators()]
 #: Fitted attributes that are infinite or NaN for a reason that their documentation states.
@@ -163,3 +164,10 @@ def test_a_failing_fit_leaves_the_earlier_one(name, made, fit, rows):
                 assert all(now[k] is before[k] for k in before), what
             else:
                 before = dict(vars(estimator))
+
+
+@pytest.mark.parametrize("values", [np.array([[1.0, 2.0], [np.nan, -3e38]]), np.array([1.0, 3e38])])
+def test_single_precision_is_judged_without_a_warning(values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_magnitude(values.astype(np.float32))
