@@ -53,7 +53,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Pages without a section of their own have no list of it.
 html_sidebars = {
-    page: [] for page in ("index", "chooser", "alternatives", "measured", "checks", "architecture")
+    page: []
+    for page in ("index", "chooser", "alternatives", "measured", "checks", "robustness", "architecture")
 }
 html_theme_options = {
     "navigation_with_keys": False,
