@@ -148,6 +148,8 @@ def read_text(path: str | os.PathLike[str], format: str) -> dict[str, Any]:
         raise
     except RecursionError:
         raise ValueError(f"{os.fspath(path)} is not a {_kind(format)}: it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{os.fspath(path)} cannot be read as a {_kind(format)}: it holds no text") from None
     except _DAMAGE as error:
         raise ValueError(f"{os.fspath(path)} cannot be read as a {_kind(format)}: {error}") from None
     return document
