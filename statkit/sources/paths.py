@@ -143,10 +143,14 @@ def _local(path: str) -> list[File]:
         paths = [os.path.join(path, inner) for inner in _visible(_walk(path), path)]
         return [_file(p, _constants(p[len(path) :])) for p in paths]
     if not os.path.exists(path) and any(c in path for c in _WILDCARDS):
-        paths = sorted(p for p in glob.glob(path, recursive=True) if os.path.isfile(p))
+        root = _before_wildcard(path)
+        if "**" in path:
+            shown = (root + p for p in _walk(root or "."))
+            paths = sorted(p for p in shown if _matches(p.split("/"), path.split("/")))
+        else:
+            paths = sorted(p for p in glob.glob(path) if os.path.isfile(p))
         if not paths:
             raise FileNotFoundError(f"no file matches {path}")
-        root = _before_wildcard(path)
         return [_file(p, _constants(p[len(root) :])) for p in paths]
     try:
         return [_file(path)]
@@ -160,11 +164,28 @@ def _file(path: str, constants: tuple = ()) -> File:
 
 
 def _walk(folder: str) -> list[str]:
+    """Files at any depth, but for hidden ones; a part that cannot be listed, or never ends, is an error."""
+    if os.path.realpath(folder) == os.path.abspath(os.sep):
+        raise ValueError(f"{folder} is the root of the file system: give the folder that holds the data")
     out = []
-    for where, _, names in os.walk(folder, followlinks=True):
+    for where, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
+        folders[:] = [name for name in folders if name[0] != "."]
+        for name in folders:
+            link = os.path.join(where, name)
+            if os.path.islink(link) and _holds(os.path.realpath(link), os.path.realpath(where)):
+                raise ValueError(f"{link} leads back to a folder that holds it, whose rows would be read again "
+                                 "and again: remove the link or list the files")  # fmt: skip
         inner = os.path.relpath(where, folder)
-        out += [os.path.normpath(os.path.join(inner, name)) for name in names]
+        out += [os.path.normpath(os.path.join(inner, name)) for name in names if name[0] != "."]
     return [p.replace(os.sep, "/") for p in out]
+
+
+def _cannot_list(error: OSError) -> None:
+    raise error
+
+
+def _holds(folder: str, inner: str) -> bool:
+    return os.path.commonpath([folder, inner]) == folder
 
 
 def _visible(inner: list[str], folder: str) -> list[str]:
