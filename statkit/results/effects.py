@@ -9,6 +9,7 @@ import numpy as np
 
 from statkit.results._numbers import coefficient_columns, count, p_value, plain, statistic
 from statkit.results._tails import two_sided_quantile, two_sided_tail
+from statkit.results._values import EstimatedValues
 from statkit.results.estimate import Estimate
 from statkit.results.summary import Line, Note, Section, Summary
 from statkit.results.wald import WaldTest
@@ -24,7 +25,7 @@ def interval_width(estimate: Estimate, level: float) -> float:
     return two_sided_quantile(1.0 - level, estimate._df)
 
 
-class Effects:
+class Effects(EstimatedValues):
     """Functions of the parameters of a fit, with standard errors by the delta method.
 
     Parameters
@@ -101,11 +102,6 @@ class Effects:
         rows = [tuple(key.get(name, "") for name in columns) for key in self.keys]
         return pd.MultiIndex.from_tuples(rows, names=columns)
 
-    def _series(self, values: np.ndarray) -> pd.Series:
-        import pandas as pd
-
-        return pd.Series(values, index=self._index)
-
     @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives in the parameters that were estimated, and the covariance with zeros for what is unknown."""
@@ -144,43 +140,11 @@ class Effects:
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.values / self._bse
 
-    @property
-    def params(self) -> pd.Series:
-        """Series of the estimates."""
-        return self._series(self.values)
-
-    @property
-    def bse(self) -> pd.Series:
-        """Series of standard errors."""
-        return self._series(self._bse)
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Series of estimate over standard error."""
-        return self._series(self._tvalues)
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Series of two-sided p-values of the hypotheses that a value is zero."""
-        return self._series(two_sided_tail(self._tvalues, self._df))
-
     def cov_params(self) -> pd.DataFrame:
         """Frame of the covariance of the estimates."""
         import pandas as pd
 
         return pd.DataFrame(self._covariance, index=self._index, columns=self._index)
-
-    def _limits(self, alpha: float) -> np.ndarray:
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must lie between 0 and 1, got {alpha!r}: 0.05 gives 95 % intervals")
-        half = two_sided_quantile(alpha, self._df) * self._bse
-        return np.column_stack([self.values - half, self.values + half])
-
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Confidence intervals of level 1 - alpha: a frame with columns 0 and 1."""
-        import pandas as pd
-
-        return pd.DataFrame(self._limits(alpha), index=self._index, columns=[0, 1])
 
     def wald_test(self, hypothesis: Any) -> WaldTest:
         """Joint test of linear hypotheses about the values, as :meth:`Estimate.wald_test`.

@@ -17,7 +17,8 @@ import numpy as np
 
 from statkit.results._record import from_record, to_record
 from statkit.results._reference import RANDOM_SCALING, REFERENCES
-from statkit.results._tails import two_sided_quantile, two_sided_tail
+from statkit.results._tails import two_sided_tail
+from statkit.results._values import EstimatedValues
 from statkit.results.hypothesis import parse_hypothesis
 from statkit.results.maketables import ReadByMaketables
 from statkit.results.wald import WaldTest, wald
@@ -36,7 +37,7 @@ __all__ = ["Estimate"]
 _MOST_PAIRS = 20_000
 
 
-class Estimate(ReadByMaketables):
+class Estimate(ReadByMaketables, EstimatedValues):
     """Estimated parameters of a regression, with everything that is known about their errors and their
     making.
 
@@ -279,11 +280,6 @@ class Estimate(ReadByMaketables):
         classes = [label for label in self._blocks for _ in range(self._block_width)]
         return pd.MultiIndex.from_arrays([classes, self.names], names=["class", "name"])
 
-    def _series(self, values):
-        import pandas as pd
-
-        return pd.Series(values, index=self._index, copy=True)
-
     # -- parameters and their errors --------------------
 
     @cached_property
@@ -312,36 +308,13 @@ class Estimate(ReadByMaketables):
         return "t" if self.use_t or self.reference is not None else "z"
 
     def _limits(self, alpha):
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must lie between 0 and 1, got {alpha!r}: 0.05 gives 95 % intervals")
+        limits = super()._limits(alpha)
         if self.reference == "chains":
             chains = np.asarray(self.extra["chains"], dtype=float)
             if 2.0 ** (1 - len(chains)) > alpha:  # the extremes of so few cover less
                 return np.full((len(self.values), 2), np.nan)
             return np.column_stack([chains.min(axis=0), chains.max(axis=0)])
-        half = two_sided_quantile(alpha, self._df) * self._bse
-        with np.errstate(invalid="ignore"):
-            return np.column_stack([self.values - half, self.values + half])
-
-    @property
-    def params(self) -> pd.Series:
-        """Series of the estimates."""
-        return self._series(self.values)
-
-    @property
-    def bse(self) -> pd.Series:
-        """Series of standard errors; NaN for aliased and infinite parameters."""
-        return self._series(self._bse)
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Series of estimate over standard error (t or z, see `use_t`)."""
-        return self._series(self._tvalues)
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Series of two-sided p-values of the hypotheses that a parameter is zero."""
-        return self._series(two_sided_tail(self._tvalues, self._df))
+        return limits
 
     def cov_params(self) -> pd.DataFrame:
         """Frame of the covariance of the estimates."""
@@ -354,12 +327,6 @@ class Estimate(ReadByMaketables):
             np.fill_diagonal(full, self.covariance)
             return pd.DataFrame(full, index=self._index, columns=self._index)
         return pd.DataFrame(self.covariance, index=self._index, columns=self._index, copy=True)
-
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Confidence intervals of level 1 - alpha: a frame with columns 0 and 1."""
-        import pandas as pd
-
-        return pd.DataFrame(self._limits(alpha), index=self._index, columns=[0, 1])
 
     def _pvalues(self, adjust: str | None = None) -> np.ndarray:
         pvalues = two_sided_tail(self._tvalues, self._df)
