@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 
@@ -19,9 +19,11 @@ def lazy_names(package: str, file: str) -> tuple[Callable[[str], Any], Callable[
     The stub holds lines ``from statkit.room.file import Name as Name``, and ``from statkit.room import file as file``
     for a subpackage or module that is reachable without an import of its own.
     """
+    with open(os.path.splitext(file)[0] + ".pyi", encoding="utf-8") as stub:
+        statements = ast.parse(stub.read()).body
     where = {
         alias.name: statement.module
-        for statement in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body
+        for statement in statements
         if isinstance(statement, ast.ImportFrom) and statement.module
         for alias in statement.names
     }
