@@ -16,6 +16,7 @@ from statkit._magnitude import check_magnitude
 from statkit._unchanged import unchanged_on_error
 from statkit.engines import resolve_engine
 from statkit.engines.engine import one_blas_thread
+from statkit.sources import close_made
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -158,12 +159,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     found = self._exact(session) if self.method == "exact" else self._one_shot(session)
                     found["n_rounds_"] = session.n_rounds
             finally:
-                if reading is not rows:
-                    reading.close()
-                if rows is not source:
-                    rows.close()
-                if source is not X:
-                    source.close()
+                close_made(X, source, rows, reading)
             for name in ("partition_distances_",):
                 vars(self).pop(name, None)
             for name, value in found.items():
@@ -338,8 +334,7 @@ class DistributedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         try:
             parts = [self._scores(load_values(source, columns, p)) for p in source.partitions()]
         finally:
-            if source is not X:
-                source.close()
+            close_made(X, source)
         return np.concatenate(parts) if parts else np.empty((0, self.n_components_))
 
     def _scores(self, X):

@@ -19,7 +19,7 @@ from statkit.design.matrix import MatrixDesign
 from statkit.regression._data import as_vector, is_frame
 from statkit.regression._effect_pass import load_rows
 from statkit.regression._fit import progress_bar, resolve
-from statkit.sources import Source
+from statkit.sources import Source, close_made
 
 __all__ = ["Opened", "check_model", "checked_value", "effects_table", "grid", "opened", "variable_named"]
 
@@ -129,10 +129,7 @@ def opened(
     finally:
         if session is not None:
             session.close()
-        if reading is not None and reading is not source:
-            reading.close()
-        if source is not data:
-            source.close()
+        close_made(data, source, reading)
 
 
 def _labelled(by) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from statkit.engines.engine import one_blas_thread
 from statkit.regression._data import Roles, group_codes, is_matrix
 from statkit.regression._fit import open_problem, progress_bar, resolve
 from statkit.rounds.errors import errors_at
+from statkit.sources import close_made
 
 __all__ = ["Again", "Rows"]
 
@@ -171,10 +172,7 @@ class Again:
         finally:
             if problem is not None:
                 problem.session.close()
-            if reading is not None and reading is not source:
-                reading.close()
-            if source is not X:
-                source.close()
+            close_made(X, source, reading)
 
 
 def _source_and_design(model, X, roles, groups):

@@ -16,6 +16,7 @@ from statkit.regression._data import Roles, as_vector, check_labels, group_codes
 from statkit.regression._fit import columns_without_value, freeze, open_problem, progress_bar, resolve
 from statkit.results.maketables import ReadByMaketables
 from statkit.rounds import NoRowsLeft
+from statkit.sources import close_made
 
 if TYPE_CHECKING:
     from typing import Self
@@ -107,12 +108,7 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         finally:
             if problem is not None:
                 problem.session.close()
-            if reading is not rows:
-                reading.close()
-            if rows is not source:
-                rows.close()
-            if source is not X:
-                source.close()
+            close_made(X, source, rows, reading)
         # Only now, after nothing can fail any more, does the estimator change.
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             delattr(self, name)

@@ -10,6 +10,7 @@ import numpy as np
 from statkit.regression._after_fit import check_model
 from statkit.regression._fit import itself, load_block, resolve
 from statkit.regression._reservoir import Reservoir
+from statkit.sources import close_made
 
 __all__ = ["KINDS", "Residuals", "residual", "sampled_residuals"]
 
@@ -135,10 +136,7 @@ def _one_pass(model, data, y, task, column, sample_weight, offset, engine, n_job
         with worker.open(load, partitions, cache=False) as session:
             return session.round(itself)
     finally:
-        if reading is not None and reading is not source:
-            reading.close()
-        if source is not data:
-            source.close()
+        close_made(data, source, reading)
 
 
 def _text(column, schema):

@@ -10,6 +10,7 @@ import numpy as np
 from statkit.engines import ThreadsEngine
 from statkit.regression._data import as_vector, group_codes, is_frame, is_matrix
 from statkit.regression._fit import freeze, itself
+from statkit.sources import close_made
 
 __all__ = [
     "eta_of_partition",
@@ -152,8 +153,7 @@ def _classes_in(model, source, named, X) -> np.ndarray:
     try:
         classes = _classes_read(reading, design, engine)
     finally:
-        if reading is not source:
-            reading.close()
+        close_made(source, reading)
     if len(classes) < 2:
         raise ValueError(
             f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
@@ -263,5 +263,4 @@ def predicted(answer, model, X, offset=None) -> np.ndarray:
         with engine.open(partial(_summary, answer, source, model), partitions, cache=False) as session:
             return np.concatenate(session.round(itself)["rows"].arrays)
     finally:
-        if source is not X:
-            source.close()
+        close_made(X, source)

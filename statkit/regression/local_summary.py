@@ -15,6 +15,7 @@ from statkit.regression.generalized_linear import GLMRegressor
 from statkit.rounds.machines import LocalOptions, local_fit, portable
 from statkit.rounds.tasks import Want, evaluate
 from statkit.solvers.cholesky import Factor
+from statkit.sources import close_made
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def local_summary(
     model._check_parameters()
     roles = Roles(y, sample_weight, offset, None)
     fitted: dict = {}
-    opened: list[Any] = []
+    source = rows = reading = problem = None
     try:
         if formula is None and is_matrix(X):
             if levels or like is not None:
@@ -126,28 +127,23 @@ def local_summary(
         else:
             source, design, kind = tabular(model, X, roles, fitted)
             design = _agreed(design, levels, like)
-        if source is not X:
-            opened.append(source)
         if kind.n_shape:
             raise ValueError(
                 f"the {kind.name} family estimates a shape parameter, which sites cannot do alone: give it, for "
                 "instance NegativeBinomial(alpha=…)"
             )
         rows = source.regroup(1)
-        opened.append(rows)
         engine, reading = resolve(engine, n_jobs, rows, design.columns)
-        if reading is not rows:
-            opened.append(reading)
         design, _ = freeze(design, reading, engine)
         problem = open_problem(reading, design, kind, engine, alpha=0.0, cov_type="nonrobust", seed=0)
-        opened.append(problem.session)
         with one_blas_thread():
             cells = problem.session.round(count_cells)
             _guard(cells, design, kind, problem.size, min_count, min_level)
             record = _fit(problem, local) if at is None else _at(problem, at)
     finally:
-        for one in reversed(opened):
-            one.close()
+        if problem is not None:
+            problem.session.close()
+        close_made(X, source, rows, reading)
     response = design.classes if design.classes is not None else fitted.get("classes_")
     return LocalSummary(
         site=site,

@@ -11,6 +11,7 @@ from statkit.sources.partition import Partition as Partition
 from statkit.sources.ray import RaySource as RaySource
 from statkit.sources.rows import Rows as Rows
 from statkit.sources.source import Source as Source
+from statkit.sources.source import close_made as close_made
 from statkit.sources.spark import SparkSource as SparkSource
 from statkit.sources.spooled import SpooledSource as SpooledSource
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["ROWS_PER_PARTITION", "Source", "beside_arrays", "fresh_token"]
+__all__ = ["ROWS_PER_PARTITION", "Source", "beside_arrays", "close_made", "fresh_token"]
 
 #: Rows of a partition of data in memory: large enough that a round's bookkeeping is nothing beside the work,
 #: small enough that two workers share a hundred thousand rows.
@@ -183,6 +183,17 @@ class Source:
 
     def _beside_rows(self, first: int, n: int) -> dict[str, np.ndarray]:
         return {name: values[first : first + n] for name, values in self._beside.items()}
+
+
+def close_made(given: Any, *made: Source | None) -> None:
+    """Close sources that were made one from the other, the last first; what the caller gave stays open.
+
+    ``made`` begins with the source of ``given``; one that could not be made is None, and one that is the same as that
+    before it was not made.
+    """
+    for source, origin in reversed(list(zip(made, (given, *made), strict=False))):
+        if source is not None and source is not origin:
+            source.close()
 
 
 def beside_arrays(
