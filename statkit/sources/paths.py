@@ -94,6 +94,8 @@ def find_files(data: Any) -> Files:
 def _file_system(path: str) -> tuple[Any, str]:
     if "://" not in path:
         return None, os.path.expanduser(path)
+    if not path.partition("://")[2].strip("/"):  # a cloud's client would look for all buckets, and long
+        raise _root_given(path)
     from pyarrow import fs
 
     try:
@@ -166,7 +168,7 @@ def _file(path: str, constants: tuple = ()) -> File:
 def _walk(folder: str) -> list[str]:
     """Files at any depth, but for hidden ones; a part that cannot be listed, or never ends, is an error."""
     if os.path.realpath(folder) == os.path.abspath(os.sep):
-        raise ValueError(f"{folder} is the root of the file system: give the folder that holds the data")
+        raise _root_given(folder)
     out = []
     for where, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
         folders[:] = [name for name in folders if name[0] != "."]
@@ -178,6 +180,10 @@ def _walk(folder: str) -> list[str]:
         inner = os.path.relpath(where, folder)
         out += [os.path.normpath(os.path.join(inner, name)) for name in names if name[0] != "."]
     return [p.replace(os.sep, "/") for p in out]
+
+
+def _root_given(path: str) -> ValueError:
+    return ValueError(f"{path} is the root of a file system: give the folder that holds the data")
 
 
 def _cannot_list(error: OSError) -> None:
