@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .base import Family
+from .loss import LossFamily
 
 __all__ = ["Expectile", "Huber", "MEstimator"]
 
@@ -14,7 +14,7 @@ __all__ = ["Expectile", "Huber", "MEstimator"]
 _FEW_INSIDE = 0.1
 
 
-class MEstimator(Family):
+class MEstimator(LossFamily):
     """A loss of each row's predictor and response, with its derivatives; nothing is assumed of a likelihood.
 
     Parameters
@@ -58,11 +58,9 @@ class MEstimator(Family):
     """
 
     name = "m_estimator"
-    links = ("identity",)
     dispersion = "pearson"
     likelihood = False
     analytic_bias = False
-    support = "finite values"
 
     def __init__(self, loss, score, weight, inverse_link=None, name="m_estimator", link=None):
         self._set(loss=loss, score=score, weight=weight, inverse_link=inverse_link, name=name, link=link)
@@ -104,22 +102,12 @@ class MEstimator(Family):
         total = w.sum()
         return float(len(r) * (r @ r) / total) if total > 0 else math.nan
 
-    def variance(self, mu, shape=None):
-        return np.ones_like(mu)
-
     def inverse_link(self, eta):
         inverse = self._given.get("inverse_link")
         return eta if inverse is None else inverse(eta)
 
     def _sums_of(self, eta, y, weight, shape, loss, r, w):
         return {"loss": loss, "pearson": math.nan, "deviance": 2.0 * loss}
-
-    def loglik(self, sums, scale=1.0, n=None, shape=None):
-        """NaN: the loss is no likelihood."""
-        return math.nan
-
-    def null_loss(self, sum_y, sum_w, shape=None):
-        return math.nan
 
     def null_eta(self, sum_y, sum_w):
         """A start: zero where the predictor is not a mean."""
@@ -161,7 +149,7 @@ class Expectile(MEstimator):
         tau = parameters["tau"]
         if not (isinstance(tau, (int, float, np.floating)) and 0 < tau < 1):
             raise ValueError(f"tau of Expectile lies strictly between 0 and 1, got {tau!r}")
-        Family._set(self, **parameters)
+        LossFamily._set(self, **parameters)
         self.tau = float(tau)
 
     def link(self, eta, y, weight, shape, context, r, w):
@@ -224,7 +212,7 @@ class Huber(MEstimator):
                 isinstance(value, (int, float, np.number)) and value > 0
             ):
                 raise ValueError(f"{name} of Huber has to be a positive number, got {value!r}")
-        Family._set(self, **parameters)
+        LossFamily._set(self, **parameters)
         self.k = float(parameters["k"])
         self.scale = None if parameters["scale"] is None else float(parameters["scale"])
 

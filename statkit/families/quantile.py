@@ -1,18 +1,16 @@
 """The check loss: the quantile of a response given its columns. It has a score but no curvature of its
 own."""
 
-import math
-
 import numpy as np
 
-from .base import Family
+from .loss import LossFamily
 
 # A residual this small relative to the response is one of a row that the fit interpolates: its sign is
 # rounding.
 _INTERPOLATED = 1e-9
 
 
-class Quantile(Family):
+class Quantile(LossFamily):
     """The τ-quantile, linear in the columns.
 
     Parameters
@@ -35,10 +33,8 @@ class Quantile(Family):
     """
 
     name = "quantile"
-    links = ("identity",)
     curved = False
     solver = "linear_program"
-    support = "finite values"
 
     def __init__(self, tau=0.5, link=None):
         self._set(tau=tau, link=link)
@@ -84,20 +80,3 @@ class Quantile(Family):
             r *= weight
             w *= weight
         return float(loss.sum())
-
-    def variance(self, mu, shape=None):
-        return np.ones_like(mu)
-
-    def _sums_of(self, eta, y, weight, shape, loss, r, w):
-        return {"loss": loss, "pearson": math.nan, "deviance": math.nan}
-
-    def loglik(self, sums, scale=1.0, n=None, shape=None):
-        """NaN: the check loss is no likelihood."""
-        return math.nan
-
-    def null_loss(self, sum_y, sum_w, shape=None):
-        return math.nan
-
-    def null_eta(self, sum_y, sum_w):
-        """The mean: a start, not the model with an intercept only."""
-        return sum_y / sum_w

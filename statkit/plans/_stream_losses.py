@@ -10,7 +10,7 @@ import math
 import numpy as np
 from scipy import special
 
-from statkit.families import Family
+from statkit.families.loss import LossFamily
 
 __all__ = ["SmoothedQuantile", "StreamHuber", "residual_spread"]
 
@@ -31,29 +31,10 @@ def _weighted_quantile(values, weight, level) -> float:
     return float(values[order][min(np.searchsorted(share, level * share[-1]), len(values) - 1)])
 
 
-class _Loss(Family):
-    """What the two share: identity link, no likelihood, errors by the sandwich."""
+class _Loss(LossFamily):
+    """What the two share: errors by the sandwich."""
 
-    links = ("identity",)
-    dispersion = "known"
-    support = "finite values"
     sandwich = True
-
-    def variance(self, mu, shape=None):
-        return np.ones_like(mu)
-
-    def _sums_of(self, eta, y, weight, shape, loss, r, w):
-        return {"loss": loss, "pearson": math.nan, "deviance": math.nan}
-
-    def loglik(self, sums, scale=1.0, n=None, shape=None):
-        """NaN: the loss is no likelihood."""
-        return math.nan
-
-    def null_loss(self, sum_y, sum_w, shape=None):
-        return math.nan
-
-    def null_eta(self, sum_y, sum_w):
-        return sum_y / sum_w
 
     def _filled(self, loss, weight, r, w):
         if weight is not None:
