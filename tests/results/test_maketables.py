@@ -48,7 +48,8 @@ def test_a_model_that_is_not_fitted_is_no_plug_in():
 
 
 def test_its_tables(fits):
-    maketables = pytest.importorskip("maketables")
+    import maketables
+
     for models in (fits, [fit.estimate_ for fit in fits[:2]]):
         latex = str(maketables.ETable(models).make(type="tex"))
         assert f"{fits[0].coef_[0]:.3f}" in latex and f"{fits[1].coef_[0]:.3f}" in latex
