@@ -42,19 +42,6 @@ def model(rows, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def run(capfd):
-    """Run the command; return its exit code, standard output and standard error."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(a) for a in arguments])
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return call
-
-
 def failed(answer, *words, code=1):
     """Assert that a call failed with one line that holds these words."""
     assert answer[0] == code

@@ -6,7 +6,6 @@ import json
 import pandas as pd
 import pytest
 
-from statkit.cli import main
 from statkit.datasets import write_glm_parquet
 
 FORMULA = "y ~ x0 + x1"
@@ -19,25 +18,14 @@ def path(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture
-def run(capfd):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main(["explain", *arguments])
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return run
-
-
 def test_table(run, path):
-    code, out, err = run(FORMULA, path, "--family", "poisson")
+    code, out, err = run("explain", FORMULA, path, "--family", "poisson")
     assert (code, err) == (0, "")
     assert "30,000 in 6 partitions" in out and "Recommended:" in out and "→ Exact()" in out
 
 
 def test_json_names_what_fit_names(run, path):
-    code, out, _ = run(FORMULA, path, "--family", "poisson", "--output", "json", "--seed", "1")
+    code, out, _ = run("explain", FORMULA, path, "--family", "poisson", "--output", "json", "--seed", "1")
     found = json.loads(out)
     assert code == 0 and found["rows"] == 30_000 and found["columns"] == 3
     assert list(found["standard_errors"]) == ["Intercept", "x0", "x1"]
@@ -56,7 +44,7 @@ def test_csv_has_a_line_for_each_plan(run, path):
         "--refine",
         "none",
     )
-    code, out, _ = run(FORMULA, path, *arguments, "--output", "csv")
+    code, out, _ = run("explain", FORMULA, path, *arguments, "--output", "csv")
     table = pd.read_csv(io.StringIO(out))
     assert code == 0
     assert table.plan.tolist() == [
@@ -78,10 +66,10 @@ def test_csv_has_a_line_for_each_plan(run, path):
 )
 def test_errors_are_one_line(run, path, arguments, code, message):
     formula, *rest = arguments
-    found, out, err = run(formula, path, *rest)
+    found, out, err = run("explain", formula, path, *rest)
     assert found == code and out == "" and message in err and err.count("\n") == 1
 
 
 def test_standard_input_is_not_used_up(run):
-    code, _, err = run(FORMULA, "-")
+    code, _, err = run("explain", FORMULA, "-")
     assert code == 1 and "standard input" in err

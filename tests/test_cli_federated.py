@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from statkit import glm
-from statkit.cli import main
 from statkit.datasets import write_glm_parquet
 
 ROOT = Path(__file__).parents[1]
@@ -27,17 +26,6 @@ def sites(tmp_path_factory):
     for k, name in enumerate(("north", "south", "west")):
         pq.write_table(rows.slice(2_000 * k, 2_000), folder / f"{name}.parquet")
     return folder, rows.to_pandas()
-
-
-@pytest.fixture
-def run(capfd):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(a) for a in arguments])
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return call
 
 
 def fourth_process(*arguments):

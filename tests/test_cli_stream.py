@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from statkit import glm
-from statkit.cli import main
 from statkit.plans import Renewable
 from statkit.regression.model_document import load_model
 from statkit.sources.batches import read_batches
@@ -41,19 +40,6 @@ def close(text, full, bound):
     assert np.abs((params - full.params) / full.bse).max() < bound
     np.testing.assert_allclose(pd.Series(found["bse"])[full.params.index], full.bse, rtol=0.03)
     return found
-
-
-@pytest.fixture
-def run(capfd):
-    """Run the command; return its exit code, standard output and standard error."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(a) for a in arguments])
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -1,22 +1,5 @@
 """The notebook runs with whatever engines are installed, and all of them give the same bits."""
 
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def printed():
-    import jupytext
-    from nbclient import NotebookClient
-
-    notebook = jupytext.read(ROOT / "vignettes" / "six_engines.md")
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
-    outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
-    return "\n".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs)
-
 
 def test_one_table(printed):
     names = printed.split("engines here: ")[1].splitlines()[0].split(", ")
