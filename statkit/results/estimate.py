@@ -814,7 +814,13 @@ class Estimate(ReadByMaketables):
         return [*super().__dir__(), *self.extra]
 
     def __getstate__(self):
-        derived = {key for key, value in vars(type(self)).items() if isinstance(value, cached_property)}
+        # Those of the parent classes too: a copy with another covariance must not keep the errors of the first.
+        derived = {
+            key
+            for kind in type(self).__mro__
+            for key, value in vars(kind).items()
+            if isinstance(value, cached_property)
+        }
         return {key: value for key, value in self.__dict__.items() if key not in derived and key != "_again"}
 
     def __repr__(self):

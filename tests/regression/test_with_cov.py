@@ -135,6 +135,18 @@ def test_other_models(rows):
         close(estimate.with_cov({"cluster": firm}), model.fit(data, **given, groups=firm).estimate_)
 
 
+def test_errors_that_were_looked_at_do_not_stay(rows):
+    """A table that was printed before keeps nothing in the estimate with another covariance."""
+    X, y = rows[["x", "z"]].to_numpy(), rows[["time", "died"]].to_numpy(float)
+    for model, response in ((CoxPHRegressor(), y), (GLMRegressor(), rows.value.to_numpy())):
+        estimate = model.fit(X, response).estimate_
+        before = estimate.bse.to_numpy()
+        str(estimate.summary())
+        after = estimate.with_cov({"cluster": rows.firm.to_numpy()})
+        np.testing.assert_array_equal(after.bse, np.sqrt(np.diagonal(after.cov_params())))
+        assert not np.allclose(after.bse, before, rtol=1e-3)
+
+
 def test_quantiles(rows):
     robust, plain = (
         quantreg(FORMULA.format("value"), rows, 0.3, cov_type=k).estimate_ for k in ("robust", "nonrobust")
