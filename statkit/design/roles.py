@@ -12,7 +12,10 @@ from statkit.design.columns import Coded, Instants, as_rows
 from statkit.design.expressions import top_call
 from statkit.design.levels import Levels, ResponseCodes, level_keys
 
-__all__ = ["ResponseSpec", "group_numbers", "response_codes", "response_values"]
+__all__ = ["NO_GROUP", "ResponseSpec", "group_numbers", "response_codes", "response_values"]
+
+#: In an array of clusters beside the data: a row without one, which is left out. A missing time is this number too.
+NO_GROUP = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
