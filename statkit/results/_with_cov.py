@@ -16,6 +16,8 @@ __all__ = ["with_cov"]
 _KINDS = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "robust", "partition")
 #: Covariances that come with information at the estimate: those from which "nonrobust" can be had.
 _OF_INFORMATION = ("HC0", "HC1", "HC2", "HC3", "cluster", "partition", "bootstrap")
+#: Families without a likelihood whose information serves all the same; that of losses and quantiles does not.
+_QUASI = ("quasi_binomial", "quasi_poisson", "tweedie")
 #: Relative pivot of the information below which inverting it in raw units costs digits that a pass saves.
 _SAFE = 1e-3
 #: Further results that belong to the covariance of the fit.
@@ -83,7 +85,8 @@ def _must_have_errors(e):
 
 def _from_kept(e, kind, at_hand):
     """Changes that need no rows; None if there are none."""
-    if kind == "nonrobust" and e.cov_type in _OF_INFORMATION and e.information is not None:
+    serves = np.isfinite(e.llf) or e.family in _QUASI
+    if kind == "nonrobust" and e.cov_type in _OF_INFORMATION and e.information is not None and serves:
         if at_hand and _smallest_pivot(e.information) < _SAFE:
             return None
         return _back(e) | {

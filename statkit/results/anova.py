@@ -379,6 +379,9 @@ def _of_terms(e, kind, adjust):
             "only variances are known: tests of terms need the covariances of their coefficients"
         )
     terms = [term for term in e._positions if term != "Intercept"]
+    if not np.isfinite(e._bse).any():
+        why = next(iter(e.why_nan.values()), "none has a standard error")
+        raise ValueError(f"the coefficients of {_told(e)} cannot be tested: {why}")
     rows = {}
     for term in terms:
         test = _term_test(e, term, kind)

@@ -194,6 +194,11 @@ def test_nesting_in_another_coding(rows):
     )
 
 
+def test_without_standard_errors_no_term_is_tested(rows):
+    with pytest.raises(ValueError, match="cannot be tested: no standard error, the lasso"):
+        anova(glm("k ~ x + g", rows, "poisson", alpha=0.01, l1_ratio=1.0))
+
+
 def test_what_is_no_fit():
     with pytest.raises(TypeError, match="not GLMRegressor: fit it first"):
         anova(GLMRegressor())
