@@ -9,6 +9,7 @@ import numpy as np
 from statkit.design._kernels import all_finite
 from statkit.design.block import Csr, make_block
 from statkit.design.design import Design
+from statkit.design.roles import NO_GROUP
 from statkit.sources.rows import Rows
 
 __all__ = ["MatrixDesign"]
@@ -72,6 +73,8 @@ class MatrixDesign(Design):
         for name, values in (("y", y), ("weight", weight), ("offset", offset)):
             if values is not None and not np.isfinite(values.sum()):
                 missing = self._mark(missing, values, name, rows)
+        if group is not None and (group == NO_GROUP).any():
+            missing = self._mark(missing, np.where(group == NO_GROUP, np.nan, 0.0), "groups", rows)
         if missing is None:
             return self._block(X, y, weight, offset, group, rows.first_row, rows.n_rows, 0)
         kept = np.flatnonzero(~missing)

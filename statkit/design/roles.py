@@ -9,10 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from statkit.design.columns import Coded, Instants, as_rows
-from statkit.design.expressions import top_call
+from statkit.design.expressions import quoted, top_call
 from statkit.design.levels import Levels, ResponseCodes, level_keys
 
-__all__ = ["ResponseSpec", "group_numbers", "response_codes", "response_values"]
+__all__ = [
+    "NO_GROUP",
+    "ResponseSpec",
+    "colon_parts",
+    "crossed",
+    "group_numbers",
+    "group_texts",
+    "response_codes",
+    "response_values",
+]
+
+#: In an array of clusters beside the data: a row without one, which is left out. A missing time is this number too.
+NO_GROUP = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,42 @@ def response_codes(spec: ResponseSpec, values: list, beside: np.ndarray | None) 
         rank = np.array([place[label] for label in labels] + [0])
         return ResponseCodes(np.take(rank, value.codes, mode="wrap"), sorted(place))
     return ResponseCodes(np.asarray(as_rows(value), dtype=np.float64), None)
+
+
+def colon_parts(text: str) -> list[str]:
+    """What colons outside brackets and quotes separate."""
+    parts, depth, quote, last = [], 0, "", 0
+    for i, c in enumerate(text):
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "\"'`":
+            quote = c
+        elif c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif c == ":" and depth == 0:
+            parts.append(text[last:i])
+            last = i + 1
+    return [*parts, text[last:]]
+
+
+def group_texts(group: str, schema: dict) -> tuple[str, ...]:
+    """Expressions whose values together say the cluster: several where ``a:b`` crosses columns."""
+    if group in schema:
+        return (quoted(group),)
+    return tuple(quoted(part) if part in schema else part for part in map(str.strip, colon_parts(group)))
+
+
+def crossed(numbers: list[np.ndarray]) -> np.ndarray:
+    """A number for each combination of clusters: their numbers mixed, so that all 64 bits depend on all of them."""
+    out = numbers[0]
+    for more in numbers[1:]:
+        mixed = out.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + more.view(np.uint64)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        out = (mixed ^ (mixed >> np.uint64(31))).view(np.int64)
+    return out
 
 
 def group_numbers(value) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from statkit.design.columns import Coded, Instants, all_finite, as_rows, bad_rows, missing_rows
 from statkit.design.expressions import Evaluator
 from statkit.design.levels import as_coded
-from statkit.design.roles import group_numbers, response_values
+from statkit.design.roles import NO_GROUP, crossed, group_numbers, response_values
 
 __all__ = ["RowValues", "finite", "pick_rows", "shown"]
 
@@ -50,9 +50,12 @@ class RowValues:
         elif beside.get("weight") is not None:
             self.weight = self._array("weight", beside["weight"])
         if design._group is not None:
-            self.group = group_numbers(self._checked(design._group, evaluator.value(design._group)))
+            ways = (design._group,) if isinstance(design._group, str) else design._group
+            self.group = crossed([group_numbers(self._checked(t, evaluator.value(t))) for t in ways])
         elif beside.get("group") is not None:
             self.group = group_numbers(np.asarray(beside["group"]))
+            without = self.group == NO_GROUP
+            self._mark("groups", without if without.any() else None)
 
     def _add_offset(self, values: np.ndarray) -> None:
         values = values.astype(np.float64)

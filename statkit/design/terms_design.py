@@ -19,12 +19,12 @@ from statkit.design.coding import Categorical, Numeric, compile_terms, freeze_ca
 from statkit.design.columns import Columns, bad_rows, missing_rows
 from statkit.design.declare import DeclaredLevels
 from statkit.design.design import Design
-from statkit.design.expressions import Evaluator, StatefulCall, column_names, quoted, stateful_calls
+from statkit.design.expressions import Evaluator, StatefulCall, column_names, stateful_calls
 from statkit.design.formula_parse import FactorSpec, Scoped
 from statkit.design.keeping import design_to_dict, frozen_fields, setup_fields
 from statkit.design.levels import UNKNOWN, LevelCounts, Levels, as_coded, count_levels, freeze_levels
 from statkit.design.limits import set_aside_levels
-from statkit.design.roles import ResponseSpec, response_codes
+from statkit.design.roles import ResponseSpec, group_texts, response_codes
 from statkit.design.row_values import RowValues, finite, pick_rows, shown
 from statkit.design.row_writer import RowWriter
 from statkit.design.transforms import column_fields, fit_state, needs
@@ -139,7 +139,7 @@ class TermsDesign(Design):
         return other
 
     def grouped_by(self, group: str | None, schema: dict) -> TermsDesign:
-        """The same design, frozen or not, with clusters by an expression; None for none.
+        """The same design, frozen or not, with clusters by an expression, ``a:b`` for those of both; None for none.
 
         Raises
         ------
@@ -147,8 +147,8 @@ class TermsDesign(Design):
             If ``schema`` lacks a column of the expression.
         """
         other = copy.copy(self)
-        other._group = quoted(group) if group in schema else group
-        other.columns = _columns_of([*self._texts, *([] if group is None else [other._group])])
+        other._group = None if group is None else group_texts(group, schema)
+        other.columns = _columns_of([*self._texts, *(other._group or ())])
         for name in other.columns:
             if name not in schema:
                 from statkit.sources import column_not_found

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from statkit._magnitude import check_magnitude
+from statkit.design.roles import NO_GROUP, group_numbers
 from statkit.sources.array import is_labelled_array
 
-__all__ = ["Roles", "as_vector", "check_labels", "group_codes", "is_frame", "is_matrix"]
+__all__ = ["Roles", "as_vector", "check_labels", "check_unmasked", "group_codes", "is_frame", "is_matrix"]
 
 
 @dataclass
@@ -21,6 +22,10 @@ class Roles:
     offset: object = None
     group: object = None
 
+    def __post_init__(self):
+        for name, value in self.arrays().items():
+            check_unmasked(value, {"weight": "sample_weight", "group": "groups"}.get(name, name))
+
     def arrays(self) -> dict:
         """Those that are arrays."""
         return {name: value for name, value in vars(self).items() if not isinstance(value, (str, type(None)))}
@@ -31,7 +36,11 @@ class Roles:
 
 
 def is_matrix(X) -> bool:
-    """Whether ``X`` is a plain matrix: an array, a sparse matrix, nested lists, or a frame without named columns."""
+    """Whether ``X`` is a plain matrix: an array, a sparse matrix, nested lists, or a frame without named columns.
+
+    Asked of all data that come in, so that it is here that a matrix with masked entries is refused.
+    """
+    check_unmasked(X, "X")
     if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or is_labelled_array(X):
         return True
     if isinstance(X, (list, tuple)):
@@ -48,6 +57,15 @@ def is_frame(X) -> bool:
     if hasattr(X, "dtypes") and hasattr(X, "columns"):
         return True
     return hasattr(X, "schema") and hasattr(X, "num_rows")
+
+
+def check_unmasked(values, name: str) -> None:
+    """Refuse masked entries, whose masks conversions drop: what lies under them would count."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has masked entries: mark them as missing with {name}.astype(float).filled(np.nan), or leave their "
+            "rows out"
+        )
 
 
 def as_vector(values, name: str, n: int | None = None, positive: bool = False) -> np.ndarray:
@@ -94,10 +112,12 @@ def check_labels(family, design) -> None:
 
 
 def group_codes(groups) -> np.ndarray:
-    """Labels of clusters as integers that identify them."""
+    """Labels of clusters as integers that identify them, the same in every batch; `NO_GROUP` where there is none."""
     groups = np.asarray(groups)
     if groups.ndim != 1:
         raise ValueError(f"groups must hold one label a row, it has shape {groups.shape}")
-    if groups.dtype.kind in "iu":
+    if groups.dtype.kind in "iub":
         return groups.astype(np.int64)
-    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    import pandas as pd
+
+    return np.where(pd.isna(groups), NO_GROUP, group_numbers(groups))

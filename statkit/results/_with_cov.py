@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
+from statkit.results._clusters import several_ways, ways_of
 from statkit.results.covariance import model_covariance, sandwich_covariance
 
 __all__ = ["with_cov"]
@@ -16,6 +17,8 @@ __all__ = ["with_cov"]
 _KINDS = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "robust", "partition")
 #: Covariances that come with information at the estimate: those from which "nonrobust" can be had.
 _OF_INFORMATION = ("HC0", "HC1", "HC2", "HC3", "cluster", "partition", "bootstrap")
+#: Families without a likelihood whose information serves all the same; that of losses and quantiles does not.
+_QUASI = ("quasi_binomial", "quasi_poisson", "tweedie")
 #: Relative pivot of the information below which inverting it in raw units costs digits that a pass saves.
 _SAFE = 1e-3
 #: Further results that belong to the covariance of the fit.
@@ -39,6 +42,11 @@ def with_cov(estimate, cov_type: Any, data: Any, given: dict):
             f"cov_type={kind!r} needs the rows of the fit, and this Estimate is apart from its model (it was copied, "
             "pickled, or read from a record): call with_cov on the estimate_ of the fitted or loaded model"
         )
+    ways = None if groups is None else ways_of(groups)
+    if ways is not None:
+        return _changed(
+            estimate, several_ways(estimate, ways, lambda way: refit(estimate, kind, way, data, given))
+        )
     return _changed(estimate, refit(estimate, kind, groups, data, given))
 
 
@@ -47,7 +55,8 @@ def _asked(cov_type, estimate):
     if isinstance(cov_type, Mapping):
         if list(cov_type) != ["cluster"] or cov_type["cluster"] is None:
             raise ValueError(
-                f"with_cov takes {{'cluster': a column's name or an array of labels}}, not {dict(cov_type)!r}"
+                "with_cov takes {'cluster': a column's name or an array of labels, or a list of several}, not "
+                f"{dict(cov_type)!r}"
             )
         return "cluster", cov_type["cluster"]
     if isinstance(cov_type, str) and cov_type == estimate.cov_type:
@@ -83,7 +92,8 @@ def _must_have_errors(e):
 
 def _from_kept(e, kind, at_hand):
     """Changes that need no rows; None if there are none."""
-    if kind == "nonrobust" and e.cov_type in _OF_INFORMATION and e.information is not None:
+    serves = np.isfinite(e.llf) or e.family in _QUASI
+    if kind == "nonrobust" and e.cov_type in _OF_INFORMATION and e.information is not None and serves:
         if at_hand and _smallest_pivot(e.information) < _SAFE:
             return None
         return _back(e) | {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from statkit.design.roles import colon_parts
 from statkit.results._numbers import count, p_phrase, p_value, plain, quantity, statistic
 from statkit.results._tails import chi2_tail, f_tail
 from statkit.results.estimate import Estimate
@@ -342,6 +343,10 @@ def _null(e) -> float:
 def _same_null(a, b) -> bool:
     if a.shape or b.shape:  # each at its own shape
         return True
+    if ("Intercept" in a.names) != (
+        "Intercept" in b.names
+    ):  # nothing is fitted without columns, or the intercept
+        return True
     one, other = _null(a), _null(b)
     if not (math.isfinite(one) and math.isfinite(other)):
         return True
@@ -375,6 +380,9 @@ def _of_terms(e, kind, adjust):
             "only variances are known: tests of terms need the covariances of their coefficients"
         )
     terms = [term for term in e._positions if term != "Intercept"]
+    if not np.isfinite(e._bse).any():
+        why = next(iter(e.why_nan.values()), "none has a standard error")
+        raise ValueError(f"the coefficients of {_told(e)} cannot be tested: {why}")
     rows = {}
     for term in terms:
         test = _term_test(e, term, kind)
@@ -439,24 +447,6 @@ def _term_test(e, term, kind):
     return e._wald(R, np.zeros(len(here)), term)
 
 
-def _factors(term) -> frozenset[str]:
-    """Factors of an interaction: what colons outside brackets and quotes separate."""
-    parts, depth, quoted, last = [], 0, "", 0
-    for i, c in enumerate(term):
-        if quoted:
-            quoted = "" if c == quoted else quoted
-        elif c in "\"'`":
-            quoted = c
-        elif c in "([{":
-            depth += 1
-        elif c in ")]}":
-            depth -= 1
-        elif c == ":" and depth == 0:
-            parts.append(term[last:i])
-            last = i + 1
-    return frozenset([*parts, term[last:]])
-
-
 def _contains(other, term) -> bool:
     """Whether a term is an interaction that has all factors of another."""
-    return _factors(term) < _factors(other)
+    return set(colon_parts(term)) < set(colon_parts(other))

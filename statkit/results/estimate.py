@@ -385,7 +385,8 @@ class Estimate(ReadByMaketables, EstimatedValues):
         cov_type : str or dict
             ``"nonrobust"``; ``"HC0"``, ``"HC1"``; ``"HC2"``, ``"HC3"``, by the leverage of rows, for models with one
             linear predictor and without a penalty; ``{"cluster": column}``, a column's name or an array of labels in
-            the order of the rows; ``"partition"``; for one quantile ``"robust"``.
+            the order of the rows; ``{"cluster": [a, b]}`` (a list of names or of arrays, or a matrix with a column
+            for each) where rows are dependent within either; ``"partition"``; for one quantile ``"robust"``.
         data : object or None
             The rows that ``fit`` was given as ``X`` or ``data``.
         y, sample_weight, offset, strata : array or None
@@ -417,6 +418,7 @@ class Estimate(ReadByMaketables, EstimatedValues):
         ----------
         J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix estimators with
         improved finite sample properties. A. Zeileis (2006), Object-oriented computation of sandwich estimators.
+        A. C. Cameron, J. B. Gelbach and D. L. Miller (2011), Robust inference with multiway clustering.
         """
         from statkit.results._with_cov import with_cov
 
@@ -781,7 +783,13 @@ class Estimate(ReadByMaketables, EstimatedValues):
         return [*super().__dir__(), *self.extra]
 
     def __getstate__(self):
-        derived = {key for key, value in vars(type(self)).items() if isinstance(value, cached_property)}
+        # Those of the parent classes too: a copy with another covariance must not keep the errors of the first.
+        derived = {
+            key
+            for kind in type(self).__mro__
+            for key, value in vars(kind).items()
+            if isinstance(value, cached_property)
+        }
         return {key: value for key, value in self.__dict__.items() if key not in derived and key != "_again"}
 
     def __repr__(self):

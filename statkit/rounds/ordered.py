@@ -57,7 +57,7 @@ def _meat(block, a, b, upper, lower, some_upper, some_lower, m, kind):
     from statkit.rounds.tasks import GroupSums, PartitionScores
 
     n, q = block.n_rows, block.n_columns
-    total, labels, sums = np.zeros((q + m, q + m)), None, None
+    total, labels, inverse, sums = np.zeros((q + m, q + m)), None, None, None
     if kind == "groups":
         labels, inverse = np.unique(block.group, return_inverse=True)
         sums = np.zeros((len(labels), q + m))
@@ -75,5 +75,5 @@ def _meat(block, a, b, upper, lower, some_upper, some_lower, m, kind):
         elif sums is not None:
             np.add.at(sums, inverse[part], U)
     if sums is not None:
-        return GroupSums(labels, sums)
+        return GroupSums.of(block, labels, inverse, sums)
     return total if kind == "rows" else PartitionScores([score])

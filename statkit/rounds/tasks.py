@@ -63,6 +63,14 @@ class GroupSums:
         self.labels = labels
         self.sums = sums
 
+    @classmethod
+    def of(cls, block, labels: np.ndarray, inverse: np.ndarray, sums: np.ndarray) -> GroupSums:
+        """Those of a block, without the clusters whose rows all have weight zero: as if they were not there."""
+        if block.weight is not None and not block.weight.all():
+            there = np.bincount(inverse, block.weight != 0, len(labels)) > 0
+            labels, sums = labels[there], sums[there]
+        return cls(labels, sums)
+
     def merge(self, other: GroupSums) -> GroupSums:
         labels, inverse = np.unique(np.concatenate([self.labels, other.labels]), return_inverse=True)
         if len(labels) > MAX_GROUPS:
@@ -219,7 +227,7 @@ def score_products(block, family, theta, center, scale, context, tables, meat: s
     block = block.scaled(center, scale)
     eta = linear_predictor(block, theta, family.predictors)
     n, q = block.n_rows, block.n_columns
-    total, groups, sums = np.zeros((q, q)), None, None
+    total, groups, inverse, sums = np.zeros((q, q)), None, None, None
     if meat == "groups":
         groups, inverse = np.unique(block.group, return_inverse=True)
         sums = np.zeros((len(groups), q))
@@ -233,7 +241,7 @@ def score_products(block, family, theta, center, scale, context, tables, meat: s
             np.add.at(sums, inverse[rows], U)
         score += U.sum(axis=0)
     if sums is not None:
-        return {"meat": GroupSums(groups, sums), "score": score}
+        return {"meat": GroupSums.of(block, groups, inverse, sums), "score": score}
     return {"meat": total if meat == "rows" else PartitionScores([score]), "score": score}
 
 
@@ -290,9 +298,9 @@ def _row_meat(block, r, K):
 def _group_sums(block, r, K):
     labels, inverse = np.unique(block.group, return_inverse=True)
     if K == 1:
-        return GroupSums(labels, block.group_scores(r, inverse, len(labels)))
+        return GroupSums.of(block, labels, inverse, block.group_scores(r, inverse, len(labels)))
     parts = [block.group_scores(np.ascontiguousarray(r[:, a]), inverse, len(labels)) for a in range(K)]
-    return GroupSums(labels, np.hstack(parts))
+    return GroupSums.of(block, labels, inverse, np.hstack(parts))
 
 
 def response_sums(block, n_classes: int = 0) -> dict:

@@ -81,13 +81,23 @@ class ArraySource(MemorySource):
         self._check_columns(columns)
         X = self._X
         if isinstance(X, np.ndarray) or not isinstance(rows, slice):
-            part = X[rows]  # of another machine's byte order, as FITS and NetCDF files have it, too
-            return None, part if part.dtype.isnative else part.astype(part.dtype.newbyteorder("="))
+            return None, _computable(X[rows])
         return None, _csr_rows(X, rows)
+
+
+def _computable(part: Any) -> Any:
+    """Values that kernels compute with: in this machine's byte order (FITS and NetCDF files have another), and
+    neither in half precision, which is exact in single, nor in more than double."""
+    dtype = part.dtype.newbyteorder("=")
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return part if part.dtype == dtype and part.dtype.isnative else part.astype(dtype)
 
 
 def _canonical_csr(X: Any) -> Any:
     csr = X.tocsr()
+    if csr.dtype.kind == "f":
+        csr = _computable(csr)
     if csr.ndim == 2 and not csr.has_canonical_format:
         # Duplicate entries would be counted one by one.
         csr = csr.copy() if csr is X else csr

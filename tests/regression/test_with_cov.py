@@ -135,6 +135,48 @@ def test_other_models(rows):
         close(estimate.with_cov({"cluster": firm}), model.fit(data, **given, groups=firm).estimate_)
 
 
+def test_errors_that_were_looked_at_do_not_stay(rows):
+    """A table that was printed before keeps nothing in the estimate with another covariance."""
+    X, y = rows[["x", "z"]].to_numpy(), rows[["time", "died"]].to_numpy(float)
+    for model, response in ((CoxPHRegressor(), y), (GLMRegressor(), rows.value.to_numpy())):
+        estimate = model.fit(X, response).estimate_
+        before = estimate.bse.to_numpy()
+        str(estimate.summary())
+        after = estimate.with_cov({"cluster": rows.firm.to_numpy()})
+        np.testing.assert_array_equal(after.bse, np.sqrt(np.diagonal(after.cov_params())))
+        assert not np.allclose(after.bse, before, rtol=1e-3)
+
+
+def test_losses_without_a_likelihood_have_no_plain_errors(rows):
+    X, y = rows[["x", "z"]].to_numpy(), rows.value.to_numpy()
+    estimate = GLMRegressor(Huber()).fit(X, y).estimate_
+    with pytest.raises(ValueError, match="loss of huber is no likelihood"):
+        estimate.with_cov("nonrobust")
+    with pytest.raises(ValueError, match="apart from its model"):
+        pickle.loads(pickle.dumps(estimate)).with_cov("nonrobust")
+    # Of a quantile the density at it is needed, which the information of clustered errors does not tell.
+    clustered = quantreg(FORMULA.format("value"), rows, 0.3).estimate_.with_cov({"cluster": "firm"})
+    plain = quantreg(FORMULA.format("value"), rows, 0.3, cov_type="nonrobust").estimate_
+    close(clustered.with_cov("nonrobust"), plain)
+
+
+@pytest.mark.parametrize("name", ["value", "kind", "ordered", "survival"])
+def test_a_cluster_of_weight_zero_is_not_there(rows, name):
+    X, firm = rows[["x", "z"]].to_numpy(), rows.firm.to_numpy()
+    there = ~np.isin(firm, np.unique(firm)[:2])
+    model, y = {
+        "value": (GLMRegressor(), rows.value.to_numpy()),
+        "kind": (GLMClassifier(), rows.kind.to_numpy()),
+        "ordered": (OrderedClassifier(), rows.kind.to_numpy()),
+        "survival": (CoxPHRegressor(), rows[["time", "died"]].to_numpy(float)),
+    }[name]
+    model.set_params(cov_type="cluster")
+    some = model.fit(X[there], y[there], groups=firm[there]).estimate_
+    zero = model.fit(X, y, sample_weight=there.astype(float), groups=firm).estimate_
+    assert zero.df_resid_inference == some.df_resid_inference
+    np.testing.assert_allclose(zero.bse, some.bse, rtol=1e-6)
+
+
 def test_quantiles(rows):
     robust, plain = (
         quantreg(FORMULA.format("value"), rows, 0.3, cov_type=k).estimate_ for k in ("robust", "nonrobust")

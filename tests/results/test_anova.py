@@ -117,6 +117,21 @@ def test_gaussian_and_gamma_likelihood_ratios(rows):
     np.testing.assert_allclose(test.pvalue, 0.0059744, rtol=1e-5)
 
 
+def test_a_line_through_the_origin_is_nested_in_one_that_is_not(rows):
+    """Their deviances without columns differ, as the one has no intercept there either."""
+    small, large = glm("k ~ 0 + x", rows, "poisson"), glm("k ~ x", rows, "poisson")
+    theirs = [smf.glm(f"k ~ {right}", rows, family=sm.families.Poisson()).fit() for right in ("0 + x", "x")]
+    test = likelihood_ratio_test(small, large)
+    np.testing.assert_allclose(test.statistic, 2 * (theirs[1].llf - theirs[0].llf), rtol=1e-8)
+    frame = anova(small, large).to_frame()
+    np.testing.assert_allclose(frame.deviance, [fit.deviance for fit in theirs], rtol=1e-8)
+    np.testing.assert_allclose(frame.chi2.iloc[1], test.statistic, rtol=1e-8)
+    assert test.dropped == ("Intercept",)
+    weighted = glm("k ~ x", rows, "poisson", weights=np.full(len(rows), 2.0))
+    with pytest.raises(ValueError, match="different responses, weights or offsets"):
+        likelihood_ratio_test(glm("k ~ 1", rows, "poisson"), weighted)
+
+
 def test_models_without_a_deviance_of_their_own(rows):
     """Risk sets, thresholds, classes and estimated shapes are compared by their likelihoods."""
     frame = rows.assign(t=np.exp(rows.z), d=rows.x > -1)
@@ -177,6 +192,11 @@ def test_nesting_in_another_coding(rows):
     np.testing.assert_allclose(
         anova(small, large, assume_nested=True).to_frame().chi2.iloc[1], coded.statistic, rtol=1e-6
     )
+
+
+def test_without_standard_errors_no_term_is_tested(rows):
+    with pytest.raises(ValueError, match="cannot be tested: no standard error, the lasso"):
+        anova(glm("k ~ x + g", rows, "poisson", alpha=0.01, l1_ratio=1.0))
 
 
 def test_what_is_no_fit():
