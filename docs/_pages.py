@@ -9,6 +9,7 @@ import doctest
 import importlib
 import inspect
 import json
+import re
 from pathlib import Path
 
 import _tables
@@ -58,11 +59,19 @@ def _gallery(vignettes: Path, gallery: Path) -> None:
     for old in set(gallery.glob("*.md")) - {gallery / path.name for path in found} - {gallery / "index.md"}:
         old.unlink()
     names = "\n".join(path.stem for path in found)
+    stories = "".join(f"| [{title}]({stem}.md) | {about} |\n" for stem, title, about in map(_story, found))
     _write(
         gallery / "index.md",
         "# Gallery\n\nNotebooks on real data, run when this site was built. Each also shows when its method "
-        f"fails.\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n",
+        f"fails.\n\n| notebook | what it tells |\n|---|---|\n{stories}"
+        f"\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{names}\n```\n",
     )
+
+
+def _story(path: Path) -> tuple[str, str, str]:
+    """Stem, title and first paragraph of a vignette."""
+    title, _, rest = path.read_text().partition("\n# ")[2].partition("\n")
+    return path.stem, title, " ".join(rest.strip().partition("\n\n")[0].split())
 
 
 def _reference(folder: Path) -> None:
@@ -107,7 +116,7 @@ def _pictures() -> str:
     for name in statkit.plotting.__all__:
         cls = getattr(statkit.plotting, name)
         (found,) = doctest.DocTestFinder(recurse=False).find(cls, name)
-        source = "".join(example.source for example in found.examples)
+        source = re.sub(r"  # doctest:.*", "", "".join(example.source for example in found.examples))
         title = name.removesuffix("Display")
         text += f"\n## {title}\n\n{{py:class}}`statkit.plotting.{name}`: {_first_line(cls)}\n"
         text += f"\n```{{code-cell}} ipython3\n{source}```\n"
@@ -132,6 +141,11 @@ def _measured(results: Path) -> str:
         about = _tables.machine(found)
         text += f"\n## {path.stem.replace('_', ' ')}\n\n`python benchmarks/{path.stem}.py --size full`, {about}.\n\n"
         text += _tables.measured(path.stem) + "\n"
-        notes = [f"{line['work']}: {line['note']}" for line in found["lines"].values() if line.get("note")]
-        text += "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
+        notes = {}  # what is said of several lines is said once
+        for line in found["lines"].values():
+            if line.get("note"):
+                notes.setdefault(line["note"], []).append(line["work"])
+        text += "".join(f"\n- {'; '.join(works)}: {note}" for note, works in notes.items()) + "\n" * bool(
+            notes
+        )
     return text

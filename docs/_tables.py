@@ -35,11 +35,15 @@ def machine(found: dict) -> str:
 def measured(name: str) -> str:
     """Work, target, measured, met: all lines of a results file."""
     lines = _figures.results(name)["lines"].values()
-    rows = [(x["work"], x["target"], x["measured"], "yes" if x["met"] else "no") for x in lines]
+    rows = [
+        (x["work"], x["target"], x["measured"], "–" if x["target"] == "-" else "yes" if x["met"] else "no")
+        for x in lines
+    ]
     return markdown(("work", "target", "measured", "met"), [[_symbols(cell) for cell in row] for row in rows])
 
 
 def _symbols(text: str) -> str:
+    text = "–" if text == "-" else text
     text = text.replace("<=", "≤").replace(">=", "≥")
     return re.sub(r"(?<=[\w%]) x(?=[\s,;.)]|$)", " ×", text)
 
@@ -156,7 +160,8 @@ def coverage() -> str:
 
 
 #: What is measured beside statkit and is no peer: a part of the work.
-BASELINES = {"X @ b", "reading and encoding", "linear_read", "data_mb"}
+#: What is measured beside a line and is no rival; a reconstruction's seconds are from another run.
+BASELINES = {"X @ b", "reading and encoding", "linear_read", "data_mb", "reconstruction"}
 NO_RACE = {"agreement", "intervals", "guides", "explain"}
 
 

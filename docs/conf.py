@@ -42,6 +42,7 @@ nb_merge_streams = True
 smartquotes = False  # "a" in a list of values is what one types
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"  # names of methods alone: the list beside a page is narrow
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from statkit.engines.engine import Engine, Session
 from statkit.engines.local import SerialEngine, ThreadsEngine
 from statkit.engines.summaries import TreeSum, merge_summaries
@@ -52,6 +54,12 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
     cluster = _cluster(engine)
     if cluster is not None:
         return cluster
+    if (
+        engine == "dask" and "distributed" not in sys.modules
+    ):  # joblib's backend of that name takes its client
+        raise ValueError(
+            "engine 'dask' needs a scheduler: give its address, 'dask://host:8786', or a distributed.Client"
+        )
     if isinstance(engine, str):
         from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 

@@ -19,6 +19,20 @@ FAMILIES = {
 }
 
 
+#: What other software calls them.
+_OTHER_NAMES = {
+    "normal": "gaussian",
+    "linear": "gaussian",
+    "ols": "gaussian",
+    "logistic": "binomial",
+    "logit": "binomial",
+    "probit": "binomial",
+    "bernoulli": "binomial",
+    "nb": "negative_binomial",
+    "negbin": "negative_binomial",
+}
+
+
 def resolve_family(family, link=None):
     """Family of a name or an object.
 
@@ -61,7 +75,12 @@ def resolve_family(family, link=None):
             f"got {family!r}"
         )
     if family not in FAMILIES:
-        near = difflib.get_close_matches(family.lower().replace("-", "_").replace(" ", "_"), FAMILIES, n=1)
+        asked = family.lower().replace("-", "_").replace(" ", "_")
+        near = (
+            [_OTHER_NAMES[asked]]
+            if asked in _OTHER_NAMES
+            else difflib.get_close_matches(asked, FAMILIES, n=1)
+        )
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown family {family!r}: choose from {', '.join(map(repr, FAMILIES))}{hint}")
     return getattr(import_module(__package__), FAMILIES[family])(link=link)

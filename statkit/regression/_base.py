@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +67,12 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         roles = Roles(y, sample_weight, offset, groups)
         if self.cov_type == "cluster" and groups is None:
             raise ValueError("cov_type='cluster' needs groups: an array, or a column's name")
+        if self.cov_type in ("nonrobust", "HC0", "HC1") and groups is not None:
+            warnings.warn(
+                f"groups are not used by cov_type={self.cov_type!r}: errors are those of independent rows; "
+                "cov_type='cluster' allows for groups",
+                stacklevel=3,
+            )
         if self.formula is None and is_matrix(X):
             source, design, family = self._plain(X, roles, fitted)
         else:
@@ -155,7 +162,9 @@ class RegressionBase(ReadByMaketables, BaseEstimator):
         from statkit.plans import Plan
 
         if not isinstance(self.plan, Plan):
-            raise TypeError(f"plan must be None or an object of statkit.plans, not {self.plan!r}")
+            raise TypeError(
+                f"plan must be None or an object of statkit.plans, such as Subsample(10_000), not {self.plan!r}"
+            )
         return self.plan
 
     def _covariance(self, family, plan) -> str:

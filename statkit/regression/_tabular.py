@@ -156,7 +156,7 @@ def _classes_in(model, source, named, X) -> np.ndarray:
         close_made(source, reading)
     if len(classes) < 2:
         raise ValueError(
-            f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
+            f"Classifier can't train when only one class is present: every label is {np.asarray(classes).tolist()[0]!r}"
         )
     return classes
 

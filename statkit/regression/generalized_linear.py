@@ -206,7 +206,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
             return np.ascontiguousarray(y, dtype=float), None
         except (TypeError, ValueError):
             raise ValueError(
-                f"y must be numeric for {type(self).__name__}, it holds {y.dtype} values such as {y[0]!r}; for "
+                f"y must be numeric for {type(self).__name__}, it holds values such as {y.tolist()[0]!r}; for "
                 "labels use GLMClassifier"
             ) from None
 
@@ -426,7 +426,7 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         classes, codes = _distinct(y)
         if len(classes) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: every label is {classes[0]!r}"
+                f"Classifier can't train when only one class is present: every label is {np.asarray(classes).tolist()[0]!r}"
             )
         return codes.astype(float), classes
 

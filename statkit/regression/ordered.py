@@ -149,7 +149,7 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
             labels = np.unique(y)
         if len(labels) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: every label is {labels[0]!r}"
+                f"Classifier can't train when only one class is present: every label is {labels.tolist()[0]!r}"
             )
         place = {label: i for i, label in enumerate(np.asarray(labels).tolist())}
         codes = np.array([place.get(label, -1) for label in y.tolist()], dtype=float)

@@ -92,7 +92,7 @@ def _continues(text, at):
 
 def _unknown(text, word, known):
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    hint = "did you mean " + " or ".join(repr(name) for name in near) if near else _sample(known)
+    hint = "did you mean " + " or ".join(repr(name) for name in near) + "?" if near else _sample(known)
     return f"no parameter is called {word!r} in the hypothesis {text!r}: {hint}"
 
 

@@ -216,6 +216,8 @@ def _before_wildcard(pattern: str) -> str:
 
 
 def _near_file(path: str) -> str:
+    if "~" in path.strip("~"):
+        return ": this is a formula, which comes before the data"
     folder, name = os.path.split(os.path.abspath(path))
     try:
         match = difflib.get_close_matches(name, os.listdir(folder), n=1)

@@ -1,5 +1,6 @@
 """What users pass by mistake: an error or a warning that names the place, and an estimator that is as it was."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -201,3 +202,34 @@ def test_two_labels_are_binomial_and_more_are_not():
     np.testing.assert_allclose(fit.params, numbers.params)
     with pytest.raises(ValueError, match=r"'u' has 3 levels .* needs two; GLMClassifier fits more"):
         glm("u ~ x", frame, "binomial")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("logistic", "binomial"), ("Normal", "gaussian"), ("nb", "negative_binomial")]
+)
+def test_families_by_their_names_elsewhere(name, meant):
+    with pytest.raises(ValueError, match=f"unknown family '{name}'.*did you mean '{meant}'"):
+        GLMRegressor(name).fit(np.eye(3), np.arange(3.0))
+
+
+def test_a_formula_after_the_data_is_told():
+    with pytest.raises(
+        FileNotFoundError, match="no file y ~ x: this is a formula, which comes before the data"
+    ):
+        glm("x.parquet", "y ~ x")
+
+
+def test_dask_without_an_address(monkeypatch):
+    monkeypatch.delitem(sys.modules, "distributed", raising=False)
+    with pytest.raises(ValueError, match="needs a scheduler: give its address, 'dask://"):
+        GLMRegressor(engine="dask").fit(np.eye(3), np.arange(3.0))
+
+
+def test_groups_that_nothing_uses_are_told():
+    X, y = np.random.default_rng(0).normal(size=(2, 60, 1))
+    groups = np.repeat(np.arange(20), 3)
+    with pytest.warns(UserWarning, match="groups are not used by cov_type='nonrobust'"):
+        GLMRegressor().fit(X, y[:, 0], groups=groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GLMRegressor(cov_type="cluster").fit(X, y[:, 0], groups=groups)
