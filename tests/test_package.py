@@ -70,6 +70,16 @@ def test_every_exported_name_exists(stub):
             assert getattr(item, "__module__", statement.module).startswith(statement.module)
 
 
+@pytest.mark.parametrize("stub", STUBS, ids=lambda path: path.parent.name)
+def test_no_module_hides_a_name(stub):
+    """Importing ``package.name`` as a module would put it in the place of what the package shows under that name."""
+    package = ".".join(stub.parent.relative_to(ROOT).parts)
+    for statement in ast.parse(stub.read_text()).body:
+        if isinstance(statement, ast.ImportFrom) and statement.module != package:
+            name = statement.names[0].name
+            assert not (stub.parent / f"{name}.py").exists() and not (stub.parent / name).is_dir()
+
+
 def test_stubs_stand_beside_the_packages_that_load_lazily():
     assert {path.with_suffix(".py") for path in STUBS} == {
         path

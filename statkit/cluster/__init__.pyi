@@ -5,7 +5,6 @@ from statkit.cluster.cluster_scores import partition_coefficient as partition_co
 from statkit.cluster.cluster_scores import partition_entropy as partition_entropy
 from statkit.cluster.cluster_scores import xie_beni as xie_beni
 from statkit.cluster.co_regularized import CoRegularizedSpectralClustering as CoRegularizedSpectralClustering
-from statkit.cluster.compare_views import compare_views as compare_views
 from statkit.cluster.consensus import ConsensusClustering as ConsensusClustering
 from statkit.cluster.consensus import coassociation_matrix as coassociation_matrix
 from statkit.cluster.fuzzy import Fanny as Fanny
@@ -20,6 +19,7 @@ from statkit.cluster.late_fusion import LateFusionClustering as LateFusionCluste
 from statkit.cluster.local_sample_weighted import LocalSampleWeightedMKC as LocalSampleWeightedMKC
 from statkit.cluster.multiple_kernel import MultipleKernelKMeans as MultipleKernelKMeans
 from statkit.cluster.multiview_kmeans import MultiViewKMeans as MultiViewKMeans
+from statkit.cluster.number_of_clusters import suggest_n_clusters as suggest_n_clusters
 from statkit.cluster.one_step_multiview import OneStepMultiViewClustering as OneStepMultiViewClustering
 from statkit.cluster.online_pac import OnlinePAC as OnlinePAC
 from statkit.cluster.pac import PAC as PAC
@@ -32,6 +32,6 @@ from statkit.cluster.pac_functions import probability_aggregation as probability
 from statkit.cluster.pac_head import PACHead as PACHead
 from statkit.cluster.pac_head import opa_targets as opa_targets
 from statkit.cluster.similarity_network import SimilarityNetworkFusion as SimilarityNetworkFusion
-from statkit.cluster.suggest_n_clusters import suggest_n_clusters as suggest_n_clusters
+from statkit.cluster.view_comparison import compare_views as compare_views
 
 __all__: list[str]
