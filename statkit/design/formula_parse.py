@@ -15,6 +15,9 @@ from statkit.design.formula_size import check_number_of_terms
 
 __all__ = ["FactorSpec", "ParsedFormula", "Scoped", "parse_formula", "plan_terms", "read_factor"]
 
+#: Columns that formulaic takes for the intercept, or for nothing, even in backticks: what stands for them there.
+_STAND_INS = {"1": "\ue000", "": "\ue001"}
+
 
 @dataclass(frozen=True)
 class ParsedFormula:
@@ -75,11 +78,21 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
     from formulaic.parser import DefaultFormulaParser
 
     parser = DefaultFormulaParser(feature_flags={"TWOSIDED"})
-    context = {"__formulaic_variables_available__": list(columns)}
+    stands = {name: sign for name, sign in _STAND_INS.items() if name in columns}
+    given = text
+    for name, sign in stands.items():
+        given = given.replace(f"`{name}`", f"`{sign}`")
+    context = {"__formulaic_variables_available__": [stands.get(name, name) for name in columns]}
+
+    def own(part: str) -> str:
+        for name, sign in stands.items():
+            part = part.replace(sign, name)
+        return part
+
     try:
         with readable(text):
-            check_number_of_terms(parser.get_ast(text, context=context), len(columns))
-            parsed = Formula(text, _parser=parser, _context=context)
+            check_number_of_terms(parser.get_ast(given, context=context), len(columns))
+            parsed = Formula(given, _parser=parser, _context=context)
     except (FormulaSyntaxError, FormulaParsingError, FormulaInvalidError, SyntaxError) as error:
         plain = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error)).strip()
         raise ValueError(f"cannot read the formula {text!r}: {plain}") from None
@@ -89,7 +102,9 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
         raise ValueError(f"the left side of {text!r} must be one response: write an expression as I(…)")
     terms, offsets = [], []
     for term in right:
-        factors = tuple(f.expr if f.eval_method.value != "lookup" else quoted(f.expr) for f in term.factors)
+        factors = tuple(
+            quoted(own(f.expr)) if f.eval_method.value == "lookup" else own(f.expr) for f in term.factors
+        )
         literals = tuple(f.expr for f in term.factors if f.eval_method.value == "literal")
         factors = tuple(f for f in factors if f not in literals)
         call = top_call(factors[0]) if len(factors) == 1 else None
@@ -98,11 +113,12 @@ def parse_formula(text: str, columns: list[str]) -> ParsedFormula:
                 raise ValueError(f"{factors[0]}: offset() takes one expression")
             offsets.append(_inside(factors[0]))
         else:
-            terms.append(("Intercept" if not factors else str(term), factors, literals))
+            terms.append(("Intercept" if not factors else own(str(term)), factors, literals))
     response = None
     if left:
         factor = left[0].factors[0]
-        response = quoted(factor.expr) if factor.eval_method.value == "lookup" else factor.expr
+        response = own(factor.expr)
+        response = quoted(response) if factor.eval_method.value == "lookup" else response
     return ParsedFormula(response, tuple(terms), tuple(offsets))
 
 

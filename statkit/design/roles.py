@@ -20,6 +20,7 @@ __all__ = [
     "group_numbers",
     "group_texts",
     "response_codes",
+    "response_numbers",
     "response_values",
 ]
 
@@ -59,8 +60,19 @@ def response_values(values: list, levels: Levels | None) -> np.ndarray:
     """Response as float64: numbers, class codes, or one column for each value; NaN where missing."""
     if levels is not None:
         return class_codes(values[0], levels)
-    columns = [np.asarray(as_rows(v), dtype=np.float64) for v in values]
+    columns = [response_numbers(value) for value in values]
     return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def response_numbers(value) -> np.ndarray:
+    """A number a row of a response, or of the times and events that make one."""
+    if isinstance(value, Coded) and value.values.dtype.kind in "OUS" and len(value.values):
+        text = str(value.values[0])
+        raise ValueError(
+            f"the response holds text such as {text!r} where a number is needed; an event is a comparison, as in "
+            f"Surv(time, event == {text!r})"
+        )
+    return np.asarray(as_rows(value), dtype=np.float64)
 
 
 def class_codes(value, levels: Levels) -> np.ndarray:

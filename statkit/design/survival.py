@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statkit.design.block import Block
-from statkit.design.columns import Columns, as_rows, missing_rows
+from statkit.design.columns import Columns, missing_rows
 from statkit.design.design import Design
 from statkit.design.expressions import Evaluator, column_names
 from statkit.design.levels import as_coded, level_keys
-from statkit.design.roles import ResponseSpec
+from statkit.design.roles import ResponseSpec, response_numbers
 from statkit.design.terms_design import TermsDesign
 
 __all__ = ["EventTimes", "Grid", "SurvivalDesign", "without_intercept"]
@@ -205,7 +205,7 @@ class SurvivalDesign(Design):
         summary = {} if self.inner.profile_columns is None else self.inner.profile(rows)
         if self._texts:
             values = Evaluator(Columns(rows.table, rows.where), None)
-            response = np.column_stack([np.asarray(as_rows(values.value(t)), float) for t in self._texts])
+            response = np.column_stack([response_numbers(values.value(t)) for t in self._texts])
         else:
             response = np.asarray(rows.beside["y"], dtype=float)
         keys, stratum = self._strata_of(rows, response)

@@ -10,7 +10,16 @@ from statkit._magnitude import check_magnitude
 from statkit.design.roles import NO_GROUP, group_numbers
 from statkit.sources.array import is_labelled_array
 
-__all__ = ["Roles", "as_vector", "check_labels", "check_unmasked", "group_codes", "is_frame", "is_matrix"]
+__all__ = [
+    "Roles",
+    "as_vector",
+    "check_labels",
+    "check_no_label_is_missing",
+    "check_unmasked",
+    "group_codes",
+    "is_frame",
+    "is_matrix",
+]
 
 
 @dataclass
@@ -91,6 +100,17 @@ def as_vector(values, name: str, n: int | None = None, positive: bool = False) -
     if positive:
         check_magnitude(values, name)
     return values
+
+
+def check_no_label_is_missing(y) -> None:
+    """Refuse labels among which one is None, NaN or NA: they have no order, and are no class."""
+    import pandas as pd
+
+    missing = pd.isna(y)
+    if missing.any():
+        raise ValueError(
+            f"Input y contains NaN: row {int(np.argmax(missing))} has no label; leave such rows out"
+        )
 
 
 def check_labels(family, design) -> None:

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
+from statkit.regression._data import check_no_label_is_missing
 from statkit.regression._streaming import can_stream, merge, partial_fit
 
 if TYPE_CHECKING:
@@ -412,7 +413,8 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             if unknown.any():
                 at = int(np.argmax(unknown))
                 raise ValueError(
-                    f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}"
+                    f"row {at} of y has the label {y[[at]].tolist()[0]!r}, which is none of the classes "
+                    f"{np.asarray(labels).tolist()!r}"
                 )
             return codes.astype(float), labels
         two = _two_values(y)
@@ -421,12 +423,14 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             what = "infinity" if np.isinf(y).any() else "NaN"
             raise ValueError(f"Input y contains {what}")
+        if y.dtype.kind == "O":
+            check_no_label_is_missing(y)
         if y.dtype.kind not in "biuUS":  # whole numbers and text are labels whatever they hold
             check_classification_targets(y)
         classes, codes = _distinct(y)
         if len(classes) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: every label is {np.asarray(classes).tolist()[0]!r}"
+                f"Classifier can't train when only one class is present: every label is {y[:1].tolist()[0]!r}"
             )
         return codes.astype(float), classes
 

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from statkit.regression._base import RegressionBase
+from statkit.regression._data import check_no_label_is_missing
 
 if TYPE_CHECKING:
     from typing import Self
@@ -142,6 +143,8 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             raise ValueError(f"Input y contains {'infinity' if np.isinf(y).any() else 'NaN'}")
+        if y.dtype.kind == "O":
+            check_no_label_is_missing(y)
         if y.dtype.kind not in "biuUS":
             check_classification_targets(y)
         labels = self._given_classes() if labels is None else labels
@@ -149,14 +152,15 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
             labels = np.unique(y)
         if len(labels) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: every label is {labels.tolist()[0]!r}"
+                f"Classifier can't train when only one class is present: every label is {y[:1].tolist()[0]!r}"
             )
         place = {label: i for i, label in enumerate(np.asarray(labels).tolist())}
         codes = np.array([place.get(label, -1) for label in y.tolist()], dtype=float)
         if len(codes) and codes.min() < 0:
             at = int(np.argmin(codes))
             raise ValueError(
-                f"row {at} of y has the label {y[at]!r}, which is none of the classes {list(labels)!r}"
+                f"row {at} of y has the label {y[[at]].tolist()[0]!r}, which is none of the classes "
+                f"{np.asarray(labels).tolist()!r}"
             )
         return codes, np.asarray(labels)
 

@@ -118,3 +118,17 @@ def test_rows_without_a_cluster_are_left_out(rows, kind):
         np.testing.assert_allclose(estimate.bse, expected.bse, rtol=1e-9)
     with pytest.raises(ValueError, match="rows without a label of their cluster are left out"):
         statkit.glm("y ~ a + b + c", frame).estimate_.with_cov({"cluster": groups})
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["y ~ `x` + z", "y ~ `x` * z", "y ~ 0 + `x`", "y ~ poly(`x`, 2):z", "y ~ . - `x`", "y ~ .", "`x` ~ z"],
+)
+@pytest.mark.parametrize("name", ["0", "1", "-1", "", "1.5", "True", "'a'", "a b", "x:z"])
+def test_columns_that_are_named_like_numbers(rows, formula, name):
+    """A table without a header has such names; "1" is also the intercept's."""
+    frame = pd.DataFrame(rows["X"], columns=["x", "z", "w"]).assign(y=rows["value"])
+    expected = statkit.glm(formula.replace("`x`", "x"), frame).estimate_
+    found = statkit.glm(formula.replace("`x`", f"`{name}`"), frame.rename(columns={"x": name})).estimate_
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-12)
+    assert found.df_model == expected.df_model

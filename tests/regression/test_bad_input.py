@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statkit import glm
+from statkit import coxph, glm
 from statkit.exceptions import AliasedColumnsWarning, SeparationWarning
-from statkit.regression import GLMClassifier, GLMRegressor
+from statkit.regression import GLMClassifier, GLMRegressor, OrderedClassifier
 
 RNG = np.random.default_rng(0)
 N = 400
@@ -233,3 +233,21 @@ def test_groups_that_nothing_uses_are_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         GLMRegressor(cov_type="cluster").fit(X, y[:, 0], groups=groups)
+
+
+@pytest.mark.parametrize("model", [GLMClassifier(), OrderedClassifier()], ids=["classes", "ordered"])
+def test_missing_labels_are_told(model):
+    X = np.arange(6.0)[:, None]
+    with pytest.raises(ValueError, match="row 1 has no label"):
+        model.fit(X, np.array(["a", None, "b", "a", "b", "b"], dtype=object))
+    with pytest.raises(ValueError, match=r"every label is 7$"):  # not np.int64(7)
+        model.fit(X, np.full(6, 7))
+
+
+def test_events_by_name_are_comparisons():
+    frame = pd.DataFrame({"t": [1.0, 2, 3, 4, 5, 6], "x": [1, 0, 2, 1, 0, 3.0], "e": ["dead", "alive"] * 3})
+    with pytest.raises(ValueError, match=r"text such as '\w+' .*Surv\(time, event == "):
+        coxph("Surv(t, e) ~ x", frame)
+    named = coxph("Surv(t, e == 'dead') ~ x", frame).estimate_
+    coded = coxph("Surv(t, d) ~ x", frame.assign(d=frame.e == "dead")).estimate_
+    np.testing.assert_array_equal(named.values, coded.values)
