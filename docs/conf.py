@@ -39,6 +39,7 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
+highlight_language = "none"  # a block without a language is not Python
 smartquotes = False  # "a" in a list of values is what one types
 autosummary_generate = True
 autodoc_typehints = "none"

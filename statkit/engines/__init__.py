@@ -29,8 +29,12 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
         ``ray``, ``"ray"`` (the cluster that is found, else one started here) or ``"ray://host:port"``; a
         ``SparkSession``, ``"spark"`` (the active session, else one made here) or ``"spark://host:port"``; the name
         of a joblib backend.
-    n_jobs : int or None
+    n_jobs : int or None, default=None
         Workers of a named engine on this machine; None is one for each processor.
+
+    Returns
+    -------
+    engine : Engine
 
     Raises
     ------
@@ -40,6 +44,12 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
         If nobody answers at an address.
     ValueError
         For anything else.
+
+    Examples
+    --------
+    >>> from statkit.engines import resolve_engine
+    >>> resolve_engine("threads", n_jobs=2)
+    threads(2)
     """
     if isinstance(engine, Engine):
         return engine

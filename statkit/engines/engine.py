@@ -95,6 +95,8 @@ class Session:
     load : callable
         Partition to block; a ``functools.partial`` of module-level functions, so that it can be pickled.
     partitions : sequence of Partition
+    cache_bytes : int
+        Bytes of encoded blocks that may be kept between rounds.
     progress : callable or None
         Called as ``progress(n_rounds, rows_done, rows_in_all)`` after every partition.
     """

@@ -83,7 +83,22 @@ class ThreadsSession(SerialSession):
 
 
 class SerialEngine(Engine):
-    """One partition after the other, in this thread."""
+    """One partition after the other, in this thread.
+
+    Parameters
+    ----------
+    cache_bytes : int, default=100_663_296
+        Bytes of encoded blocks that are kept between rounds.
+
+    Examples
+    --------
+    >>> from statkit.datasets import make_glm
+    >>> from statkit.engines import SerialEngine
+    >>> from statkit.regression import GLMRegressor
+    >>> X, y, _ = make_glm(100, 2, random_state=0)
+    >>> GLMRegressor(engine=SerialEngine(cache_bytes=0)).fit(X, y).estimate_.engine
+    'serial'
+    """
 
     name = "serial"
 
@@ -99,10 +114,16 @@ class ThreadsEngine(Engine):
 
     Parameters
     ----------
-    n_jobs : int or None
+    n_jobs : int or None, default=None
         Threads; None is the number of processors this process may use, negative counts from it as in joblib.
-    cache_bytes : int
-        Encoded blocks kept between rounds.
+    cache_bytes : int, default=100_663_296
+        Bytes of encoded blocks that are kept between rounds.
+
+    Examples
+    --------
+    >>> from statkit.engines import ThreadsEngine
+    >>> ThreadsEngine(2)
+    threads(2)
     """
 
     name = "threads"

@@ -12,7 +12,23 @@ __all__ = ["TreeSum", "merge_summaries"]
 
 
 def merge_summaries(left: dict, right: dict) -> dict:
-    """The summary of the rows of both, ``left`` before ``right``."""
+    """The summary of the rows of both, ``left`` before ``right``.
+
+    Parameters
+    ----------
+    left, right : dict
+        Summaries with the same names: values that have ``merge`` are merged, all others added.
+
+    Returns
+    -------
+    summary : dict
+
+    Examples
+    --------
+    >>> from statkit.engines import merge_summaries
+    >>> merge_summaries({"rows": 3, "sum": 1.5}, {"rows": 2, "sum": 0.5})
+    {'rows': 5, 'sum': 2.0}
+    """
     merged = {}
     for name, value in left.items():
         other = right[name]

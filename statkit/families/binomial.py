@@ -139,6 +139,10 @@ class Binomial(Family):
     treats the weights as statsmodels' ``var_weights``: its constant differs from R's, whose binomial
     coefficients are those of the weights taken as numbers of trials.
 
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+
     Examples
     --------
     >>> from statkit.families import Binomial

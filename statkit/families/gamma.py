@@ -100,6 +100,10 @@ class Gamma(Family):
     -----
     With the inverse and identity links a predictor that is not positive has no mean: its loss is +inf.
 
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+
     Examples
     --------
     >>> from statkit.families import Gamma

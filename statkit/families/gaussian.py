@@ -92,6 +92,10 @@ class Gaussian(Family):
     link : {"identity", "log", "inverse"} or None, default=None
         Link function; None is the identity.
 
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+
     Examples
     --------
     >>> from statkit.families import Gaussian

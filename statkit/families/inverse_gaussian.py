@@ -64,6 +64,10 @@ class InverseGaussian(Family):
     link : {"log", "inverse_squared"} or None, default=None
         Link function; None is the logarithm. The canonical link 1/μ² may also be written ``"1/mu^2"``.
 
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+
     Examples
     --------
     >>> from statkit.families import InverseGaussian

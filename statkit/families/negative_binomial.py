@@ -136,6 +136,10 @@ class NegativeBinomial(Family):
     link : {"log"} or None, default=None
         Link function.
 
+    References
+    ----------
+    J. F. Lawless (1987), Negative binomial and mixed Poisson regression.
+
     Examples
     --------
     >>> from statkit.families import NegativeBinomial

@@ -95,6 +95,10 @@ class Poisson(Family):
     link : {"log", "identity", "sqrt"} or None, default=None
         Link function; None is the logarithm.
 
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+
     Examples
     --------
     >>> from statkit.families import Poisson

@@ -25,6 +25,10 @@ class Quantile(LossFamily):
     < h]/(2h) in place of a Fisher weight: its weighted cross products estimate the sparsity matrix of the
     sandwich.
 
+    References
+    ----------
+    R. Koenker and G. Bassett (1978), Regression quantiles.
+
     Examples
     --------
     >>> from statkit.families import Quantile

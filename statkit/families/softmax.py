@@ -85,6 +85,10 @@ class Softmax(Family):
     `link` takes predictors (n, C-1) and fills the score (n, C-1) and the information (n, C(C-1)/2), the upper
     triangle of diag(π) - ππ' packed by rows.
 
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
+
     Examples
     --------
     >>> from statkit.families import Softmax

@@ -52,6 +52,10 @@ class Tweedie(Family):
     -----
     The density is an infinite series; the log-likelihood, and with it AIC and BIC, is NaN, as in statsmodels.
 
+    References
+    ----------
+    B. Jørgensen (1987), Exponential dispersion models.
+
     Examples
     --------
     >>> from statkit.families import Tweedie

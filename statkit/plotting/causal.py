@@ -92,7 +92,6 @@ class GraphDisplay:
         from matplotlib.patches import FancyArrowPatch
 
         at = {name: np.array(xy) for name, xy in self.positions.items()}
-        levels = sorted({xy[1] for xy in self.positions.values()})
         labels = {
             name: ax.text(
                 *at[name],
@@ -109,19 +108,21 @@ class GraphDisplay:
         ax.set_xlim(span[:, 0].min() - 0.7, span[:, 0].max() + 0.7)
         ax.set_ylim(span[:, 1].min() - 0.5, span[:, 1].max() + 0.5)
         ax.figure.canvas.draw()  # the boxes have their places now, and arrows can end at them
+        boxes = {name: label.get_bbox_patch().get_window_extent().padded(4) for name, label in labels.items()}
         for line in self.edges.to_dict("records"):
             sure = line["confidence"]
             if sure < min_confidence:
                 continue
-            jump = abs(levels.index(at[line["from"]][1]) - levels.index(at[line["to"]][1]))
-            bend = 0.0 if jump <= 1 else 0.12 + 0.04 * jump
+            ends = line["from"], line["to"]
+            others = [boxes[name] for name in self.nodes if name not in ends]
             away = -1 if at[line["from"]][0] + at[line["to"]][0] < 0 else 1
+            bend = away * _clear_bend(*(ax.transData.transform(at[name]) for name in ends), others, away)
             arrow = FancyArrowPatch(
                 at[line["from"]],
                 at[line["to"]],
                 arrowstyle="-" if line["reversible"] else "-|>",
                 linestyle=(0, (4, 2)) if line["reversible"] else "-",
-                connectionstyle=f"arc3,rad={away * bend}",
+                connectionstyle=f"arc3,rad={bend}",
                 patchA=labels[line["from"]].get_bbox_patch(),
                 patchB=labels[line["to"]].get_bbox_patch(),
                 mutation_scale=13,
@@ -150,6 +151,20 @@ class GraphDisplay:
         )
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _clear_bend(start, end, boxes, away):
+    """The least bend of an arc from ``start`` to ``end`` (pixels) that leaves all ``boxes`` aside, or the best."""
+    s = np.linspace(0, 1, 60)[:, None]
+    across = np.array([end[1] - start[1], start[0] - end[0]])
+    hits = {}
+    for bend in (0.0, 0.12, -0.12, 0.2, -0.2, 0.3, -0.3, 0.45, -0.45):
+        middle = (start + end) / 2 + away * bend * across  # control point of matplotlib's "arc3"
+        path = (1 - s) ** 2 * start + 2 * s * (1 - s) * middle + s**2 * end
+        hits[bend] = sum(
+            ((path > (box.x0, box.y0)) & (path < (box.x1, box.y1))).all(axis=1).any() for box in boxes
+        )
+    return min(hits, key=hits.get)
 
 
 def layered_positions(A, nodes) -> dict:

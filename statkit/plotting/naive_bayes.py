@@ -126,10 +126,14 @@ class LabelIssuesDisplay:
 
     Examples
     --------
-    >>> from statkit.naive_bayes import MislabeledMultinomialNB
+    >>> import numpy as np
+    >>> from statkit.naive_bayes import MislabeledMultinomialNB, inject_label_noise
     >>> from statkit.plotting import LabelIssuesDisplay
-    >>> X, y = [[3, 0], [2, 1], [0, 3], [1, 2]] * 20, ["a", "a", "b", "b"] * 19 + ["b", "a", "b", "a"]
-    >>> display = LabelIssuesDisplay.from_estimator(MislabeledMultinomialNB().fit(X, y))
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(2, size=600)
+    >>> X = rng.poisson(np.where(y[:, None] == 1, [3, 2, 1], [1, 2, 3]))
+    >>> given, wrong = inject_label_noise(y, 0.2, random_state=0)
+    >>> display = LabelIssuesDisplay.from_estimator(MislabeledMultinomialNB().fit(X, given), wrong=wrong)
     """
 
     def __init__(self, error_proba: ArrayLike, *, wrong: Any = None) -> None:

@@ -524,8 +524,11 @@ def coxph(
     formula : str
         ``"Surv(time, event) ~ …"`` or ``"Surv(start, stop, event) ~ …"``, with ``strata(g)`` for baselines by group.
     data : frame, dataset, path, URL, glob, list of paths, or Source
+        As in :func:`glm`.
     ties : {"efron", "breslow"}, default="efron"
-    weights, offset, groups : str, array or None
+        What is done with events at one time.
+    weights, offset, groups : str, array of shape (n,), or None, default=None
+        Columns' names, or arrays; ``groups`` are subjects or other clusters.
     cov_type : str or None, default=None
         None is "cluster" with ``groups`` and "nonrobust" without.
     plan, engine, n_jobs, alpha, max_times, na_action, random_state, verbose
@@ -535,6 +538,10 @@ def coxph(
     -------
     fit : CoxPHRegressor
 
+    References
+    ----------
+    D. R. Cox (1972), Regression models and life-tables.
+
     Examples
     --------
     >>> import pandas as pd
@@ -542,7 +549,7 @@ def coxph(
     >>> frame = pd.DataFrame({"t": [4.0, 3, 1, 1, 2, 2, 3], "d": [1, 1, 1, 0, 1, 1, 0],
     ...                       "x": [0, 2, 1, 1, 1, 0, 0], "sex": list("aaabbbb")})
     >>> coxph("Surv(t, d) ~ x + strata(sex)", frame).estimate_.params.round(4).tolist()
-    [0.8021]
+    [0.7368]
     """
     if cov_type is None:
         cov_type = "nonrobust" if groups is None else "cluster"

@@ -46,8 +46,9 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         Model formula in formulaic's grammar; ``fit`` then takes the frame or path alone.
     plan : Plan or None, default=None
         How the estimate is made; None is :class:`statkit.plans.Exact`.
-    engine : {"threads", "serial", "processes"} or Engine, default="threads"
-        Who computes. All give the same bits.
+    engine : str, client or Engine, default="threads"
+        Who computes: "threads", "serial", "processes", a Dask client, Ray, a Spark session; see
+        :func:`statkit.engines.resolve_engine`. All give the same bits.
     n_jobs : int or None, default=None
         Workers; None is one for each processor.
     fit_intercept : bool, default=True
@@ -57,8 +58,9 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         is free. See :class:`statkit.plans.RegularizationPath` for its choice.
     l1_ratio : float, default=0.0
         From 0, ridge, to 1, the lasso, whose estimates have exact zeros and no standard errors.
-    cov_type : {"nonrobust", "HC0", "HC1", "cluster", "partition", "between", "bootstrap"}, default="nonrobust"
-        The model's; robust to its variance; clustered by ``groups``; clustered by partition; from the spread of
+    cov_type : {"nonrobust", "HC0", "HC1", "HAC", "cluster", "partition", "between", "bootstrap"}, default="nonrobust"
+        The model's; robust to its variance; to dependence in the order of the rows too (HAC, for
+        ``plan=Renewable(lags=…)``); clustered by ``groups``; clustered by partition; from the spread of
         machines' estimates (``plan=OneShot()``); or from random multipliers of rows, with bands for all coefficients
         at once in ``estimate_.simultaneous_conf_int``.
     na_action : {"raise", "drop"}, default="raise"
@@ -571,10 +573,15 @@ def glm(
     formula : str
         For instance ``"late ~ poly(distance, 2) + C(hour(date)) + origin"``.
     data : frame, dataset, path, URL, glob, list of paths, or Source
+        Rows with the columns that the formula names: pandas, polars, Arrow, Dask, Spark or Ray; Parquet, CSV or Arrow
+        files; whatever speaks the Arrow stream protocol.
     family : str or Family, default="gaussian"
-    link : str or None
-    weights, offset, groups : str, array or None
-        Columns' names, or arrays.
+        As in :class:`GLMRegressor`.
+    link : str or None, default=None
+        Link function; None is the family's own.
+    weights, offset, groups : str, array of shape (n,), or None, default=None
+        Columns' names, or arrays: prior weights (the variance of a row is dispersion · V(μ) / weight), what is added
+        to the linear predictor, and the clusters of ``cov_type="cluster"``.
     na_action : {"drop", "raise"}, default="drop"
         Rows with missing values are left out with a count in the table, or refused.
     plan, engine, n_jobs, alpha, l1_ratio, cov_type, random_state, verbose
@@ -583,7 +590,18 @@ def glm(
     Returns
     -------
     fit : GLMRegressor
-        Fitted; ``fit.summary()`` is the table.
+        Fitted; ``fit.summary()`` is the table, ``fit.estimate_`` has the numbers under statsmodels' names.
+
+    Raises
+    ------
+    ValueError
+        For a formula that cannot be read, columns that do not exist, responses outside the family's support.
+    FileNotFoundError
+        If there is no such file.
+
+    References
+    ----------
+    P. McCullagh and J. A. Nelder (1989), Generalized Linear Models.
 
     Examples
     --------

@@ -26,6 +26,7 @@ class OptimalSampler(Selector):
     Parameters
     ----------
     size : int, default=1000
+        Rows to draw.
     family : str, default="binomial"
         Classes are coded in sorted order.
     criterion : str, default="optLs"
@@ -36,14 +37,28 @@ class OptimalSampler(Selector):
         Rows of the pilot; None is ``max(20 p, size / 5)``.
     random_state : int, RandomState or None, default=None
 
+    Attributes
+    ----------
+    indices_ : ndarray of int, ascending
+        Rows that were drawn.
+    weights_ : ndarray of shape (size,)
+        Inverses of the inclusion probabilities: any weighted method that takes ``X[indices_]`` needs them.
+    n_features_in_ : int
+
+    Raises
+    ------
+    ValueError
+        For an unknown family or criterion, a response outside the family's support, or missing values.
+
     Examples
     --------
     >>> import numpy as np
     >>> from statkit.sampling import OptimalSampler
     >>> X = np.random.default_rng(0).standard_normal((5000, 2))
     >>> y = X[:, 0] > np.random.default_rng(1).standard_normal(5000)
-    >>> OptimalSampler(100, random_state=0).fit(X, y).weights_.min() >= 1
-    np.True_
+    >>> sampler = OptimalSampler(100, random_state=0).fit(X, y)
+    >>> len(sampler.indices_), bool(sampler.weights_.min() >= 1)
+    (100, True)
 
     References
     ----------

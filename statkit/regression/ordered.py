@@ -236,15 +236,31 @@ def polr(
     Parameters
     ----------
     formula : str
+        For instance ``"rating ~ price + C(origin)"``.
     data : frame, dataset, path, URL, glob, list of paths, or Source
-    link, classes : as in :class:`OrderedClassifier`
-    weights, offset, groups : str, array or None
-    plan, engine, n_jobs, alpha, cov_type, na_action, random_state, verbose
+        As in :func:`glm`.
+    weights, offset, groups : str, array of shape (n,), or None, default=None
+        Columns' names, or arrays.
+    link, classes, plan, engine, n_jobs, alpha, cov_type, na_action, random_state, verbose
         As in :class:`OrderedClassifier`; ``cov_type=None`` is "cluster" with ``groups``.
 
     Returns
     -------
     fit : OrderedClassifier
+
+    References
+    ----------
+    P. McCullagh (1980), Regression models for ordinal data.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from statkit.regression import polr
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal(500)
+    >>> grade = np.array(["a", "b", "c"])[np.digitize(x + rng.logistic(size=500), [-1, 1])]
+    >>> polr("grade ~ x", pd.DataFrame({"grade": grade, "x": x})).estimate_.params.index.tolist()
+    ['x', 'a|b', 'b|c']
     """
     if cov_type is None:
         cov_type = "nonrobust" if groups is None else "cluster"

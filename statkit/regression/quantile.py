@@ -202,15 +202,23 @@ def quantreg(
     Parameters
     ----------
     formula : str
+        For instance ``"delay ~ distance + C(origin)"``.
     data : frame, dataset, path, URL, glob, list of paths, or Source
+        As in :func:`glm`.
     quantile : float or sequence of float, default=0.5
-    weights, offset : str, array or None
+        Strictly between 0 and 1; several are fitted together and have a joint covariance.
+    weights, offset : str, array of shape (n,), or None, default=None
+        Columns' names, or arrays.
     plan, engine, n_jobs, cov_type, na_action, random_state, verbose
         As in :class:`QuantileRegressor`.
 
     Returns
     -------
     fit : QuantileRegressor
+
+    References
+    ----------
+    R. Koenker and G. Bassett (1978), Regression quantiles.
 
     Examples
     --------

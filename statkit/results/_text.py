@@ -23,7 +23,7 @@ def render_text(summary):
     out = [_clean(summary.title).center(width).rstrip(), "=" * width]
     out += _facts(summary.facts, width)
     if any(summary.figures):
-        out += ["-" * width, *_figures(summary.figures, width)]
+        out += ["-" * width] * bool(summary.facts) + _figures(summary.figures, width)
     if len(out) > 2:
         out += ["=" * width]
     if summary.columns:

@@ -167,7 +167,7 @@ def anova(
     >>> frame = pd.DataFrame({"x": [0, 1, 2, 3, 4, 5], "g": [0, 1, 0, 1, 0, 1], "y": [1, 0, 2, 3, 5, 9]})
     >>> fits = [glm(f"y ~ {right}", frame, "poisson") for right in ("1", "x", "x + g")]
     >>> anova(*fits).to_frame()[["df_resid", "df", "chi2"]].round(3).values.tolist()
-    [[5.0, nan, nan], [4.0, 1.0, 14.549], [3.0, 1.0, 0.0]]
+    [[5.0, nan, nan], [4.0, 1.0, 14.576], [3.0, 1.0, 0.147]]
 
     References
     ----------

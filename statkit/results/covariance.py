@@ -67,6 +67,13 @@ def sandwich_covariance(information: np.ndarray, meat: np.ndarray) -> np.ndarray
     References
     ----------
     P. J. Huber (1967), The behavior of maximum likelihood estimates under nonstandard conditions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sandwich_covariance(np.diag([2.0, 4.0]), np.eye(2))
+    array([[0.25  , 0.    ],
+           [0.    , 0.0625]])
     """
     inverse, keep = _inverse(information)
     meat = np.asarray(meat, dtype=np.float64)
@@ -77,13 +84,29 @@ def sandwich_covariance(information: np.ndarray, meat: np.ndarray) -> np.ndarray
 
 
 def hc0_covariance(information: np.ndarray, meat: np.ndarray) -> np.ndarray:
-    """Heteroscedasticity-consistent covariance; ``meat`` is the sum over rows of the outer product of their
-    scores.
+    """Heteroscedasticity-consistent covariance.
+
+    Parameters
+    ----------
+    information : ndarray of shape (k, k)
+        As in `sandwich_covariance`.
+    meat : ndarray of shape (k, k)
+        Sum over rows of the outer product of their scores.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
 
     References
     ----------
     H. White (1980), A heteroskedasticity-consistent covariance matrix estimator and a direct test for
     heteroskedasticity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hc0_covariance(np.array([[4.0]]), np.array([[8.0]]))
+    array([[0.5]])
     """
     return sandwich_covariance(information, meat)
 
@@ -92,6 +115,23 @@ def hc1_covariance(information: np.ndarray, meat: np.ndarray, nobs: int) -> np.n
     """`hc0_covariance` times ``nobs / (nobs - k)``, where k counts the identified parameters.
 
     As R's sandwich and Stata; statsmodels applies the factor in OLS but not in GLM.
+
+    Parameters
+    ----------
+    information, meat : ndarray of shape (k, k)
+        As in `hc0_covariance`.
+    nobs : int
+        Number of rows. With no more rows than parameters the covariance is NaN.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hc1_covariance(np.array([[4.0]]), np.array([[8.0]]), nobs=5)
+    array([[0.625]])
 
     References
     ----------
@@ -103,11 +143,31 @@ def hc1_covariance(information: np.ndarray, meat: np.ndarray, nobs: int) -> np.n
 
 
 def cluster_covariance(information: np.ndarray, meat: np.ndarray, nobs: int, n_groups: int) -> np.ndarray:
-    """Covariance when rows of one group are dependent; ``meat`` is the sum over groups of the outer product
-    of scores.
+    """Covariance when rows of one group are dependent.
 
     The factor ``G / (G - 1) * (nobs - 1) / (nobs - k)`` is that of statsmodels' ``cov_type="cluster"`` and of
     Stata.
+
+    Parameters
+    ----------
+    information : ndarray of shape (k, k)
+        As in `sandwich_covariance`.
+    meat : ndarray of shape (k, k)
+        Sum over groups of the outer product of their scores.
+    nobs : int
+        Number of rows.
+    n_groups : int
+        Number of groups G.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cluster_covariance(np.array([[4.0]]), np.array([[8.0]]), nobs=5, n_groups=2)
+    array([[1.]])
 
     Raises
     ------

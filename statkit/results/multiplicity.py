@@ -156,7 +156,7 @@ class LinearTests:
         )
         together = self.adjust in ("single-step", "bonferroni", "sidak")
         limits = "limits hold together" if together else "limits are of each by itself"
-        return f"P-values are adjusted for {m} tests by {name}; {limits}."
+        return f"P-values are adjusted for {m} {'test' if m == 1 else 'tests'} by {name}; {limits}."
 
     def __str__(self) -> str:
         return str(self.summary())

@@ -114,8 +114,29 @@ def weighted_reservoir(scores: Any, n: Any, *, u: Any = None, random_state: Seed
     """Exactly ``n`` rows by exponential keys (A-Res): the order of successive weighted draws without
     replacement.
 
-    Parameters and returns as in :func:`priority_sample`; ``tau`` is the (n+1)-th smallest key (∞ if
-    everything was kept), and ``pi = 1 − exp(−score · tau)``.
+    Parameters
+    ----------
+    scores : array of shape (N,)
+        Not negative; a row of score zero is never drawn.
+    n : int
+        Rows to draw; all with a positive score if these are no more.
+    u : array of shape (N,) or None, default=None
+        Uniform numbers.
+    random_state : int, Generator, RandomState or None, default=None
+        Where ``u`` is None.
+
+    Returns
+    -------
+    index : ndarray of int, ascending
+    pi : ndarray
+        ``1 − exp(−score · tau)``: ``1/pi`` are the weights.
+    tau : float
+        The (n+1)-th smallest key; ∞ if everything was kept.
+
+    Raises
+    ------
+    ValueError
+        For scores that are negative or not finite, or ``n`` that is no positive integer.
 
     Examples
     --------
@@ -143,6 +164,14 @@ def weighted_reservoir(scores: Any, n: Any, *, u: Any = None, random_state: Seed
 
 def replacement_sample(scores: Any, n: Any, *, random_state: Seed = None) -> Any:
     """``n`` draws with replacement, with probabilities proportional to ``scores``.
+
+    Parameters
+    ----------
+    scores : array of shape (N,)
+        Not negative.
+    n : int
+        Number of draws.
+    random_state : int, Generator, RandomState or None, default=None
 
     Returns
     -------

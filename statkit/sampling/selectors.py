@@ -28,6 +28,7 @@ class LeverageSampler(Selector):
     Parameters
     ----------
     size : int, default=1000
+        Rows to draw.
     shrinkage : float, default=0.9
         Share λ of leverage in the probabilities: ``λ h/p + (1 − λ)/n``.
     replacement : bool, default=False
@@ -35,6 +36,19 @@ class LeverageSampler(Selector):
     fit_intercept : bool, default=True
         Whether leverage counts a column of ones.
     random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    indices_ : ndarray of int, ascending
+        Rows that were drawn, with repetitions if ``replacement``.
+    weights_ : ndarray of shape (size,)
+        Inverses of the inclusion probabilities: any weighted method that takes ``X[indices_]`` needs them.
+    n_features_in_ : int
+
+    Raises
+    ------
+    ValueError
+        For a ``shrinkage`` outside [0, 1], or missing or infinite values.
 
     Examples
     --------

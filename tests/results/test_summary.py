@@ -389,13 +389,3 @@ def test_any_names(names):
     check_text(str(summary))
     check_html(summary)
     check_latex(summary.as_latex())
-
-
-def test_examples_of_the_docstrings_run():
-    import doctest
-
-    from statkit.results import covariance, estimate, hypothesis, summary
-
-    for module in (covariance, estimate, hypothesis, summary):
-        found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
-        assert found.attempted and not found.failed
