@@ -8,7 +8,7 @@ import numpy as np
 
 from statkit.design.block import Block, Codes, Csr
 from statkit.plans._lags import LagSums
-from statkit.plans._stream import History, StreamState
+from statkit.plans._stream_state import History, StreamState
 from statkit.rounds.tasks import GroupSums
 
 __all__ = ["state_from_dict", "state_to_dict"]

@@ -11,8 +11,9 @@ import numpy as np
 from statkit.exceptions import DriftWarning
 from statkit.plans._lags import LagSums, lag_sums
 from statkit.plans._report import report
-from statkit.plans._stream import StreamState, first_state, grown_state, merge_states, update_state
+from statkit.plans._stream import first_state, merge_states, update_state
 from statkit.plans._stream_losses import SmoothedQuantile, StreamHuber
+from statkit.plans._stream_state import StreamState, grown_state
 from statkit.plans.plan import Plan
 from statkit.results.covariance import hc0_covariance
 from statkit.rounds.problem import Evaluation

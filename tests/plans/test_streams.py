@@ -19,9 +19,10 @@ from statkit.datasets import make_glm
 from statkit.exceptions import DriftWarning
 from statkit.plans import Renewable
 from statkit.plans._lags import LagSums
-from statkit.plans._stream import _NARROW, History, _evaluate
+from statkit.plans._stream import _NARROW, _evaluate
 from statkit.plans._stream_kernels import absorb_rows, batch_step
 from statkit.plans._stream_losses import SmoothedQuantile, StreamHuber
+from statkit.plans._stream_state import History
 from statkit.regression import GLMClassifier, GLMRegressor, QuantileRegressor
 from statkit.solvers.coordinate_descent import minimise
 
