@@ -10,6 +10,7 @@ import numpy as np
 from statkit.exceptions import AliasedColumnsWarning
 from statkit.results import Estimate
 from statkit.results.covariance import cluster_covariance, hc0_covariance, hc1_covariance
+from statkit.results.estimate import NO_ROW
 
 __all__ = ["covariance_of", "evaluation_points", "report"]
 
@@ -84,10 +85,12 @@ def report(
     why = {}
     if left_out.any():
         # A level of a stream that is declared but has not come yet is nothing to warn of.
-        waiting = left_out & (np.diag(e.information) == 0) & hasattr(plan, "update")
-        why = dict.fromkeys(_names(problem, waiting), "no row has it so far")
+        empty = left_out & (np.diag(e.information) == 0)
+        waiting = empty & hasattr(plan, "update")
         names = _names(problem, left_out & ~waiting)
-        why |= dict.fromkeys(names, "aliased, a linear combination of other columns")
+        why = dict.fromkeys(names, "aliased, a linear combination of other columns")
+        why |= dict.fromkeys(_names(problem, empty), NO_ROW)
+        why |= dict.fromkeys(_names(problem, waiting), f"{NO_ROW} so far")
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         if names:
             warnings.warn(

@@ -176,7 +176,7 @@ def _asked(model, means, interval, level, scale) -> Asked:
         )
     values, vectors = np.linalg.eigh(np.where(np.isnan(V), 0.0, V))
     root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    lacking = np.isfinite(estimate.values) & np.isnan(estimate._bse)
+    lacking = estimate._open
     lacking = lacking[: len(lacking) - family.n_thresholds].reshape(family.predictors, -1).any(axis=0)
     unknown = np.flatnonzero(lacking[model._design.position])
     return Asked(interval, interval_width(estimate, level), root, float(estimate.scale), unknown)

@@ -308,7 +308,9 @@ def _comparable(estimates, what):
             raise ValueError(
                 f"{_told(e)} is penalised (alpha = {e.alpha:g}), and {what} is of maximum likelihood"
             )
-        if e.target is not None or plan not in _AT_MAXIMUM or e.rows_used != e.nobs:
+        if (
+            e.target is not None or plan not in _AT_MAXIMUM or e.rows_used < e.nobs
+        ):  # more are rows of weight zero
             raise ValueError(
                 f"the deviance of {e.plan} is not that of the maximum over all rows: fit with plan=Exact(), or use "
                 "wald_test"

@@ -124,12 +124,24 @@ class Effects(EstimatedValues):
             variance = np.where((J != 0).sum(axis=1) == 1, np.square(J) @ V, np.nan)
         else:
             variance = np.maximum(np.einsum("ek,ek->e", J @ V, J), 0.0)
-        unknown = (J[:, np.isnan(self._estimate._bse)] != 0).any(axis=1)
+        unknown = (self.jacobian[:, self._estimate._open] != 0).any(axis=1)
         return np.where(unknown, np.nan, np.sqrt(variance))
 
     @property
     def _no_errors(self) -> str:
         return f"{self._estimate.plan or 'the fit'} gives no covariance of the coefficients: there are no standard errors"
+
+    def _why_nan(self) -> list[Note]:
+        e = self._estimate
+        if not np.isfinite(e._bse).any():
+            return [Note(f"{self._no_errors}.", "NaN")]
+        entering = e._open & (self.jacobian[np.isnan(self._bse)] != 0).any(axis=0)
+        if not entering.any():
+            return []
+        labels = [label for label, there in zip(e.labels, entering, strict=True) if there]
+        shown = ", ".join(labels[:4]) + (f" and {len(labels) - 4} more" if len(labels) > 4 else "")
+        why = e.why_nan.get(e.names[int(np.argmax(entering))], "it has no standard error")
+        return [Note(f"Enters with an error that is not known: {shown} ({why}).", "NaN")]
 
     @property
     def _df(self):
@@ -155,7 +167,7 @@ class Effects(EstimatedValues):
             Names are `labels`; or a matrix with a column for each value.
         """
         e = self._estimate
-        if not np.isfinite(self._bse).all():
+        if not np.isfinite(self._bse).any():
             raise ValueError(self._no_errors)
         own = Estimate(
             names=self.labels, values=self.values, covariance=self._covariance,
@@ -215,8 +227,7 @@ class Effects(EstimatedValues):
             ),
             columns=(self.name, "std err", z, f"P>|{z}|", f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"),
             lines=lines,
-            notes=[Note(text) for text in self.notes]
-            + ([] if np.isfinite(self._bse).any() else [Note(f"{self._no_errors}.", "NaN")]),
+            notes=[Note(text) for text in self.notes] + self._why_nan(),
         )
 
     def __repr__(self):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimate"]
 
+#: In ``why_nan``: a coefficient of which the rows of the fit say nothing, that of an empty cell for instance.
+NO_ROW = "no row of the fit has it"
 # Parameters up to which a matrix of their pairs is made on request.
 _MOST_PAIRS = 20_000
 
@@ -290,6 +292,13 @@ class Estimate(ReadByMaketables, EstimatedValues, HypothesisTests, FitMeasures):
     def _tvalues(self) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(np.isfinite(self.values), self.values / self._bse, np.nan)
+
+    @property
+    def _open(self) -> np.ndarray:
+        """Mask of the parameters that leave what they enter without an error: one that is known up to its own, or
+        not at all. What is aliased with other columns is no such: their coefficients stand for it."""
+        empty = [self.why_nan.get(name, "").startswith(NO_ROW) for name in self.names]
+        return np.isfinite(self.values) & np.isnan(self._bse) | np.array(empty, bool)
 
     @property
     def _df(self) -> Any:

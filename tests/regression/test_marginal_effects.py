@@ -17,6 +17,7 @@ from statkit.regression import (
     GLMRegressor,
     marginal_effects,
     polr,
+    predictions,
 )
 from tests.regression.after_fit import FRAME, N, errors, means
 
@@ -353,6 +354,38 @@ def test_aliased_columns_do_not_hurt():
     np.testing.assert_allclose(
         found.values, marginal_effects(glm("yes ~ x + z", frame, "binomial"), frame).values, rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson", "classes"])
+def test_an_empty_cell_tells_nothing(family):
+    """What depends on a combination that no row of the fit has is no estimate, and has no error."""
+    frame = pd.DataFrame({"x": np.tile([0.3, -1, 2, 0.1, 1, -0.4], 60), "a": np.tile(list("ppqqpp"), 60)})
+    frame["b"] = np.resize(list("rstrstt"), len(frame))
+    frame = frame[~((frame.a == "q") & (frame.b == "s"))].reset_index(drop=True)
+    rng = np.random.default_rng(1)
+    frame["y"] = rng.poisson(np.exp(0.3 * frame.x + (frame.a == "q")))
+    frame["k"] = rng.integers(0, 3, len(frame))
+    with pytest.warns(UserWarning, match="have no coefficient"):
+        if family == "classes":
+            model = GLMClassifier(formula="k ~ x + a * b").fit(frame)
+        else:
+            model = glm("y ~ x + a * b", frame, family)
+    assert model.estimate_.why_nan["a[T.q]:b[T.s]"] == "no row of the fit has it"
+    effects = marginal_effects(model, frame)
+    named = effects.to_frame()
+    lost = named["std err"].isna().to_numpy()
+    pairs = (named.variable + named.contrast.astype(str)).to_numpy()
+    assert set(pairs[lost]) == {"aq - p", "bs - r"} and set(pairs[~lost]) == {"x", "bt - r"}
+    assert "a[T.q]:b[T.s] (no row of the fit has it)" in " ".join(str(effects).split())
+    with pytest.raises(ValueError, match="no standard error"):
+        effects.wald_test(np.eye(len(effects))[np.flatnonzero(lost)[:1]])
+    within = marginal_effects(model, frame, "a", by="b").to_frame()
+    assert set(within.b[within["std err"].isna()]) == {"s"}
+    assert predictions(model, frame).mean_se.notna().all()
+    rows = predictions(model, pd.DataFrame({"x": [0.0, 0.0], "a": ["q", "q"], "b": ["s", "t"]}))
+    assert rows["mean"].notna().all()
+    classes = 3 if family == "classes" else 1
+    assert rows.mean_se.isna().tolist() == [True] * classes + [False] * classes
 
 
 def test_missing_rows_are_left_out():

@@ -132,6 +132,18 @@ def test_a_line_through_the_origin_is_nested_in_one_that_is_not(rows):
         likelihood_ratio_test(glm("k ~ 1", rows, "poisson"), weighted)
 
 
+def test_weights_stand_for_repeated_rows(rows):
+    """Also where some are zero."""
+    weighted = rows.assign(w=np.arange(len(rows)) % 3)
+    repeated = weighted.loc[weighted.index.repeat(weighted.w)]
+    tests = [
+        likelihood_ratio_test(*(glm(f"k ~ {right}", frame, "poisson", weights=w) for right in ("x", "x + g")))
+        for frame, w in ((weighted, "w"), (repeated, None))
+    ]
+    np.testing.assert_allclose(tests[0].statistic, tests[1].statistic, rtol=1e-8)
+    np.testing.assert_allclose(tests[0].llf, tests[1].llf, rtol=1e-10)
+
+
 def test_models_without_a_deviance_of_their_own(rows):
     """Risk sets, thresholds, classes and estimated shapes are compared by their likelihoods."""
     frame = rows.assign(t=np.exp(rows.z), d=rows.x > -1)
