@@ -23,7 +23,7 @@ def test_one_table(printed):
     assert {"serial", "threads", "processes"} <= set(names)
     assert printed.count("same bits: True") >= len(names) - 1 and "same bits: False" not in printed
     assert "False" not in printed.split("same bits  rounds")[1].split("largest difference")[0]
-    moved = float(printed.split("largest difference, in standard errors:")[1].split()[0])
+    moved = float(printed.split("largest difference: ")[1].split()[0])
     assert moved < 1e-4
-    far = float(printed.split("distance to the exact fit, in standard errors:")[1].split()[0])
+    far = float(printed.split("distance to the exact fit: ")[1].split()[0])
     assert 0.01 < far < 20 and "heterogeneity_Q" in printed
