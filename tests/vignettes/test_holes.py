@@ -21,4 +21,4 @@ def test_holes_runs(monkeypatch):
         for output in cell.get("outputs", [])
         if "text" in output
     )
-    assert "adjacency" in text and "statistic=35.1" in text
+    assert "adjacency" in text and "chi2(14) = 35.1" in text
