@@ -55,7 +55,7 @@ def explain(
 ) -> None:
     """Tell what a fit would take and give: passes, seconds, memory, standard errors, distance to the exact fit.
 
-    Nothing is read but footers and a pilot of a few thousand rows from several places of the files.
+    Nothing is read but footers and a pilot from up to eight places of the files, at most a quarter of the rows.
     """
     from statkit import explain as look
 

@@ -157,13 +157,16 @@ def _clear_bend(start, end, boxes, away):
     """The least bend of an arc from ``start`` to ``end`` (pixels) that leaves all ``boxes`` aside, or the best."""
     s = np.linspace(0, 1, 60)[:, None]
     across = np.array([end[1] - start[1], start[0] - end[0]])
+    low, high = (
+        np.array([getattr(box, corner) for box in boxes]).reshape(-1, 2) for corner in ("min", "max")
+    )
     hits = {}
     for bend in (0.0, 0.12, -0.12, 0.2, -0.2, 0.3, -0.3, 0.45, -0.45):
         middle = (start + end) / 2 + away * bend * across  # control point of matplotlib's "arc3"
-        path = (1 - s) ** 2 * start + 2 * s * (1 - s) * middle + s**2 * end
-        hits[bend] = sum(
-            ((path > (box.x0, box.y0)) & (path < (box.x1, box.y1))).all(axis=1).any() for box in boxes
-        )
+        path = ((1 - s) ** 2 * start + 2 * s * (1 - s) * middle + s**2 * end)[:, None]
+        hits[bend] = ((low < path) & (path < high)).all(axis=2).any(axis=0).sum()
+        if not hits[bend]:
+            break
     return min(hits, key=hits.get)
 
 
