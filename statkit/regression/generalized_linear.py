@@ -561,7 +561,7 @@ def glm(
     n_jobs: int | None = None,
     alpha: float = 0.0,
     l1_ratio: float = 0.0,
-    cov_type: str = "nonrobust",
+    cov_type: str | None = None,
     na_action: str = "drop",
     random_state: Seed = None,
     verbose: int = 0,
@@ -581,10 +581,12 @@ def glm(
         Link function; None is the family's own.
     weights, offset, groups : str, array of shape (n,), or None, default=None
         Columns' names, or arrays: prior weights (the variance of a row is dispersion · V(μ) / weight), what is added
-        to the linear predictor, and the clusters of ``cov_type="cluster"``.
+        to the linear predictor, and clusters of dependent rows.
+    cov_type : str or None, default=None
+        As in :class:`GLMRegressor`; None is "cluster" with ``groups`` and "nonrobust" without.
     na_action : {"drop", "raise"}, default="drop"
         Rows with missing values are left out with a count in the table, or refused.
-    plan, engine, n_jobs, alpha, l1_ratio, cov_type, random_state, verbose
+    plan, engine, n_jobs, alpha, l1_ratio, random_state, verbose
         As in :class:`GLMRegressor`.
 
     Returns
@@ -611,6 +613,8 @@ def glm(
     >>> glm("y ~ x0 + x1", frame.assign(y=y)).estimate_.params.round(1).index.tolist()
     ['Intercept', 'x0', 'x1']
     """
+    if cov_type is None:
+        cov_type = "nonrobust" if groups is None else "cluster"
     model = GLMRegressor(
         family, link=link, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, alpha=alpha,
         l1_ratio=l1_ratio, cov_type=cov_type, na_action=na_action, random_state=random_state, verbose=verbose,
