@@ -429,7 +429,11 @@ class CoxPHRegressor(RegressionBase):
         return X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=float)
 
     def score(
-        self, X: Data, y: ArrayLike, sample_weight: Column = None, strata: ArrayLike | None = None
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        sample_weight: Column = None,
+        strata: ArrayLike | None = None,
     ) -> float:
         """Harrell's concordance: the share of comparable pairs that the log hazard orders rightly.
 
@@ -437,7 +441,7 @@ class CoxPHRegressor(RegressionBase):
         ----------
         X : as in ``fit``
         y : array
-            As in ``fit``: times and events.
+            As in ``fit``: times and events; None reads those that the formula names.
         sample_weight : array of shape (n,) or None
         strata : array of shape (n,) or None
             Pairs within strata only.
@@ -450,6 +454,10 @@ class CoxPHRegressor(RegressionBase):
         from statkit.solvers.concordance import concordance
 
         risk = self.predict(X)
+        if y is None:
+            from statkit.regression._tabular import response_of
+
+            y = response_of(self, X)
         y = survival_response(y)
         if len(y) != len(risk):
             raise ValueError(f"y has {len(y)} rows, X has {len(risk)}")

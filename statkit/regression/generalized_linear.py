@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
-from statkit.regression._data import check_no_label_is_missing
+from statkit.regression._data import as_vector, check_no_label_is_missing
 from statkit.regression._streaming import can_stream, merge, partial_fit
 
 if TYPE_CHECKING:
@@ -249,17 +249,36 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
         return interval(self, X, level, kind, offset)
 
-    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
+    def score(
+        self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None, offset: Column = None
+    ) -> float:
         """Share of deviance explained, D²; R² for the gaussian family.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset : as in ``fit``
+            With ``na_action="drop"``, rows that lack a value are left out. A formula's response is read from ``X``.
 
         Returns
         -------
         score : float
             1 − deviance / deviance of the mean of ``y``.
         """
-        mean = self.predict(X)
-        observed, _ = self._response(y)
-        a = np.ones(len(observed)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        mean = self.predict(X, offset)
+        if y is None:
+            from statkit.regression._tabular import response_of
+
+            observed = response_of(self, X)
+        else:
+            observed, _ = self._response(y)
+        a = (
+            np.ones(len(observed))
+            if sample_weight is None
+            else as_vector(sample_weight, "sample_weight", len(observed), positive=True)
+        )
+        if self.na_action == "drop":
+            there = ~(np.isnan(mean) | np.isnan(observed) | np.isnan(a))
+            mean, observed, a = mean[there], observed[there], a[there]
         if self._fitted_family.name == "gaussian":
             null = float(a @ (observed - np.average(observed, weights=a)) ** 2)
             left = float(a @ (observed - mean) ** 2)
@@ -500,6 +519,19 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             )
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[best]
+
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None) -> float:
+        """Share of rows whose class is predicted. A formula's response is read from ``X``.
+
+        Returns
+        -------
+        score : float
+        """
+        if y is None:
+            from statkit.regression._tabular import labels_of
+
+            y = labels_of(self, X)
+        return super().score(X, y, sample_weight)
 
     def predict_interval(
         self, X: Data, level: float = 0.95, kind: str = "mean", offset: Column = None

@@ -203,9 +203,33 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         return self._fitted_family.probabilities(eta, self.thresholds_)
 
     def predict(self, X: Data, offset: Column = None) -> np.ndarray:
-        """The likeliest class of every row."""
+        """The likeliest class of every row.
+
+        Raises
+        ------
+        ValueError
+            If a row has missing values: there is no class for it; see ``predict_proba``.
+        """
         p = self.predict_proba(X, offset)
-        return self.classes_[np.where(np.isnan(p), -1.0, p).argmax(axis=1)]
+        bad = np.isnan(p).any(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"row {int(np.argmax(bad))} has missing values: no class can be predicted (predict_proba gives NaN)"
+            )
+        return self.classes_[p.argmax(axis=1)]
+
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None) -> float:
+        """Share of rows whose class is predicted. A formula's response is read from ``X``.
+
+        Returns
+        -------
+        score : float
+        """
+        if y is None:
+            from statkit.regression._tabular import labels_of
+
+            y = labels_of(self, X)
+        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
