@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
 from statkit.regression._data import as_vector, check_no_label_is_missing
+from statkit.regression._label_score import LabelScore
 from statkit.regression._streaming import can_stream, merge, partial_fit
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return np.array(list(shape.values())) if shape else None
 
 
-class GLMClassifier(ClassifierMixin, RegressionBase):
+class GLMClassifier(LabelScore, RegressionBase):
     """Binomial regression for two classes, softmax regression for more, with standard errors.
 
     Without a penalty this is maximum likelihood; the reference class is ``classes_[0]``.
@@ -519,19 +520,6 @@ class GLMClassifier(ClassifierMixin, RegressionBase):
             )
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[best]
-
-    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None) -> float:
-        """Share of rows whose class is predicted. A formula's response is read from ``X``.
-
-        Returns
-        -------
-        score : float
-        """
-        if y is None:
-            from statkit.regression._tabular import labels_of
-
-            y = labels_of(self, X)
-        return super().score(X, y, sample_weight)
 
     def predict_interval(
         self, X: Data, level: float = 0.95, kind: str = "mean", offset: Column = None

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from statkit.regression._base import RegressionBase
 from statkit.regression._data import check_no_label_is_missing
+from statkit.regression._label_score import LabelScore
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["OrderedClassifier", "polr"]
 
 
-class OrderedClassifier(ClassifierMixin, RegressionBase):
+class OrderedClassifier(LabelScore, RegressionBase):
     """Classes in order as cuts of a latent predictor, with standard errors, on data of any size.
 
     P(y ≤ j) = F(c_j − x'β): one coefficient a column, whatever the number of classes, and a threshold between
@@ -217,19 +217,6 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
                 f"row {int(np.argmax(bad))} has missing values: no class can be predicted (predict_proba gives NaN)"
             )
         return self.classes_[p.argmax(axis=1)]
-
-    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None) -> float:
-        """Share of rows whose class is predicted. A formula's response is read from ``X``.
-
-        Returns
-        -------
-        score : float
-        """
-        if y is None:
-            from statkit.regression._tabular import labels_of
-
-            y = labels_of(self, X)
-        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
