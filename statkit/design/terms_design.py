@@ -72,6 +72,12 @@ class TermsDesign(Design):
         self.set_aside = {}
         self.terms = {}
         self.intercept = any(not s.factors for _, group in plan for s in group)
+        named = any(name == "Intercept" and any(s.factors for s in group) for name, group in plan)
+        if self.intercept and named:
+            raise ValueError(
+                "the column 'Intercept' has the name of the constant, so that tables could not tell them apart: rename "
+                "it, or leave the constant out (fit_intercept=False, or '0 +' in the formula)"
+            )
         for call in self._stateful:
             if stateful_calls(call.argument):
                 raise ValueError(f"{call.text}: a transform of a transform is not supported")
