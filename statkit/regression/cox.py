@@ -378,6 +378,8 @@ class CoxPHRegressor(RegressionBase):
         else:
             stratum = self._strata_of_rows(X, len(eta))
         times = np.unique(b["times"]) if times is None else np.atleast_1d(np.asarray(times, dtype=float))
+        if np.isnan(times).any():
+            raise ValueError(f"times[{int(np.argmax(np.isnan(times)))}] is NaN: survival is at numbers")
         return eta, stratum, times
 
     def _codes_of(self, strata, n):
@@ -444,7 +446,7 @@ class CoxPHRegressor(RegressionBase):
             As in ``fit``: times and events; None reads those that the formula names.
         sample_weight : array of shape (n,) or None
         strata : array of shape (n,) or None
-            Pairs within strata only.
+            Pairs within strata only; those that the model has by name are read from ``X``.
 
         Returns
         -------
@@ -462,6 +464,8 @@ class CoxPHRegressor(RegressionBase):
         if len(y) != len(risk):
             raise ValueError(f"y has {len(y)} rows, X has {len(risk)}")
         n = len(y)
+        if strata is None and self._design.strata:
+            strata = self._strata_of_rows(X, n)
         stop, event = y[:, -2], y[:, -1]
         times = np.unique(stop[event > 0])
         left, right = np.searchsorted(times, stop, "left"), np.searchsorted(times, stop, "right")
