@@ -323,6 +323,15 @@ class SurvivalDesign(Design):
                     f"{self.response_name}: {text} in row {block.row_numbers()[at]} ({rows.where})"
                 )
 
+    @property
+    def names_response(self) -> bool:
+        """Whether times and events are among the data's columns."""
+        return getattr(self.inner, "names_response", False)
+
+    def response(self, rows) -> np.ndarray:
+        """Times and events of raw rows, every one of them: NaN where missing."""
+        return self.inner.response(rows)
+
     def encode_predictors(self, rows):
         return self.inner.encode_predictors(rows)
 

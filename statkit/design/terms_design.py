@@ -24,7 +24,7 @@ from statkit.design.formula_parse import FactorSpec, Scoped
 from statkit.design.keeping import design_to_dict, frozen_fields, setup_fields
 from statkit.design.levels import UNKNOWN, LevelCounts, Levels, as_coded, count_levels, freeze_levels
 from statkit.design.limits import set_aside_levels
-from statkit.design.roles import ResponseSpec, group_texts, response_codes
+from statkit.design.roles import ResponseSpec, group_texts, response_codes, response_values
 from statkit.design.row_values import RowValues, finite, pick_rows, shown
 from statkit.design.row_writer import RowWriter
 from statkit.design.transforms import column_fields, fit_state, needs
@@ -72,6 +72,12 @@ class TermsDesign(Design):
         self.set_aside = {}
         self.terms = {}
         self.intercept = any(not s.factors for _, group in plan for s in group)
+        named = any(name == "Intercept" and any(s.factors for s in group) for name, group in plan)
+        if self.intercept and named:
+            raise ValueError(
+                "the column 'Intercept' has the name of the constant, so that tables could not tell them apart: rename "
+                "it, or leave the constant out (fit_intercept=False, or '0 +' in the formula)"
+            )
         for call in self._stateful:
             if stateful_calls(call.argument):
                 raise ValueError(f"{call.text}: a transform of a transform is not supported")
@@ -155,6 +161,16 @@ class TermsDesign(Design):
 
                 raise column_not_found(name, list(schema))
         return other
+
+    @property
+    def names_response(self) -> bool:
+        """Whether the response is among the data's columns."""
+        return self._response is not None and self._response.kind != "beside"
+
+    def response(self, rows) -> np.ndarray:
+        """The named response of raw rows, every one of them: NaN where missing, a code where it is a class."""
+        evaluator = Evaluator(Columns(rows.table, rows.where), self._states)
+        return response_values([evaluator.value(text) for text in self._response.texts], self._class_levels)
 
     # The profile round.
 

@@ -264,3 +264,27 @@ def predicted(answer, model, X, offset=None) -> np.ndarray:
             return np.concatenate(session.round(itself)["rows"].arrays)
     finally:
         close_made(X, source)
+
+
+def response_of(model, X) -> np.ndarray:
+    """The response that a model's formula names, of all rows of ``X``; of classes their codes."""
+    if not getattr(model._design, "names_response", False):
+        raise ValueError(
+            "score needs y: the model has no formula such as 'y ~ x' that says which column it is"
+        )
+    return predicted(_response_of_partition, model, X)
+
+
+def labels_of(model, X) -> np.ndarray:
+    """The labels that a classifier's formula names, of all rows of ``X``."""
+    codes = response_of(model, X)
+    bad = ~(codes >= 0)
+    if bad.any():
+        what = "no label" if np.isnan(codes[bad.argmax()]) else "a label that the fit did not have"
+        raise ValueError(f"row {int(bad.argmax())} has {what}: leave such rows out")
+    return model.classes_[codes.astype(int)]
+
+
+def _response_of_partition(source, model, partition):
+    design = model._design
+    return design.response(source.read(partition, design.columns))

@@ -378,6 +378,8 @@ class CoxPHRegressor(RegressionBase):
         else:
             stratum = self._strata_of_rows(X, len(eta))
         times = np.unique(b["times"]) if times is None else np.atleast_1d(np.asarray(times, dtype=float))
+        if np.isnan(times).any():
+            raise ValueError(f"times[{int(np.argmax(np.isnan(times)))}] is NaN: survival is at numbers")
         return eta, stratum, times
 
     def _codes_of(self, strata, n):
@@ -429,7 +431,11 @@ class CoxPHRegressor(RegressionBase):
         return X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=float)
 
     def score(
-        self, X: Data, y: ArrayLike, sample_weight: Column = None, strata: ArrayLike | None = None
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        sample_weight: Column = None,
+        strata: ArrayLike | None = None,
     ) -> float:
         """Harrell's concordance: the share of comparable pairs that the log hazard orders rightly.
 
@@ -437,10 +443,10 @@ class CoxPHRegressor(RegressionBase):
         ----------
         X : as in ``fit``
         y : array
-            As in ``fit``: times and events.
+            As in ``fit``: times and events; None reads those that the formula names.
         sample_weight : array of shape (n,) or None
         strata : array of shape (n,) or None
-            Pairs within strata only.
+            Pairs within strata only; those that the model has by name are read from ``X``.
 
         Returns
         -------
@@ -450,10 +456,16 @@ class CoxPHRegressor(RegressionBase):
         from statkit.solvers.concordance import concordance
 
         risk = self.predict(X)
+        if y is None:
+            from statkit.regression._tabular import response_of
+
+            y = response_of(self, X)
         y = survival_response(y)
         if len(y) != len(risk):
             raise ValueError(f"y has {len(y)} rows, X has {len(risk)}")
         n = len(y)
+        if strata is None and self._design.strata:
+            strata = self._strata_of_rows(X, n)
         stop, event = y[:, -2], y[:, -1]
         times = np.unique(stop[event > 0])
         left, right = np.searchsorted(times, stop, "left"), np.searchsorted(times, stop, "right")

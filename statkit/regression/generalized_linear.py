@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
-from statkit.regression._data import check_no_label_is_missing
+from statkit.regression._data import as_vector, check_no_label_is_missing
+from statkit.regression._label_score import LabelScore
 from statkit.regression._streaming import can_stream, merge, partial_fit
 
 if TYPE_CHECKING:
@@ -251,17 +252,36 @@ class GLMRegressor(RegressorMixin, RegressionBase):
 
         return interval(self, X, level, kind, offset)
 
-    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
+    def score(
+        self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None, offset: Column = None
+    ) -> float:
         """Share of deviance explained, D²; R² for the gaussian family.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset : as in ``fit``
+            With ``na_action="drop"``, rows that lack a value are left out. A formula's response is read from ``X``.
 
         Returns
         -------
         score : float
             1 − deviance / deviance of the mean of ``y``.
         """
-        mean = self.predict(X)
-        observed, _ = self._response(y)
-        a = np.ones(len(observed)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        mean = self.predict(X, offset)
+        if y is None:
+            from statkit.regression._tabular import response_of
+
+            observed = response_of(self, X)
+        else:
+            observed, _ = self._response(y)
+        a = (
+            np.ones(len(observed))
+            if sample_weight is None
+            else as_vector(sample_weight, "sample_weight", len(observed), positive=True)
+        )
+        if self.na_action == "drop":
+            there = ~(np.isnan(mean) | np.isnan(observed) | np.isnan(a))
+            mean, observed, a = mean[there], observed[there], a[there]
         if self._fitted_family.name == "gaussian":
             null = float(a @ (observed - np.average(observed, weights=a)) ** 2)
             left = float(a @ (observed - mean) ** 2)
@@ -277,7 +297,7 @@ class GLMRegressor(RegressorMixin, RegressionBase):
         return np.array(list(shape.values())) if shape else None
 
 
-class GLMClassifier(ClassifierMixin, RegressionBase):
+class GLMClassifier(LabelScore, RegressionBase):
     """Binomial regression for two classes, softmax regression for more, with standard errors.
 
     Without a penalty this is maximum likelihood; the reference class is ``classes_[0]``.

@@ -183,6 +183,8 @@ def _questions(known: list, asked, method: str) -> list:
         chosen = asked
     else:
         chosen = dict.fromkeys([asked] if isinstance(asked, str) else asked)
+    if not chosen:
+        raise ValueError("variables names none: None stands for all of them")
     return [_question(variable_named(known, name), how, method) for name, how in chosen.items()]
 
 

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from statkit.regression._base import RegressionBase
 from statkit.regression._data import check_no_label_is_missing
+from statkit.regression._label_score import LabelScore
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["OrderedClassifier", "polr"]
 
 
-class OrderedClassifier(ClassifierMixin, RegressionBase):
+class OrderedClassifier(LabelScore, RegressionBase):
     """Classes in order as cuts of a latent predictor, with standard errors, on data of any size.
 
     P(y ≤ j) = F(c_j − x'β): one coefficient a column, whatever the number of classes, and a threshold between
@@ -203,9 +203,20 @@ class OrderedClassifier(ClassifierMixin, RegressionBase):
         return self._fitted_family.probabilities(eta, self.thresholds_)
 
     def predict(self, X: Data, offset: Column = None) -> np.ndarray:
-        """The likeliest class of every row."""
+        """The likeliest class of every row.
+
+        Raises
+        ------
+        ValueError
+            If a row has missing values: there is no class for it; see ``predict_proba``.
+        """
         p = self.predict_proba(X, offset)
-        return self.classes_[np.where(np.isnan(p), -1.0, p).argmax(axis=1)]
+        bad = np.isnan(p).any(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"row {int(np.argmax(bad))} has missing values: no class can be predicted (predict_proba gives NaN)"
+            )
+        return self.classes_[p.argmax(axis=1)]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

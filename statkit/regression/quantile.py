@@ -163,8 +163,10 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         return self._eta(X, offset)
 
-    def score(self, X: Data, y: ArrayLike, sample_weight: Column = None) -> float:
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: Column = None) -> float:
         """Share of the check loss explained: 1 − loss / loss of the empirical quantile (mean over quantiles).
+
+        A formula's response is read from ``X``; with ``na_action="drop"``, rows that lack a value are left out.
 
         Returns
         -------
@@ -172,8 +174,16 @@ class QuantileRegressor(RegressorMixin, RegressionBase):
         """
         from sklearn.metrics import d2_pinball_score
 
-        y = np.asarray(y)
+        if y is None:
+            from statkit.regression._tabular import response_of
+
+            y = response_of(self, X)
+        y = np.asarray(y, dtype=float)
         predicted = self.predict(X).reshape(len(y), -1)
+        if self.na_action == "drop":  # as in the fit
+            there = ~(np.isnan(predicted).any(axis=1) | np.isnan(y))
+            y, predicted = y[there], predicted[there]
+            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[there]
         taus = np.atleast_1d(np.asarray(self._fitted_family.tau))
         scores = [
             d2_pinball_score(y, column, sample_weight=sample_weight, alpha=tau)

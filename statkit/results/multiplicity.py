@@ -82,7 +82,7 @@ class LinearTests:
     ----------
     hypotheses : list of str
     effect : ndarray of shape (m,)
-        R b − q.
+        R b, as R's ``glht`` and statsmodels report it; what it is compared to, q, is in the hypothesis.
     sd, tvalue, pvalue : ndarray of shape (m,)
         Standard errors, statistics, and p-values with the adjustment.
     adjust : str
@@ -171,13 +171,13 @@ def linear_tests(R, q, values, covariance, names, *, law, adjust, letter):
     """See `Estimate.t_test`; ``law`` is what statistics are compared to, as in `two_sided_tail`."""
     used = np.flatnonzero((R != 0).any(axis=0))
     R = R[:, used]
-    effect = R @ values[used] - q
+    effect = R @ values[used]
     spread = R @ covariance[np.ix_(used, used)] @ R.T
     sd = np.sqrt(np.maximum(np.diagonal(spread), 0.0))
     zero = np.flatnonzero(~(sd > 0))
     if len(zero):
         raise ValueError(f"the standard error of {names[zero[0]]!r} is zero")
-    t = effect / sd
+    t = (effect - q) / sd
     raw = two_sided_tail(t, law)
     largest = None
     if adjust == "single-step":

@@ -259,3 +259,16 @@ def test_events_by_name_are_comparisons():
     named = coxph("Surv(t, e == 'dead') ~ x", frame).estimate_
     coded = coxph("Surv(t, d) ~ x", frame.assign(d=frame.e == "dead")).estimate_
     np.testing.assert_array_equal(named.values, coded.values)
+
+
+def test_a_column_named_intercept_is_told_from_the_constant():
+    """Design matrices of other packages have such a column, of ones: with it the constant is left out."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"Intercept": np.ones(50), "x": rng.normal(size=50), "y": rng.normal(size=50)})
+    with pytest.raises(ValueError, match="'Intercept' has the name of the constant"):
+        glm("y ~ Intercept + x", frame)
+    with pytest.raises(ValueError, match="fit_intercept=False"):
+        GLMRegressor().fit(frame[["Intercept", "x"]], frame.y)
+    own = GLMRegressor(fit_intercept=False).fit(frame[["Intercept", "x"]], frame.y).estimate_
+    np.testing.assert_allclose(own.values, glm("y ~ x", frame).estimate_.values, rtol=1e-10)
+    np.testing.assert_allclose(own.values, glm("y ~ 0 + Intercept + x", frame).estimate_.values, rtol=1e-10)

@@ -411,3 +411,17 @@ def test_coverage():
             inside.append(np.abs(e.values - truth) < 1.96 * e.bse.to_numpy())
     assert 0.925 < np.mean(model) < 0.975
     assert 0.915 < np.mean(robust) < 0.975
+
+
+def test_scores_are_within_the_strata_of_the_model():
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"x": rng.normal(size=300), "s": rng.choice(list("uv"), 300)})
+    frame["t"] = np.exp(-frame.x - 2 * (frame.s == "u") + rng.normal(size=300))
+    frame["e"] = rng.random(300) < 0.7
+    named = coxph("Surv(t, e) ~ x + strata(s)", frame)
+    given = CoxPHRegressor().fit(frame[["x"]].to_numpy(), frame[["t", "e"]].to_numpy(float), strata=frame.s)
+    expected = given.score(frame[["x"]].to_numpy(), frame[["t", "e"]].to_numpy(float), strata=frame.s)
+    assert named.score(frame) == named.score(frame, frame[["t", "e"]].to_numpy(float)) == expected
+    assert expected != coxph("Surv(t, e) ~ x", frame).score(frame)
+    with pytest.raises(ValueError, match=r"times\[1\] is NaN"):
+        named.predict_survival(frame[:2], times=[1.0, np.nan])

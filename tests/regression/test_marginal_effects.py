@@ -466,6 +466,7 @@ def test_coverage():
     "options, message",
     [
         ({"variables": "xx"}, "no variable 'xx'.*'x'"),
+        ({"variables": []}, "variables names none"),
         ({"variables": {"a": "s"}}, "no level 's': its levels are 'p', 'q', 'r'"),
         ({"variables": {"x": 3}}, "pair of values"),
         ({"variables": {"x": (0, np.nan)}}, "finite number"),

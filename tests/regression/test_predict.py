@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import statsmodels.formula.api as smf
+from sklearn.model_selection import cross_val_score
 
 from statkit import glm
-from statkit.regression import GLMClassifier, GLMRegressor
+from statkit.regression import (
+    CoxPHRegressor,
+    GLMClassifier,
+    GLMRegressor,
+    OrderedClassifier,
+    QuantileRegressor,
+)
 
 RNG = np.random.default_rng(5)
 N = 400
@@ -105,3 +112,71 @@ def test_scores():
     count = glm("count ~ x", FRAME, "poisson")
     expected = d2_tweedie_score(FRAME["count"], count.predict(FRAME), power=1)
     assert np.isclose(count.score(FRAME, FRAME["count"]), expected)
+
+
+def test_scores_take_offsets_and_leave_out_rows_as_fits_do():
+    rng = np.random.default_rng(5)
+    X, offset = rng.normal(size=(300, 2)), rng.normal(size=300)
+    counts = rng.poisson(np.exp(0.5 * X[:, 0] + offset)).astype(float)
+    model = GLMRegressor("poisson").fit(X, counts, offset=offset)
+    nothing = 2 * np.sum(
+        np.where(counts > 0, counts * np.log(np.where(counts > 0, counts, 1) / counts.mean()), 0)
+    )
+    np.testing.assert_allclose(
+        model.score(X, counts, offset=offset), 1 - model.estimate_.deviance / nothing, rtol=1e-8
+    )
+    assert model.score(X, counts) < model.score(X, counts, offset=offset)
+    y, weight = X @ [1.0, -1.0] + rng.normal(size=300), rng.uniform(0.5, 2, 300)
+    times = np.column_stack([np.exp(y), np.ones(300)])
+    holes = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    whole = ~np.isnan(holes).any(axis=1)
+    for model, response in (
+        (GLMRegressor(na_action="drop"), y),
+        (QuantileRegressor(0.3, na_action="drop"), y),
+        (CoxPHRegressor(na_action="drop"), times),
+    ):
+        model.fit(holes, response)
+        found = model.score(holes, response, sample_weight=weight)
+        expected = model.score(holes[whole], response[whole], sample_weight=weight[whole])
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_rows_with_missing_values_have_no_class():
+    X = np.arange(30.0)[:, None] % 7
+    for model in (GLMClassifier(na_action="drop"), OrderedClassifier(na_action="drop")):
+        model.set_params(plan=None).fit(X, np.arange(30) % 3)
+        with pytest.raises(ValueError, match="row 1 has missing values: no class"):
+            model.predict(np.array([[1.0], [np.nan]]))
+        assert np.isnan(model.predict_proba(np.array([[1.0], [np.nan]]))[1]).all()
+
+
+def test_formulas_bring_their_response_to_scores():
+    """So that a model with a formula is validated on a frame alone."""
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame({"x": rng.normal(size=240), "a": rng.choice(list("pq"), 240)})
+    frame["y"] = frame.x + rng.normal(size=240)
+    frame["count"] = rng.poisson(np.exp(0.3 * frame.x))
+    frame["label"] = np.where(frame.y > 0, "yes", "no")
+    frame["grade"] = pd.Categorical.from_codes(
+        np.digitize(frame.y, [-1, 1]), ["low", "mid", "high"], ordered=True
+    )
+    frame["time"], frame["died"] = np.exp(-frame.y), rng.random(240) < 0.7
+    weight = rng.uniform(0.5, 2, 240)
+    for model, left, response in (
+        (GLMRegressor(), "log1p(exp(y))", np.log1p(np.exp(frame.y))),
+        (GLMRegressor("poisson"), "count", frame["count"]),
+        (GLMRegressor("binomial"), "label", (frame.label == "yes").astype(float)),
+        (GLMClassifier(), "label", frame.label),
+        (OrderedClassifier(), "grade", frame.grade),
+        (QuantileRegressor(), "y", frame.y),
+        (CoxPHRegressor(), "Surv(time, died)", frame[["time", "died"]].astype(float).to_numpy()),
+    ):
+        model.set_params(formula=f"{left} ~ x + a").fit(frame)
+        assert model.score(frame) == model.score(frame, response)
+        assert model.score(frame, sample_weight=weight) == model.score(frame, response, sample_weight=weight)
+        scores = cross_val_score(model, frame, cv=3, error_score="raise")
+        assert np.isfinite(scores).all() and len(set(scores)) == 3
+    for model in (GLMRegressor(formula="~ x"), GLMRegressor()):
+        model.fit(frame[["x"]], frame.y)
+        with pytest.raises(ValueError, match="score needs y"):
+            model.score(frame[["x"]])

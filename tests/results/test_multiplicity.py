@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -66,9 +67,16 @@ def test_each_by_itself_is_the_wald_test(rows):
     for i, text in enumerate(tests.hypotheses):
         wald = estimate.wald_test(text)
         assert_allclose(
-            [tests.effect[i], tests.sd[i], tests.pvalue[i]], [wald.effect[0], wald.bse[0], wald.pvalue]
+            [tests.effect[i] - [1, 0, 0][i], tests.sd[i], tests.pvalue[i]],
+            [wald.effect[0], wald.bse[0], wald.pvalue],
         )
-    assert_allclose(tests.tvalue, tests.effect / tests.sd)
+    assert_allclose(tests.tvalue, (tests.effect - [1, 0, 0]) / tests.sd)
+    assert_allclose(
+        tests.conf_int()[0], estimate.conf_int().loc["x"]
+    )  # of the effect, whatever it is tested against
+    theirs = smf.ols("y ~ x + z + g", rows).fit(cov_type="HC1", use_t=True).t_test("x = 1, z = -0.5")
+    ours = estimate.t_test("x = 1, z = -0.5").to_frame()
+    assert_allclose(ours, theirs.summary_frame(), rtol=1e-7)
     everything = estimate.t_test()
     assert everything.hypotheses == ["x", "z", "g[T.b]", "g[T.c]"]
     assert_allclose(everything.conf_int(), estimate.conf_int().loc[everything.hypotheses])
