@@ -197,7 +197,7 @@ def _explained(model, opened, columns, plans, engine, n_jobs, started) -> Explan
             )
         family = model._frozen_family(family, design)
         blocks = [load_block(small, design, family, p) for p in small.partitions()]
-    pilot = fit_pilot(model, small, design, family, blocks, _pilot_rows(blocks))
+    pilot = fit_pilot(model, small, design, family, blocks, pieces.whole, _pilot_rows(blocks))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rates = measure(pieces, design, unfrozen, pilot)

@@ -31,8 +31,9 @@ class Explanation:
     Attributes
     ----------
     frame : DataFrame
-        A row for each plan: ``plan, passes, rounds, seconds, cpu_seconds, memory_mb, rows, distance, recommended``.
-        ``distance`` is that to the exact estimate in its standard errors, root mean square over coefficients.
+        A row for each plan: ``plan, passes, rounds, seconds, cpu_seconds, memory_mb, rows, distance, errors,
+        recommended``. ``distance`` is that to the exact estimate in its standard errors, root mean square over
+        coefficients; ``errors`` the standard errors that the plan itself will report, in those of the exact fit.
     standard_errors : Series
         Predicted for the exact fit, by name of the coefficient; NaN where the pilot cannot tell.
     recommended : Plan
@@ -108,7 +109,7 @@ class Explanation:
                 {
                     "plan": repr(f.plan), "passes": f.passes, "rounds": f.rounds, "seconds": f.seconds,
                     "cpu_seconds": f.cpu_seconds, "memory_mb": f.memory / 2**20, "rows": f.rows,
-                    "distance": f.distance, "recommended": k == self._best,
+                    "distance": f.distance, "errors": f.errors, "recommended": k == self._best,
                 }
                 for k, f in enumerate(self._forecasts)
             ]
@@ -215,11 +216,11 @@ class Explanation:
                 f"Encoded rows do not fit the cache ({job.cache_bytes / 2**20:.0f} MB): {1 - job.kept:.0%} of them "
                 "are read again in every pass."
             )
-        if any(
-            type(f.plan).__name__ in ("OneShot", "LeastSquaresApproximation") for f in self._forecasts
-        ) and (splits.differing("wlse") > 0):
+        combining = ("OneShot", "LeastSquaresApproximation")
+        if splits.differ and any(type(f.plan).__name__ in combining for f in self._forecasts):
             notes.append(
-                "The places of the pilot differ by more than chance: combining local fits is far off."
+                "The places of the pilot differ by more than chance: combining local fits is far off, or ends where a "
+                "pilot cannot tell (?)."
             )
         for f in self._forecasts:
             notes += [f"{_short(f.plan)}: {text}" for text in f.notes]
