@@ -10,7 +10,7 @@ from statkit.cli.fit import CovType, NaAction, Refine
 
 _CLASSES = {
     "exact": "Exact", "subsample": "Subsample", "one-shot": "OneShot", "lsa": "LeastSquaresApproximation",
-    "one-step": "OneStep", "renewable": "Renewable",
+    "one-step": "OneStep", "renewable": "Renewable", "sgd": "AveragedSGD",
 }  # fmt: skip
 
 

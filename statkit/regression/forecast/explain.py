@@ -65,8 +65,8 @@ def explain(
         What can be looked at without reading all of it: files and tables in memory.
     plans : Plan, list of Plan, or None, default=None
         Plans to compare; None is the exact fit, subsamples of several sizes, one round over the partitions there
-        are, and a stream. Of ``Exact``, ``Subsample``, ``OneShot``, ``LeastSquaresApproximation``, ``OneStep`` and
-        ``Renewable`` there is a forecast.
+        are, and a stream. Of ``Exact``, ``Subsample``, ``RareEvents``, ``OneShot``, ``LeastSquaresApproximation``,
+        ``OneStep``, ``SurrogateLikelihood``, ``Renewable`` and ``AveragedSGD`` there is a forecast.
     engine : str, client, Engine or None, default=None
         Who would compute; None is "threads". Workers of a cluster count as fast as this machine.
     family : str or Family, default="gaussian"
@@ -115,7 +115,9 @@ def explain(
     ----------
     H. Wang, R. Zhu and P. Ma (2018), Optimal Subsampling for Large Sample Logistic Regression. Y. Zhang, J. C. Duchi
     and M. J. Wainwright (2013), Communication-efficient algorithms for statistical optimization. P. G. Selinger et al.
-    (1979), Access path selection in a relational database management system.
+    (1979), Access path selection in a relational database management system. H. Wang (2020), Logistic Regression for
+    Massive Data with Rare Events. M. I. Jordan, J. D. Lee and Y. Yang (2019), Communication-efficient distributed
+    statistical inference.
     """
     started = time.perf_counter()
     named = {"weight": weights, "offset": offset, "group": groups}

@@ -71,14 +71,24 @@ def refusal(plan: Any, job: Job) -> str | None:
 
 def default_plans(job: Job) -> list:
     """The plans to compare where none are named."""
-    from statkit.plans import Exact, LeastSquaresApproximation, OneShot, OneStep, Renewable, Subsample
+    from statkit.plans import (
+        Exact,
+        LeastSquaresApproximation,
+        OneShot,
+        OneStep,
+        RareEvents,
+        Renewable,
+        Subsample,
+    )
 
-    plans = [Exact()]
+    plans: list = [Exact()]
     linear = job.pilot.problem.family.solver == "least_squares"
     for size in _SIZES:
         if size > 2 * job.q and 2 * size < _FEW * job.n:
             plans.append(Subsample(size))
-    smallest = next((p.size for p in plans[1:]), None)
+    rare = job.pilot.problem.family.name == "binomial" and np.mean(job.pilot.block.y == 1.0) < _RARE_CLASS
+    plans += [RareEvents()] if rare else []
+    smallest = next((p.size for p in plans if isinstance(p, Subsample)), None)
     if smallest is not None:
         plans.append(Subsample(smallest, refine=None))
         plans.append(Subsample(smallest, criterion="uniform", refine=None))
