@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statkit import coxph, explain, glm
+from statkit import coxph, explain, glm, quantreg
 from statkit.datasets import make_glm, write_glm_parquet
 from statkit.plans import (
     AveragedSGD,
@@ -26,7 +26,7 @@ from statkit.plans import (
     Subsample,
     SurrogateLikelihood,
 )
-from statkit.regression import polr
+from statkit.regression import GLMClassifier, polr
 from statkit.regression.forecast.explanation import _recommended
 from statkit.regression.forecast.job import Forecast
 from statkit.regression.forecast.sampling_error import level
@@ -189,6 +189,32 @@ def test_cox_and_ordered(tmp_path):
     found = explain("grade ~ a + b", frame, family="ordered", plans=[Exact(), OneShot()], random_state=0)
     bse = polr("grade ~ a + b", frame).estimate_.bse
     assert (found.standard_errors / bse).between(1 / 1.3, 1.3).all()
+
+
+def test_classes_and_medians(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.standard_normal(20_000)})
+    frame["y"] = frame.x + rng.standard_normal(20_000)
+    frame["m"] = np.where(frame.y > 0.5, "high", rng.choice(["low", "other"], 20_000))
+    told = explain("m ~ x", frame, [Exact(), OneStep()], family="softmax", random_state=0)
+    exact = GLMClassifier(formula="m ~ x").fit(frame).estimate_
+    ratio = told.standard_errors.to_numpy() / exact.bse.to_numpy()
+    assert told.n_columns == 4 and ((0.8 < ratio) & (ratio < 1.25)).all()
+    assert len(json.loads(json.dumps(told.to_dict()))["standard_errors"]) == 4
+    median = explain("y ~ x", frame, [Exact(), Subsample(1_000)], family="quantile", random_state=0)
+    ratio = median.standard_errors / quantreg("y ~ x", frame).estimate_.bse
+    assert ((0.7 < ratio) & (ratio < 1.4)).all()
+    assert median.frame.distance[0] == 0 and np.isnan(median.frame.distance[1])
+    with pytest.raises(ValueError, match="no curvature"):
+        explain("y ~ x", frame, OneShot(4), family="quantile")
+
+
+def test_one_class_is_nothing_to_fit(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(50_000.0), "b": np.arange(50_000) >= 40_000})
+    with pytest.raises(ValueError, match="the same class in all rows"):
+        explain("b ~ x", frame[frame.b].head(100), family="binomial")
+    with pytest.raises(ValueError, match=r"rows of the pilot.*shuffle"):
+        explain("b ~ x", frame, family="binomial")
 
 
 def test_weights_and_offsets_count():
@@ -549,8 +575,12 @@ def test_data_that_cannot_be_looked_at(data, error, message):
 def test_plans_that_cannot_be_forecast(path):
     with pytest.raises(TypeError, match=r"statkit\.plans"):
         explain(FORMULA, path, "exact")
+    with pytest.raises(TypeError, match="not 'Exact'"):
+        explain(FORMULA, path, Exact)
     with pytest.raises(ValueError, match="empty"):
         explain(FORMULA, path, [])
+    with pytest.raises(ValueError, match="method=…"):
+        explain(FORMULA, path, SurrogateLikelihood(method="newton"))
     with pytest.raises(ValueError, match=r"FixedMinibatch.*no forecast"):
         explain(FORMULA, path, FixedMinibatch(10), family="binomial")
     with pytest.raises(ValueError, match=r"RareEvents.*logistic regression"):

@@ -150,7 +150,7 @@ class Explanation:
             "plans": [{k: _plain(v) for k, v in row.items()} for row in frame],
             "recommended": repr(self.recommended),
             "reason": self.reason,
-            "standard_errors": {name: _plain(v) for name, v in self.standard_errors.items()},
+            "standard_errors": {_label(name): _plain(v) for name, v in self.standard_errors.items()},
             "notes": self.notes,
         }
 
@@ -169,7 +169,9 @@ class Explanation:
         ]
         if full:
             lines.append(Section("Standard errors of the exact fit"))
-            lines += [Line(f"  {n}", ("", "", "", "", f"{v:.3g}")) for n, v in self.standard_errors.items()]
+            lines += [
+                Line(f"  {_label(n)}", ("", "", "", "", f"{v:.3g}")) for n, v in self.standard_errors.items()
+            ]
         notes = [Note(f"Recommended: {_short(self.recommended)}. {self.reason}")]
         notes += [Note(text) for text in self.notes]
         return Summary(
@@ -201,7 +203,7 @@ class Explanation:
 
     def _errors(self) -> str:
         """The first standard errors, in one line."""
-        shown = [f"{name} {value:.2g}" for name, value in self.standard_errors.head(_SHOWN).items()]
+        shown = [f"{_label(name)} {value:.2g}" for name, value in self.standard_errors.head(_SHOWN).items()]
         left = len(self.standard_errors) - len(shown)
         return ", ".join(shown) + (f", … {left} more: summary(full=True)" if left else "")
 
@@ -299,6 +301,11 @@ def _free_memory() -> float:
 def _cells(f: Forecast) -> tuple[str, ...]:
     distance = "0" if f.distance == 0 else "?" if np.isnan(f.distance) else f"{f.distance:.2g}"
     return (f"{f.passes:.3g}", _seconds(f.seconds), _bytes(f.memory), f"{f.rows:,}", distance)
+
+
+def _label(name: Any) -> str:
+    """Of a coefficient; with classes, theirs before it."""
+    return ": ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
 def _short(plan: Any) -> str:

@@ -58,6 +58,8 @@ def refusal(plan: Any, job: Job) -> str | None:
         return f"it does not fit the {family.name} family"
     if problem.is_sparse and not plan.fits_l1:
         return "it fits ridge penalties only"
+    if not family.curved and name not in ("Exact", "Subsample"):
+        return f"there is no forecast of it for the {family.name} family, whose loss has no curvature"
     if name == "RareEvents" and (family.name != "binomial" or family.link_name != "logit"):
         return "it is for logistic regression: the binomial family with logit link"
     if name == "RareEvents" and plan.likelihood == "conditional" and not problem.design.intercept:
@@ -106,7 +108,7 @@ def _exact(plan, job: Job, splits: Splits) -> Forecast:
     problem, rates = job.pilot.problem, job.rates
     family = problem.family
     seconds, passes, sample = job.overhead(), 0.0, 0.0
-    special = family.context is not None or family.n_thresholds or problem.is_sparse
+    special = not family.curved or family.context is not None or family.n_thresholds or problem.is_sparse
     special = special or bool(job.pilot.estimate.shape)
     if family.solver == "least_squares" and not problem.is_sparse:
         rounds = len(job.pilot.estimate.history)
@@ -326,6 +328,14 @@ def _sample(job: Job, size: float):
 
 
 def _surrogate_likelihood(plan, job: Job, splits: Splits) -> Forecast:
+    for name, allowed in (
+        ("method", ("csl", "dane", "cease")),
+        ("start", (None, "reference", "average", "least_squares")),
+    ):
+        if getattr(plan, name) not in allowed:
+            raise ValueError(
+                f"{type(plan).__name__}({name}=…) must be one of {allowed}, not {getattr(plan, name)!r}"
+            )
     job = _machines(plan, job)
     n, K, rates, seconds = job.used, len(job.parts), job.rates, job.overhead()
     alone = plan.method == "csl"
@@ -376,6 +386,10 @@ def _rare_events(plan, job: Job, splits: Splits) -> Forecast:
     rates, n = job.rates, job.n
     events = job.used * float(np.mean(job.pilot.block.y == 1.0))
     size = round(events * (1 + plan.negatives_per_event))
+    if events < 2:
+        raise ValueError(
+            f"{type(plan).__name__}: there is about {events:.0f} event in {n:,} rows: a model needs more"
+        )
     if size >= job.used or events > job.used / 2:
         return _all_rows(plan, job, splits)
     if size < job.q + 2:
