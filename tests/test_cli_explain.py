@@ -31,6 +31,16 @@ def test_json_names_what_fit_names(run, path):
     assert list(found["standard_errors"]) == ["Intercept", "x0", "x1"]
 
 
+def test_every_plan_that_fit_has(run, path):
+    from typing import get_args
+
+    from statkit.cli.fit import PlanName
+
+    arguments = [part for name in get_args(PlanName) for part in ("--plan", name)]
+    code, out, _ = run(FORMULA, path, *arguments, "--output", "csv")
+    assert code == 0 and len(out.splitlines()) == 1 + len(get_args(PlanName))
+
+
 def test_csv_has_a_line_for_each_plan(run, path):
     arguments = (
         "--plan",
@@ -60,7 +70,7 @@ def test_csv_has_a_line_for_each_plan(run, path):
     [
         (("y ~ nothing",), 1, "nothing"),
         ((FORMULA, "--size", "10"), 2, "--size is for --plan subsample"),
-        ((FORMULA, "--plan", "sgd"), 2, "sgd"),
+        ((FORMULA, "--plan", "fixed"), 2, "no forecast: choose from exact"),
         ((FORMULA, "--ties", "efron"), 1, "ties"),
     ],
 )

@@ -10,7 +10,7 @@ from statkit.cli.fit import CovType, NaAction, Refine
 
 _CLASSES = {
     "exact": "Exact", "subsample": "Subsample", "one-shot": "OneShot", "lsa": "LeastSquaresApproximation",
-    "one-step": "OneStep", "renewable": "Renewable",
+    "one-step": "OneStep", "renewable": "Renewable", "sgd": "AveragedSGD",
 }  # fmt: skip
 
 
@@ -19,7 +19,9 @@ def explain(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE", help="Parquet, CSV or Arrow; paths, globs, URLs.")
     ],
-    family: Annotated[str, typer.Option(help="As for fit; cox and ordered too.")] = "gaussian",
+    family: Annotated[
+        str, typer.Option(help="As for fit; cox, ordered, softmax and quantile too.")
+    ] = "gaussian",
     link: Annotated[str | None, typer.Option(help="Link function; the family's own by default.")] = None,
     ties: Annotated[
         Literal["efron", "breslow"] | None, typer.Option(help="Events at one time, for --family cox.")

@@ -12,21 +12,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statkit import coxph, explain, glm
+from statkit import coxph, explain, glm, quantreg
 from statkit.datasets import make_glm, write_glm_parquet
 from statkit.plans import (
+    AveragedSGD,
     Exact,
+    FixedMinibatch,
     LeastSquaresApproximation,
     OneShot,
     OneStep,
     RareEvents,
     Renewable,
     Subsample,
+    SurrogateLikelihood,
 )
-from statkit.regression import polr
+from statkit.regression import GLMClassifier, polr
 from statkit.regression.forecast.explanation import _recommended
 from statkit.regression.forecast.job import Forecast
-from statkit.regression.forecast.sampling_error import _level
+from statkit.regression.forecast.sampling_error import level
 from statkit.regression.forecast.steps import rounds_to_go
 from statkit.sources import ParquetSource, Rows
 
@@ -115,6 +118,11 @@ PLANS = [
     OneStep("least_squares"),
     Renewable(),
     Renewable(n_passes=1),
+    AveragedSGD(),
+    SurrogateLikelihood(),
+    SurrogateLikelihood(1, method="dane", certify=True),
+    SurrogateLikelihood(1, method="cease", start="reference"),
+    SurrogateLikelihood(1, reference="first"),
 ]
 
 
@@ -183,6 +191,32 @@ def test_cox_and_ordered(tmp_path):
     assert (found.standard_errors / bse).between(1 / 1.3, 1.3).all()
 
 
+def test_classes_and_medians(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.standard_normal(20_000)})
+    frame["y"] = frame.x + rng.standard_normal(20_000)
+    frame["m"] = np.where(frame.y > 0.5, "high", rng.choice(["low", "other"], 20_000))
+    told = explain("m ~ x", frame, [Exact(), OneStep()], family="softmax", random_state=0)
+    exact = GLMClassifier(formula="m ~ x").fit(frame).estimate_
+    ratio = told.standard_errors.to_numpy() / exact.bse.to_numpy()
+    assert told.n_columns == 4 and ((0.8 < ratio) & (ratio < 1.25)).all()
+    assert len(json.loads(json.dumps(told.to_dict()))["standard_errors"]) == 4
+    median = explain("y ~ x", frame, [Exact(), Subsample(1_000)], family="quantile", random_state=0)
+    ratio = median.standard_errors / quantreg("y ~ x", frame).estimate_.bse
+    assert ((0.7 < ratio) & (ratio < 1.4)).all()
+    assert median.frame.distance[0] == 0 and np.isnan(median.frame.distance[1])
+    with pytest.raises(ValueError, match="no curvature"):
+        explain("y ~ x", frame, OneShot(4), family="quantile")
+
+
+def test_one_class_is_nothing_to_fit(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(50_000.0), "b": np.arange(50_000) >= 40_000})
+    with pytest.raises(ValueError, match="the same class in all rows"):
+        explain("b ~ x", frame[frame.b].head(100), family="binomial")
+    with pytest.raises(ValueError, match=r"rows of the pilot.*shuffle"):
+        explain("b ~ x", frame, family="binomial")
+
+
 def test_weights_and_offsets_count():
     X, y, _ = make_glm(40_000, 2, family="poisson", random_state=0, as_frame=True)
     rng = np.random.default_rng(0)
@@ -212,8 +246,8 @@ def test_uniform_samples_follow_the_closed_form():
 def test_inclusion_level_of_the_worked_example():
     # Scores 1, 2, 3, 10, 20 for three rows: the level is 6, the two largest are certain.
     m = np.array([1.0, 2.0, 3.0, 10.0, 20.0])
-    assert _level(m, 3) == pytest.approx(6.0)
-    assert np.minimum(m / _level(m, 3), 1).sum() == pytest.approx(3)
+    assert level(m, 3) == pytest.approx(6.0)
+    assert np.minimum(m / level(m, 3), 1).sum() == pytest.approx(3)
 
 
 @pytest.mark.parametrize("family", ["binomial", "poisson"])
@@ -270,6 +304,126 @@ def test_distances_of_few_rounds_by_simulation():
             squared[k] += float((((e.params - exact.params) / exact.bse) ** 2).mean())
     ratio = (np.sqrt(told / sets) + 0.01) / (np.sqrt(squared / sets) + 0.01)
     assert ((ratio > 0.5) & (ratio < 2)).all(), ratio
+
+
+def test_distances_of_rounds_of_gradients_by_simulation():
+    """Three plans with drawn starts: one round, two rounds, machines' own minimisers from a pilot."""
+    formula = "y ~ x0 + x1 + x2 + x3"
+    plans = [
+        SurrogateLikelihood(1, pilot_size=4_000),
+        SurrogateLikelihood(2, pilot_size=4_000),
+        SurrogateLikelihood(1, method="dane", start="reference", pilot_size=4_000, n_partitions=10),
+    ]
+    X, y, _ = make_glm(60_000, 4, family="binomial", random_state=5, as_frame=True)
+    frame = X.assign(y=y)
+    told = explain(formula, frame, plans, family="binomial", random_state=0).frame.distance
+    exact = glm(formula, frame, "binomial").estimate_
+    for plan, distance in zip(plans, told, strict=True):
+        squared = []
+        for seed in range(12):
+            e = glm(formula, frame, "binomial", plan=plan, random_state=seed).estimate_
+            squared.append((((e.params - exact.params) / exact.bse) ** 2).mean())
+        assert 0.5 < (distance + 0.003) / (np.sqrt(np.mean(squared)) + 0.003) < 2, plan
+
+
+@pytest.fixture(scope="module")
+def rare(tmp_path_factory):
+    """One event in a hundred."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((150_000, 2))
+    y = (rng.random(150_000) < 1 / (1 + np.exp(5 - X[:, 0]))).astype(float)
+    path = tmp_path_factory.mktemp("rare") / "rare.parquet"
+    pd.DataFrame(X, columns=["a", "b"]).assign(y=y).to_parquet(path, row_group_size=15_000)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        RareEvents(2),
+        RareEvents(likelihood="weighted"),
+        RareEvents(criterion="uniform"),
+        OneStep(),
+        SurrogateLikelihood(1),
+    ],
+    ids=repr,
+)
+def test_rare_events_by_simulation(rare, plan):
+    """Samples that keep all events: passes, rounds, the distance, and the errors that the plan reports."""
+    told = explain("y ~ a + b", rare, plan, family="binomial", random_state=0).frame.iloc[0]
+    exact = glm("y ~ a + b", rare, "binomial").estimate_
+    squared, wider = [], []
+    for seed in range(10):
+        e = glm("y ~ a + b", rare, "binomial", plan=plan, random_state=seed).estimate_
+        squared.append((((e.params - exact.params) / exact.bse) ** 2).mean())
+        wider.append((e.bse / exact.bse).mean())
+    assert 0.5 < (told.distance + 0.01) / (np.sqrt(np.mean(squared)) + 0.01) < 2
+    assert told.passes == pytest.approx(e.n_passes, abs=0.05) and told.rounds == e.n_rounds
+    if isinstance(plan, RareEvents):
+        assert told.errors == pytest.approx(np.mean(wider), rel=0.1)
+        assert told.rows == pytest.approx(e.rows_used, rel=0.25)
+
+
+def test_common_events_are_all_fitted(path):
+    told = explain(FORMULA, path, RareEvents(), family="binomial", random_state=0)
+    assert told.frame.distance[0] == 0 and any("they are fitted" in note for note in told.notes)
+
+
+def test_distance_of_descents_by_simulation():
+    formula = "y ~ x0 + x1 + x2 + x3"
+    X, y, _ = make_glm(150_000, 4, family="binomial", random_state=2, as_frame=True)
+    frame = X.assign(y=y)
+    told = explain(formula, frame, AveragedSGD(), family="binomial", random_state=0).frame.iloc[0]
+    exact = glm(formula, frame, "binomial").estimate_
+    squared = []
+    for seed in range(4):
+        shuffled = frame.sample(frac=1, random_state=seed)
+        e = glm(formula, shuffled, "binomial", plan=AveragedSGD(pilot_rows=1_000)).estimate_
+        squared.append((((e.params - exact.params) / exact.bse) ** 2).mean())
+    assert 0.4 < told.distance / np.sqrt(np.mean(squared)) < 2.5
+
+
+def test_descents_of_sorted_rows_are_not_foretold():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": np.repeat(list("abcd"), 20_000), "x": rng.standard_normal(80_000)})
+    frame["y"] = (rng.random(80_000) < 0.5 + 0.2 * (frame.g == "d")).astype(float)
+    told = explain("y ~ x + C(g)", frame, AveragedSGD(), family="binomial", random_state=0)
+    assert np.isnan(told.frame.distance[0]) and any("shuffle=True" in note for note in told.notes)
+
+
+def test_partitions_that_lack_levels(tmp_path):
+    """What would raise in the fit is said, and a shuffled deal of the same rows has a distance."""
+    rng = np.random.default_rng(0)
+    g = np.where(np.arange(80_000) < 10_000, "new", rng.choice(["a", "b"], 80_000))
+    frame = pd.DataFrame({"g": g, "y": (rng.random(80_000) < 0.4).astype(float)})
+    plans = [OneShot(8), OneShot(8, shuffle=True)]
+    told = explain("y ~ C(g)", frame, plans, family="binomial", random_state=0)
+    assert np.isnan(told.frame.distance[0]) and told.frame.distance[1] < 1
+    assert any("lack levels" in note for note in told.notes)
+    with pytest.raises(ValueError, match="identifies"):
+        glm("y ~ C(g)", frame, "binomial", plan=plans[0])
+
+
+def test_priors_of_pilots_pull():
+    """One level without events puts a prior on all columns of a plan's pilot: the distance grows by what it pulls."""
+    rng = np.random.default_rng(1)
+    n = 200_000
+    g = rng.choice(40, n, p=np.r_[0.004, np.full(39, 0.996 / 39)])
+    eta = np.where(g == 0, 1.0, -0.5)
+    frame = pd.DataFrame({"g": g, "y": (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(float)})
+    rare = frame.assign(g=np.where(rng.random(n) < 4e-4, 99, g))
+    rare.loc[rare.g == 99, "y"] = (np.arange((rare.g == 99).sum()) % 40 == 0) * 1.0
+    plan, told, actual = Subsample(10_000), [], []
+    for data in (frame, rare):
+        told.append(explain("y ~ C(g)", data, plan, family="binomial", random_state=0).frame.distance[0])
+        exact, squared = glm("y ~ C(g)", data, "binomial").estimate_, []
+        for seed in range(6):
+            e = glm("y ~ C(g)", data, "binomial", plan=plan, random_state=seed).estimate_
+            away = (((e.params - exact.params) / exact.bse) ** 2).drop("C(g)[T.99]", errors="ignore")
+            squared.append(away.mean())
+        actual.append(np.sqrt(np.mean(squared)))
+    assert 1 / 1.6 < told[0] / actual[0] < 1.6
+    assert told[1] > 1.5 * told[0] and 0.5 < told[1] / actual[1] < 2, (told, actual)
 
 
 def test_rows_in_order_are_seen_to_differ():
@@ -421,10 +575,16 @@ def test_data_that_cannot_be_looked_at(data, error, message):
 def test_plans_that_cannot_be_forecast(path):
     with pytest.raises(TypeError, match=r"statkit\.plans"):
         explain(FORMULA, path, "exact")
+    with pytest.raises(TypeError, match="not 'Exact'"):
+        explain(FORMULA, path, Exact)
     with pytest.raises(ValueError, match="empty"):
         explain(FORMULA, path, [])
-    with pytest.raises(ValueError, match=r"RareEvents.*no forecast"):
-        explain(FORMULA, path, RareEvents(), family="binomial")
+    with pytest.raises(ValueError, match="method=…"):
+        explain(FORMULA, path, SurrogateLikelihood(method="newton"))
+    with pytest.raises(ValueError, match=r"FixedMinibatch.*no forecast"):
+        explain(FORMULA, path, FixedMinibatch(10), family="binomial")
+    with pytest.raises(ValueError, match=r"RareEvents.*logistic regression"):
+        explain(FORMULA, path, RareEvents())
     with pytest.raises(ValueError, match="does not fit the cox family"):
         frame = pd.DataFrame({"t": np.arange(1.0, 200), "d": np.ones(199), "x": np.sin(np.arange(199.0))})
         explain("Surv(t, d) ~ x", frame, Renewable(), family="cox")

@@ -66,12 +66,13 @@ def explain(
         What can be looked at without reading all of it: files and tables in memory.
     plans : Plan, list of Plan, or None, default=None
         Plans to compare; None is the exact fit, subsamples of several sizes, one round over the partitions there
-        are, and a stream. Of ``Exact``, ``Subsample``, ``OneShot``, ``LeastSquaresApproximation``, ``OneStep`` and
-        ``Renewable`` there is a forecast.
+        are, and a stream. Of ``Exact``, ``Subsample``, ``RareEvents``, ``OneShot``, ``LeastSquaresApproximation``,
+        ``OneStep``, ``SurrogateLikelihood``, ``Renewable`` and ``AveragedSGD`` there is a forecast.
     engine : str, client, Engine or None, default=None
         Who would compute; None is "threads". Workers of a cluster count as fast as this machine.
     family : str or Family, default="gaussian"
-        As in :func:`statkit.glm`; or "cox" with ``Surv(time, event)`` on the left, or "ordered".
+        As in :func:`statkit.glm`; or "cox" with ``Surv(time, event)`` on the left, "ordered", "softmax" (classes
+        without an order), "quantile" (the median; ``statkit.families.Quantile(0.9)`` for another).
     link, ties : str or None
         Link function; for "cox", the treatment of ties.
     weights, offset, groups : str, array or None
@@ -116,7 +117,9 @@ def explain(
     ----------
     H. Wang, R. Zhu and P. Ma (2018), Optimal Subsampling for Large Sample Logistic Regression. Y. Zhang, J. C. Duchi
     and M. J. Wainwright (2013), Communication-efficient algorithms for statistical optimization. P. G. Selinger et al.
-    (1979), Access path selection in a relational database management system.
+    (1979), Access path selection in a relational database management system. H. Wang (2020), Logistic Regression for
+    Massive Data with Rare Events. M. I. Jordan, J. D. Lee and Y. Yang (2019), Communication-efficient distributed
+    statistical inference.
     """
     started = time.perf_counter()
     named = {"weight": weights, "offset": offset, "group": groups}
@@ -149,6 +152,11 @@ def _checked(plans: Any) -> list | None:
 
     if plans is None:
         return None
+    if isinstance(plans, str) or (isinstance(plans, type) and issubclass(plans, Plan)):
+        name = plans if isinstance(plans, str) else plans.__name__
+        raise TypeError(
+            f"plans must be objects of statkit.plans, such as Exact() or [Exact(), OneStep()], not {name!r}"
+        )
     chosen = [plans] if isinstance(plans, Plan) else list(plans)
     for plan in chosen:
         if not isinstance(plan, Plan):
@@ -160,7 +168,7 @@ def _checked(plans: Any) -> list | None:
 
 def _model(formula, family, link, ties, **options):
     """The estimator that the fit would be made with."""
-    from statkit.regression import CoxPHRegressor, GLMRegressor, OrderedClassifier
+    from statkit.regression import CoxPHRegressor, GLMClassifier, GLMRegressor, OrderedClassifier
 
     if ties is not None and family != "cox":
         raise ValueError("ties is for family='cox'")
@@ -174,6 +182,12 @@ def _model(formula, family, link, ties, **options):
             model._coded = False  # strata are in the formula
             return model
         return OrderedClassifier(formula=formula, **({"link": link} if link else {}), **options)
+    if family in ("softmax", "multinomial"):
+        return GLMClassifier(formula=formula, **({"link": link} if link else {}), **options)
+    if family == "quantile":
+        from statkit.families import Quantile
+
+        family = Quantile(0.5)
     return GLMRegressor(family, link=link, formula=formula, **options)
 
 
@@ -191,14 +205,15 @@ def _explained(model, opened, columns, plans, engine, n_jobs, started) -> Explan
         serial = resolve_engine("serial")
         design, profiled = freeze(unfrozen, small, serial)
         classes = design.classes
-        if classes is not None and len(classes) > 2 and not family.n_thresholds:
+        if classes is not None and len(classes) > 2 and not model._categorical_response:
             raise ValueError(
                 f"the response {design.response_name!r} holds {len(classes)} classes: it is no number; with an order "
-                "they are family='ordered'"
+                "they are family='ordered', without one family='softmax'"
             )
         family = model._frozen_family(family, design)
         blocks = [load_block(small, design, family, p) for p in small.partitions()]
-    pilot = fit_pilot(model, small, design, family, blocks, _pilot_rows(blocks))
+    _check_classes(family, blocks, small.n_rows or 0, opened.n_rows)
+    pilot = fit_pilot(model, small, design, family, blocks, pieces.whole, _pilot_rows(blocks))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rates = measure(pieces, design, unfrozen, pilot)
@@ -211,6 +226,18 @@ def _explained(model, opened, columns, plans, engine, n_jobs, started) -> Explan
         forecasts = [forecast(plan, job, splits) for plan in (plans or default_plans(job))]
     seconds = time.perf_counter() - started
     return Explanation(model, opened, pieces, unfrozen, design, job, splits, forecasts, repr(engine), seconds)
+
+
+def _check_classes(family, blocks, n_read, n_rows):
+    """Refuse a response of one class, of which nothing can be told."""
+    if family.name not in ("binomial", "softmax"):
+        return
+    found = [np.unique(b.y) for b in blocks if b.n_rows]
+    values = np.unique(np.concatenate(found)) if found else found
+    if len(values) == 1 and float(values[0]) in (0.0, 1.0):
+        where = "all rows" if n_read >= n_rows else f"the {n_read:,} rows of the pilot"
+        more = "" if n_read >= n_rows else "; if the files are sorted by it, shuffle them"
+        raise ValueError(f"the response has the same class in {where}: there is nothing to fit{more}")
 
 
 def _columns(model, source, columns, roles) -> tuple:

@@ -31,8 +31,9 @@ class Explanation:
     Attributes
     ----------
     frame : DataFrame
-        A row for each plan: ``plan, passes, rounds, seconds, cpu_seconds, memory_mb, rows, distance, recommended``.
-        ``distance`` is that to the exact estimate in its standard errors, root mean square over coefficients.
+        A row for each plan: ``plan, passes, rounds, seconds, cpu_seconds, memory_mb, rows, distance, errors,
+        recommended``. ``distance`` is that to the exact estimate in its standard errors, root mean square over
+        coefficients; ``errors`` the standard errors that the plan itself will report, in those of the exact fit.
     standard_errors : Series
         Predicted for the exact fit, by name of the coefficient; NaN where the pilot cannot tell.
     recommended : Plan
@@ -108,7 +109,7 @@ class Explanation:
                 {
                     "plan": repr(f.plan), "passes": f.passes, "rounds": f.rounds, "seconds": f.seconds,
                     "cpu_seconds": f.cpu_seconds, "memory_mb": f.memory / 2**20, "rows": f.rows,
-                    "distance": f.distance, "recommended": k == self._best,
+                    "distance": f.distance, "errors": f.errors, "recommended": k == self._best,
                 }
                 for k, f in enumerate(self._forecasts)
             ]
@@ -149,7 +150,7 @@ class Explanation:
             "plans": [{k: _plain(v) for k, v in row.items()} for row in frame],
             "recommended": repr(self.recommended),
             "reason": self.reason,
-            "standard_errors": {name: _plain(v) for name, v in self.standard_errors.items()},
+            "standard_errors": {_label(name): _plain(v) for name, v in self.standard_errors.items()},
             "notes": self.notes,
         }
 
@@ -168,7 +169,9 @@ class Explanation:
         ]
         if full:
             lines.append(Section("Standard errors of the exact fit"))
-            lines += [Line(f"  {n}", ("", "", "", "", f"{v:.3g}")) for n, v in self.standard_errors.items()]
+            lines += [
+                Line(f"  {_label(n)}", ("", "", "", "", f"{v:.3g}")) for n, v in self.standard_errors.items()
+            ]
         notes = [Note(f"Recommended: {_short(self.recommended)}. {self.reason}")]
         notes += [Note(text) for text in self.notes]
         return Summary(
@@ -200,7 +203,7 @@ class Explanation:
 
     def _errors(self) -> str:
         """The first standard errors, in one line."""
-        shown = [f"{name} {value:.2g}" for name, value in self.standard_errors.head(_SHOWN).items()]
+        shown = [f"{_label(name)} {value:.2g}" for name, value in self.standard_errors.head(_SHOWN).items()]
         left = len(self.standard_errors) - len(shown)
         return ", ".join(shown) + (f", … {left} more: summary(full=True)" if left else "")
 
@@ -215,11 +218,11 @@ class Explanation:
                 f"Encoded rows do not fit the cache ({job.cache_bytes / 2**20:.0f} MB): {1 - job.kept:.0%} of them "
                 "are read again in every pass."
             )
-        if any(
-            type(f.plan).__name__ in ("OneShot", "LeastSquaresApproximation") for f in self._forecasts
-        ) and (splits.differing("wlse") > 0):
+        combining = ("OneShot", "LeastSquaresApproximation")
+        if splits.differ and any(type(f.plan).__name__ in combining for f in self._forecasts):
             notes.append(
-                "The places of the pilot differ by more than chance: combining local fits is far off."
+                "The places of the pilot differ by more than chance: combining local fits is far off, or ends where a "
+                "pilot cannot tell (?)."
             )
         for f in self._forecasts:
             notes += [f"{_short(f.plan)}: {text}" for text in f.notes]
@@ -298,6 +301,11 @@ def _free_memory() -> float:
 def _cells(f: Forecast) -> tuple[str, ...]:
     distance = "0" if f.distance == 0 else "?" if np.isnan(f.distance) else f"{f.distance:.2g}"
     return (f"{f.passes:.3g}", _seconds(f.seconds), _bytes(f.memory), f"{f.rows:,}", distance)
+
+
+def _label(name: Any) -> str:
+    """Of a coefficient; with classes, theirs before it."""
+    return ": ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
 def _short(plan: Any) -> str:

@@ -43,6 +43,8 @@ class Forecast:
         That enter the final fit.
     distance : float
         To the exact estimate, in its standard errors: root mean square over coefficients. NaN where unknown.
+    errors : float
+        Standard errors that the plan's own table will show, in those of the exact fit.
     """
 
     plan: Any
@@ -54,6 +56,7 @@ class Forecast:
     rows: int
     distance: float
     notes: list[str] = field(default_factory=list)
+    errors: float = 1.0
 
 
 @dataclass

@@ -17,7 +17,7 @@ from statkit.solvers.newton import newton
 from statkit.sources import Source
 from statkit.sources.rows import Rows
 
-__all__ = ["Pieces", "Pilot", "fit_pilot", "read_pieces"]
+__all__ = ["Pieces", "Pilot", "fit_pilot", "held_back", "read_pieces"]
 
 #: Partitions that are looked at, and bytes and rows to read of each at most.
 PIECES, PIECE_BYTES, PIECE_ROWS = 8, 16 * 2**20, 131_072
@@ -34,28 +34,28 @@ class Pieces:
     Attributes
     ----------
     rows : list of Rows
-    n_read : list of int
-        Rows that were read for each of them: all of a partition, where the clock is to say what that takes.
+    whole : list of bool
+        Whether all of a partition was read, so that the clock says what that takes.
     seconds, cpu : list of float
         By the wall's clock and the processor's; the first opens the file and counts for nothing.
     """
 
     rows: list[Rows]
-    n_read: list[int]
+    whole: list[bool]
     seconds: list[float]
     cpu: list[float]
 
     @property
     def n_rows(self) -> int:
         """Rows that were read."""
-        return sum(self.n_read)
+        return sum(r.n_rows for r in self.rows)
 
     @property
     def cpu_per_row(self) -> float:
         """Of reading, the median over pieces."""
         each = self._each(self.cpu)
         # The beginning of a page costs all of it: partitions that were read whole tell best.
-        whole = [k for k, r in enumerate(self.rows) if k and self.n_read[k] > r.n_rows]
+        whole = [k for k in range(1, len(self.rows)) if self.whole[k]]
         return float(np.median(each[whole] if whole else each[1:] if len(each) > 1 else each))
 
     @property
@@ -65,7 +65,7 @@ class Pieces:
         return float(max(waited[1:].min() if len(waited) > 1 else waited[0], 0.0))
 
     def _each(self, seconds: list[float]) -> np.ndarray:
-        return np.array(seconds) / np.maximum(self.n_read, 1)
+        return np.array(seconds) / np.maximum([r.n_rows for r in self.rows], 1)
 
     @property
     def bytes_per_row(self) -> float:
@@ -97,16 +97,9 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
         read = source.head(partition, columns, partition.n_rows if partition in timed else each)
         pieces.seconds.append(time.perf_counter() - wall)
         pieces.cpu.append(time.process_time() - cpu)
-        pieces.n_read.append(read.n_rows)
-        pieces.rows.append(_beginning(read, each))
+        pieces.whole.append(partition in timed)
+        pieces.rows.append(read)
     return pieces
-
-
-def _beginning(rows: Rows, n: int) -> Rows:
-    if rows.n_rows <= n or rows.table is None:
-        return rows
-    beside = {name: values[:n] for name, values in rows.beside.items()}
-    return Rows(rows.first_row, n, rows.table.slice(0, n), rows.X, beside, rows.where)
 
 
 class PieceSource(Source):
@@ -153,6 +146,10 @@ class Pilot:
         Share of the rows that are not left out for missing values.
     block_bytes : float
         Of an encoded row.
+    whole : list of bool
+        Of each piece, whether all rows of a partition were read.
+    separated : bool
+        Whether the response is separated in these rows, so that a weak prior holds the estimate back.
     """
 
     problem: Any
@@ -168,7 +165,9 @@ class Pilot:
     used: float
     block_bytes: float
     blocks: list
+    whole: list[bool]
     notes: list[str] = field(default_factory=list)
+    separated: bool = False
 
     @property
     def n(self) -> int:
@@ -185,8 +184,10 @@ class _Load:
         return self.blocks[partition.key]
 
 
-def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list, size: int) -> Pilot:
-    """Fit the model on about ``size`` rows of the blocks."""
+def fit_pilot(
+    model: Any, source: Source, design: Any, family: Any, blocks: list, complete: list, size: int
+) -> Pilot:
+    """Fit the model on about ``size`` rows of the blocks, of which some are ``complete`` partitions."""
     from statkit.plans import Exact
 
     read = sum(b.n_rows for b in blocks)
@@ -194,10 +195,8 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
     if not read:
         raise ValueError(f"no row is left to fit: all {n_read:,} rows of the pilot have missing values")
     rng = np.random.default_rng(model._seed())
-    share = min(1.0, size / read)
     taken = []
-    for block in blocks:
-        m = round(share * block.n_rows)
+    for block, m in zip(blocks, _shares([b.n_rows for b in blocks], size), strict=True):
         index = np.sort(rng.choice(block.n_rows, m, replace=False))
         taken.append(block if m == block.n_rows else block.take(index))
     from statkit.design.block import concatenate
@@ -236,7 +235,8 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
     problem.shape = np.array(list(shape.values())) if shape else problem.shape
     theta = _internal(problem, estimate)
     if separated:
-        theta = _held_back(problem, theta)
+        start = problem.null_theta(*problem.response())
+        theta = held_back(problem, start, _PRIOR)
     e: Any = problem.evaluate(theta)
     phi = 1.0 if problem.dispersion is None else problem.dispersion(e, len(theta))
     inverse = phi * Factor(e.information).inverse()
@@ -246,20 +246,29 @@ def fit_pilot(model: Any, source: Source, design: Any, family: Any, blocks: list
         variances = estimate.bse.to_numpy() ** 2
     return Pilot(
         problem, block, piece, estimate, theta, e.information, np.diag(inverse), variances, phi, read,
-        read / max(n_read, 1), sum(b.nbytes for b in blocks) / max(read, 1), blocks, notes,
+        read / max(n_read, 1), sum(b.nbytes for b in blocks) / max(read, 1), blocks, complete,
+        notes, separated,
     )  # fmt: skip
+
+
+def _shares(rows: list[int], size: int) -> list[int]:
+    """How many rows of each piece make ``size`` in all: as many of each as it has, at most."""
+    shares, left = [0] * len(rows), size
+    for number, k in enumerate(np.argsort(rows)):
+        shares[k] = min(rows[k], left // (len(rows) - number))
+        left -= shares[k]
+    return shares
 
 
 #: Precision of the prior on scaled columns where the response is separated.
 _PRIOR = 1.0
 
 
-def _held_back(problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """A finite estimate where the response of the pilot's rows is separated."""
-    prior = np.full(problem.size, _PRIOR)
+def held_back(problem: Problem, start: np.ndarray, precision: float) -> np.ndarray:
+    """A finite estimate where the response of the pilot's rows is separated, by a prior on all but intercepts."""
+    prior = np.full(problem.size, precision)
     if problem.design.intercept:
         prior[:: problem.stride] = 0.0
-    start = problem.null_theta(*problem.response())
     fit = newton(
         lambda theta, _: problem.evaluate(theta), start, tol=1e-4, max_rounds=40, prior=prior,
         dispersion=problem.dispersion,

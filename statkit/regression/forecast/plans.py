@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from statkit.regression.forecast.descent_error import rehearse
 from statkit.regression.forecast.job import Forecast, Job
-from statkit.regression.forecast.sampling_error import cluster_effect, sampling_distance
+from statkit.regression.forecast.rare_error import case_control, rare_distance
+from statkit.regression.forecast.sampling_error import cluster_effect, determined, sampling_distance
 from statkit.regression.forecast.splits import Splits
 from statkit.regression.forecast.steps import rounds_from_null, rounds_to_go
 from statkit.regression.forecast.stream_error import one_pass_distance
+from statkit.regression.forecast.surrogate_error import rounds_distance
 
 __all__ = ["default_plans", "forecast", "refusal"]
 
@@ -20,6 +23,13 @@ _SIZES = (10_000, 100_000)
 _FEW = 0.2
 #: Tolerance of a machine's own fit.
 _LOCAL_TOL = 1e-6
+#: Share of a partition's rows from which what they lack, it lacks; and how many levels may be lacking.
+_WHOLE, _LACKING = 0.9, 0.5
+#: Newton steps of a tilted loss, from near its minimum.
+_TILTED = 4.0
+#: Share of a class below which samples of plans of few rounds keep all of it.
+#: and how many of the other class for each of its own.
+_RARE_CLASS, _OTHERS = 0.02, 5
 
 
 def forecast(plan: Any, job: Job, splits: Splits) -> Forecast:
@@ -48,6 +58,14 @@ def refusal(plan: Any, job: Job) -> str | None:
         return f"it does not fit the {family.name} family"
     if problem.is_sparse and not plan.fits_l1:
         return "it fits ridge penalties only"
+    if not family.curved and name not in ("Exact", "Subsample"):
+        return f"there is no forecast of it for the {family.name} family, whose loss has no curvature"
+    if name == "RareEvents" and (family.name != "binomial" or family.link_name != "logit"):
+        return "it is for logistic regression: the binomial family with logit link"
+    if name == "RareEvents" and plan.likelihood == "conditional" and not problem.design.intercept:
+        return "it corrects the intercept: the model must have one"
+    if name == "SurrogateLikelihood" and (family.predictors > 1 or problem.is_sparse):
+        return "there is no forecast of it for several predictors or absolute penalties"
     if family.n_shape and job.pilot.estimate.shape and name not in ("Exact", "Subsample"):
         return f"it needs the shape parameter of the {family.name} family to be known"
     return None
@@ -55,14 +73,24 @@ def refusal(plan: Any, job: Job) -> str | None:
 
 def default_plans(job: Job) -> list:
     """The plans to compare where none are named."""
-    from statkit.plans import Exact, LeastSquaresApproximation, OneShot, OneStep, Renewable, Subsample
+    from statkit.plans import (
+        Exact,
+        LeastSquaresApproximation,
+        OneShot,
+        OneStep,
+        RareEvents,
+        Renewable,
+        Subsample,
+    )
 
-    plans = [Exact()]
+    plans: list = [Exact()]
     linear = job.pilot.problem.family.solver == "least_squares"
     for size in _SIZES:
         if size > 2 * job.q and 2 * size < _FEW * job.n:
             plans.append(Subsample(size))
-    smallest = next((p.size for p in plans[1:]), None)
+    rare = job.pilot.problem.family.name == "binomial" and np.mean(job.pilot.block.y == 1.0) < _RARE_CLASS
+    plans += [RareEvents()] if rare else []
+    smallest = next((p.size for p in plans if isinstance(p, Subsample)), None)
     if smallest is not None:
         plans.append(Subsample(smallest, refine=None))
         plans.append(Subsample(smallest, criterion="uniform", refine=None))
@@ -80,7 +108,7 @@ def _exact(plan, job: Job, splits: Splits) -> Forecast:
     problem, rates = job.pilot.problem, job.rates
     family = problem.family
     seconds, passes, sample = job.overhead(), 0.0, 0.0
-    special = family.context is not None or family.n_thresholds or problem.is_sparse
+    special = not family.curved or family.context is not None or family.n_thresholds or problem.is_sparse
     special = special or bool(job.pilot.estimate.shape)
     if family.solver == "least_squares" and not problem.is_sparse:
         rounds = len(job.pilot.estimate.history)
@@ -136,12 +164,7 @@ def _subsample(plan, job: Job, splits: Splits) -> Forecast:
         pilot_size = size if plan.refine else max(20 * job.q, size // 5)
     plain = plan.criterion == "uniform" and plan.refine is None
     if n <= plan.repeats * size + (0 if plain else pilot_size):
-        from statkit.plans import Exact
-
-        all_rows = _exact(Exact(), job, splits)
-        all_rows.plan = plan
-        all_rows.notes = ["The sample would be all rows: they are fitted."]
-        return all_rows
+        return _all_rows(plan, job, splits)
     cheap = job.pilot.block_bytes * n <= job.cache_bytes
     scheme = _scheme(plan, problem, job, cheap)
     seconds, passes, rounds = job.overhead(), 0.0, int(job.profiled)
@@ -172,7 +195,12 @@ def _subsample(plan, job: Job, splits: Splits) -> Forecast:
     used = plan.repeats * size + (pilot_size if plan.combine != "none" and scheme != "windows" else 0)
     distance = sampling_distance(plan, job.pilot, job.used, pilot_size, scheme)
     memory = job.memory(cached=True, sample_rows=2 * held)
-    return _made(plan, job, passes, rounds, seconds, memory, used, distance)
+    made = _made(plan, job, passes, rounds, seconds, memory, used, distance)
+    if plan.target == "population":
+        made.errors = float(np.sqrt(1 + distance**2))
+    else:
+        made.errors = distance
+    return made
 
 
 def _scheme(plan, problem, job: Job, cheap: bool) -> str:
@@ -208,8 +236,31 @@ def _machines(plan, job: Job) -> Job:
 def _one_shot(plan, job: Job, splits: Splits) -> Forecast:
     job = _machines(plan, job)
     seconds = job.overhead() + job.round(_local(job, splits))
-    distance = splits.distance("mean", len(job.parts), job.used, plan.bias_correction is not None)
-    return _made(plan, job, 1.0, 1 + job.profiled, seconds, _machine_memory(job), job.used, distance)
+    distance = splits.distance(
+        "mean", len(job.parts), job.used, plan.bias_correction is not None, plan.shuffle
+    )
+    notes = []
+    if not plan.shuffle and lacking_levels(job):
+        distance = np.nan
+        notes.append("Some partitions lack levels that others have, and their estimates cannot be averaged.")
+    return _made(plan, job, 1.0, 1 + job.profiled, seconds, _machine_memory(job), job.used, distance, notes)
+
+
+def lacking_levels(job: Job) -> bool:
+    """Whether a partition is likely to be without some level of a factor."""
+    coded = [b for b in job.pilot.blocks if b.codes is not None]
+    if not coded:
+        return False
+    counts = np.array(
+        [np.bincount(b.codes.columns[b.codes.columns >= 0], minlength=b.n_columns) for b in coded]
+    )
+    counts, rows = counts[:, -coded[0].codes.width :], np.array([b.n_rows for b in coded])
+    counts = counts[:, counts.any(axis=0)]
+    each = job.used / len(job.parts)
+    if (counts[rows >= _WHOLE * each] == 0).any():
+        return True
+    expected = counts.sum(axis=0) / rows.sum() * each
+    return len(job.parts) * float(np.exp(-expected).sum()) > _LACKING
 
 
 def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
@@ -217,7 +268,9 @@ def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
     seconds, rounds = job.overhead() + job.round(_local(job, splits)), 1
     if plan.certify:
         seconds, rounds = seconds + job.round(job.rates.sums, kept=job.kept), 2
-    distance = splits.distance("wlse", len(job.parts), job.used, plan.bias_correction is not None)
+    distance = splits.distance(
+        "wlse", len(job.parts), job.used, plan.bias_correction is not None, plan.shuffle
+    )
     return _made(
         plan, job, float(rounds), rounds + job.profiled, seconds, _machine_memory(job), job.used, distance
     )
@@ -226,13 +279,11 @@ def _least_squares_approximation(plan, job: Job, splits: Splits) -> Forecast:
 def _one_step(plan, job: Job, splits: Splits) -> Forecast:
     job = _machines(plan, job)
     n, rates, seconds, sample = job.used, job.rates, job.overhead(), 0.0
+    looked, looks = 1.0, 1
     if plan.start == "pilot":
-        size = plan.pilot_size
-        if size == "auto":
-            size = int(max(7 * np.sqrt(n * job.q), 20 * job.q))
-        sample = float(min(size, n))
-        seconds = seconds + job.round(0.0) + job.serial(job.fit_on(sample))
-        start = np.sqrt(max(n / sample - 1, 0.0))
+        sample = float(min(_start_size(plan, job), n))
+        looked, looks, cost, start, _ = _sample(job, sample)
+        seconds = seconds + cost + job.serial(job.fit_on(sample))
     else:
         seconds = seconds + job.round(_local(job, splits))
         kind = "wlse" if plan.start == "least_squares" else "mean"
@@ -245,10 +296,131 @@ def _one_step(plan, job: Job, splits: Splits) -> Forecast:
             break
     seconds = seconds + steps * job.round(rates.sums, kept=job.kept)
     memory = job.memory(cached=True, sample_rows=sample)
-    looked = sample / n if sample and job.kept == 1 else 1.0  # nothing else of what is kept is looked at
     return _made(
-        plan, job, looked + steps, 1 + steps + job.profiled, seconds, memory, job.used, float(distance)
+        plan, job, looked + steps, looks + steps + job.profiled, seconds, memory, job.used, float(distance)
     )
+
+
+def _start_size(plan, job: Job) -> int:
+    """Rows of the sample that a plan of few rounds starts from."""
+    size = plan.pilot_size
+    return int(max(7 * np.sqrt(job.used * job.q), 20 * job.q)) if size == "auto" else int(size)
+
+
+def _sample(job: Job, size: float):
+    """(passes, rounds, seconds) of drawing such a sample, the distance of its fit, and its curvature.
+
+    A rare class is counted first, and then kept.
+    """
+    family, n = job.pilot.problem.family, job.used
+    rounds, start, curvature, looked = 1, float(np.sqrt(max(n / size - 1, 0.0))), 1.0, size
+    if family.name == "binomial" and family.link_name == "logit" and job.pilot.problem.design.intercept:
+        events = float(np.mean(job.pilot.block.y == 1.0))
+        few = n * min(events, 1 - events)
+        if 0 < few < _RARE_CLASS * n:
+            shares = min(1.0, size / few), min(1.0, _OTHERS * min(few, size) / (n - few))
+            start, curvature = case_control(job.pilot, n, shares[::-1] if events < 0.5 else shares)
+            rounds, looked = 2, size + shares[0] * few + shares[1] * (n - few)
+    # Nothing but the samples is looked at of what is kept.
+    passes = looked / job.n if job.kept == 1 or job.held else float(rounds)
+    seconds = job.round(0.0) + (rounds - 1) * job.round(0.0, kept=job.kept)
+    return passes, rounds, seconds, start, curvature
+
+
+def _surrogate_likelihood(plan, job: Job, splits: Splits) -> Forecast:
+    for name, allowed in (
+        ("method", ("csl", "dane", "cease")),
+        ("start", (None, "reference", "average", "least_squares")),
+    ):
+        if getattr(plan, name) not in allowed:
+            raise ValueError(
+                f"{type(plan).__name__}({name}=…) must be one of {allowed}, not {getattr(plan, name)!r}"
+            )
+    job = _machines(plan, job)
+    n, K, rates, seconds = job.used, len(job.parts), job.rates, job.overhead()
+    alone = plan.method == "csl"
+    begin = plan.start or ("reference" if alone else "least_squares")
+    passes, rounds, sample, curvature, notes = 0.0, int(job.profiled), 0.0, 1.0, []
+    if alone or begin == "reference":
+        if plan.reference == "pilot":
+            size = _start_size(plan, job)
+            sample = float(min(max(20_000, size) if plan.pilot_size == "auto" else size, n))
+            looked, looks, cost, start, curvature = _sample(job, sample)
+        else:
+            sample = job.used / K
+            looked, looks, cost = 1 / K, 1, job.round(0.0, rows=job.n / K, parts=1)
+            start = float(np.sqrt(K - 1))
+        passes, rounds, seconds = passes + looked, rounds + looks, seconds + cost
+    if begin == "reference":
+        seconds = seconds + job.serial(job.fit_on(sample))
+    else:
+        seconds = seconds + job.round(_local(job, splits))
+        passes, rounds = passes + 1, rounds + 1
+        start = splits.distance("wlse" if begin == "least_squares" else "mean", K, n, False)
+    again = _TILTED * rates.evaluate
+    seconds = seconds + plan.n_rounds * job.round(rates.light, kept=job.kept)
+    if alone:
+        seconds = seconds + job.serial(plan.n_rounds * sample * again)
+    else:
+        seconds = seconds + plan.n_rounds * job.round(again, kept=job.kept)
+    each = 1 if alone else 2
+    measured = int(bool(plan.certify or job.pilot.problem.meat))
+    seconds = seconds + measured * job.round(rates.sums, kept=job.kept)
+    passes += each * plan.n_rounds + measured
+    rounds += each * plan.n_rounds + measured
+    stands = sample if alone else n / K
+    distance = rounds_distance(plan, job.pilot, start, stands, n, curvature if alone else 1.0)
+    if curvature != 1.0:
+        notes.append("The sample keeps all of the rare class, and its curvature is not that of all rows.")
+    if curvature == 1.0 and not determined(job.pilot, np.full(job.pilot.n, min(1.0, stands / job.pilot.n))):
+        distance = np.nan
+        notes.append("Some levels have so few rows that the sample may not tell them: it may diverge.")
+    memory = job.memory(cached=True, sample_rows=sample)
+    return _made(plan, job, passes, rounds, seconds, memory, n, distance, notes)
+
+
+# -- rare events
+
+
+def _rare_events(plan, job: Job, splits: Splits) -> Forecast:
+    rates, n = job.rates, job.n
+    events = job.used * float(np.mean(job.pilot.block.y == 1.0))
+    size = round(events * (1 + plan.negatives_per_event))
+    if events < 2:
+        raise ValueError(
+            f"{type(plan).__name__}: there is about {events:.0f} event in {n:,} rows: a model needs more"
+        )
+    if size >= job.used or events > job.used / 2:
+        return _all_rows(plan, job, splits)
+    if size < job.q + 2:
+        raise ValueError(
+            f"{type(plan).__name__}: about {size} rows would be drawn for {job.q} coefficients: raise "
+            "negatives_per_event or drop columns"
+        )
+    pilot_size = min(plan.pilot_size or max(40 * job.q, 1_000), n)
+    cheap = job.pilot.block_bytes * n <= job.cache_bytes
+    # Responses, events, the pilot (its responses once more where that is cheap), and the draw.
+    seconds = job.overhead() + job.round(0.0) + (1 + cheap) * job.round(0.0, kept=job.kept)
+    scores = rates.light + rates.norms
+    seconds = seconds + 2 * job.round(scores, kept=job.kept) + job.serial(1.5 * job.fit_on(size))
+    looked = pilot_size / n if job.kept == 1 or job.held else 1.0
+    passes = (0.0 if job.held else 2.0) + looked + 1
+    distance = rare_distance(plan, job.pilot, job.used, events)
+    memory = job.memory(cached=True, sample_rows=2 * (size + pilot_size))
+    made = _made(plan, job, passes, 4 + cheap + job.profiled, seconds, memory, size, distance)
+    made.errors = float(np.sqrt(1 + distance**2))
+    made.notes = [
+        f"About {events:,.0f} events; its own errors are {made.errors:.3g} times those of all rows."
+    ]
+    return made
+
+
+def _all_rows(plan, job: Job, splits: Splits) -> Forecast:
+    from statkit.plans import Exact
+
+    made = _exact(Exact(), job, splits)
+    made.plan, made.notes = plan, ["The sample would be all rows: they are fitted."]
+    return made
 
 
 def _local(job: Job, splits: Splits) -> float:
@@ -287,6 +459,29 @@ def _renewable(plan, job: Job, splits: Splits) -> Forecast:
     )
 
 
+def _averaged_sgd(plan, job: Job, splits: Splits) -> Forecast:
+    rates, n, passes = job.rates, job.n, int(plan.n_passes)
+    descent = rehearse(plan, job.pilot, job.used, splits.seed)
+    # In order, on one thread, batch after batch.
+    cpu = n * (job.load + rates.wait + descent.seconds * job.pilot.used)
+    again = n * ((1 - job.kept) * job.load + descent.seconds * job.pilot.used)
+    first = min(max(1_000, 20 * job.q, n // 200), 20_000) if plan.pilot_rows == "auto" else plan.pilot_rows
+    seconds = job.overhead() + job.serial(cpu + (passes - 1) * again + job.fit_on(min(first, n)))
+    distance, rounds = descent.distance(job.used), passes
+    if plan.refine == "newton":
+        seconds = seconds + job.round(rates.sums, kept=job.kept)
+        distance, rounds = min(splits.curvature * distance**2 / np.sqrt(job.used), distance), rounds + 1
+    memory = job.memory(cached=True, sample_rows=first)
+    notes = [f"{n * passes / plan.batch_size:,.0f} steps on one thread."]
+    if descent.drifting:
+        distance = np.nan
+        notes.append(
+            "Rows in order end far from rows at random, since the first do not stand for the others: "
+            "shuffle=True, or Renewable()."
+        )
+    return _made(plan, job, rounds, rounds + job.profiled, seconds, memory, job.used, distance, notes)
+
+
 def _made(plan, job: Job, passes, rounds, seconds, memory, rows, distance, notes=()) -> Forecast:
     cpu, wall = (float(s) for s in seconds)
     return Forecast(
@@ -300,5 +495,8 @@ _FORECASTS: dict[str, Callable[[Any, Job, Splits], Forecast]] = {
     "OneShot": _one_shot,
     "LeastSquaresApproximation": _least_squares_approximation,
     "OneStep": _one_step,
+    "SurrogateLikelihood": _surrogate_likelihood,
+    "RareEvents": _rare_events,
     "Renewable": _renewable,
+    "AveragedSGD": _averaged_sgd,
 }

@@ -11,16 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from statkit.regression.forecast.pilot import Pilot
+from statkit.regression.forecast.pilot import Pilot, held_back
 from statkit.sampling.criteria import make_scoring
 from statkit.solvers.cholesky import Factor
+from statkit.solvers.newton import newton
 
-__all__ = ["cluster_effect", "sampling_distance"]
+__all__ = [
+    "at_estimate",
+    "cluster_effect",
+    "determined",
+    "level",
+    "mapped_scores",
+    "prior_pull",
+    "sampling_distance",
+]
 
 #: Draws of the pilot's error where there are many columns.
 _DRAWS = 24
 #: Windows from which the plan's pilot comes where reading is dear.
 _WINDOWS = 8
+#: The prior of a plan's pilot, in rows of it, and one so weak that it only keeps the fit finite.
+PLANS_PRIOR, _WEAK = 4.0, 0.1
 #: Places, and rows of each, from which their likeness can be told.
 _FEWEST, _ROWS_EACH = 3, 20
 
@@ -53,7 +64,7 @@ def sampling_distance(plan: Any, pilot: Pilot, n_rows: int, pilot_size: int, sch
     known = family.predictors == 1 and family.context is None and not family.n_thresholds and family.curved
     if not known or plan.likelihood != "weighted" or plan.criterion == "LUC":
         return np.nan
-    rows = _at_estimate(pilot)
+    rows = at_estimate(pilot)
     each = n_rows / pilot.n
     bread = Factor(pilot.information * each).inverse()
     bread = np.where(np.isnan(bread), 0.0, bread)
@@ -68,8 +79,12 @@ def sampling_distance(plan: Any, pilot: Pilot, n_rows: int, pilot_size: int, sch
         start = bread @ (each * rows.scaled.sandwich(spread0 * rows.r**2)) @ bread
         if scheme == "windows":
             start = start + _window_variance(pilot, pilot_size)
+        squares = _mean_squares(rows.scaled, start)
+        pull = prior_pull(pilot, pilot_size, np.minimum(pi0 * each, 1.0))
+        if pull is not None:
+            squares = squares + rows.scaled.matvec(pull) ** 2
         # The pilot's error moves the score of a row by w x'δ.
-        residual = rows.w**2 * _mean_squares(rows.scaled, start)
+        residual = rows.w**2 * squares
     meat = each * rows.scaled.sandwich(np.ascontiguousarray(spread * residual))
     drawn = float((each * pi).sum())
     q = len(pilot.theta)
@@ -84,13 +99,47 @@ def sampling_distance(plan: Any, pilot: Pilot, n_rows: int, pilot_size: int, sch
     return 0.0 if plan.refine == "newton" else distance
 
 
-def _at_estimate(pilot: Pilot) -> _Rows:
+def at_estimate(pilot: Pilot) -> _Rows:
     problem, block = pilot.problem, pilot.block
     scaled = block.scaled(problem.center, problem.scale)
     eta = scaled.matvec(pilot.theta)
     r, w = np.empty_like(eta), np.empty_like(eta)
     problem.family.link(eta, block.y, block.weight, problem.shape, None, r, w)
     return _Rows(scaled, eta, r, w)
+
+
+def determined(pilot: Pilot, rates: np.ndarray) -> bool:
+    """Whether rows drawn with these probabilities from the pilot's determine every coefficient."""
+    if pilot.separated:
+        return False
+    rng = np.random.default_rng(7)
+    local = pilot.problem.local(pilot.block.take(np.flatnonzero(rng.random(pilot.n) < rates)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        fit = newton(
+            lambda theta, _: local.evaluate(theta), pilot.theta, tol=1e-2, max_rounds=20,
+            may_separate=local.may_separate,
+        )  # fmt: skip
+    known = fit.converged and not fit.separated.any() and fit.factor.keep is None
+    return bool(known and np.isfinite(fit.theta).all())
+
+
+def prior_pull(pilot: Pilot, size: int, rates: np.ndarray) -> np.ndarray | None:
+    """How far the prior moves the fit of a plan's pilot; None where its rows determine every coefficient without.
+
+    One level without events is enough for the prior to be on all columns: it holds that one back, and pulls each
+    other level of a factor towards the first.
+
+    Parameters
+    ----------
+    rates : ndarray of shape (n,)
+        Probability of each row of the forecast's pilot to be in the plan's.
+    """
+    if determined(pilot, rates):
+        return None
+    free, held = (
+        held_back(pilot.problem, pilot.theta, prior) for prior in (_WEAK, PLANS_PRIOR * pilot.n / size)
+    )
+    return held - free
 
 
 def _pilot_rates(y: np.ndarray, n_rows: int, size: int, scheme: str) -> np.ndarray:
@@ -103,6 +152,15 @@ def _pilot_rates(y: np.ndarray, n_rows: int, size: int, scheme: str) -> np.ndarr
 
 def _probabilities(plan, pilot: Pilot, rows: _Rows, each: float) -> np.ndarray:
     """Inclusion probabilities of the pilot's rows in the second stage."""
+    m = mapped_scores(plan, pilot, rows, rows.r)
+    if not m.any():
+        m = np.ones(len(m))
+    mixed = (1 - plan.mixture) * m + plan.mixture * m.mean()
+    return np.minimum(1.0, mixed / level(mixed, plan.size / each))
+
+
+def mapped_scores(plan: Any, pilot: Pilot, rows: Any, r: np.ndarray) -> np.ndarray:
+    """By what a plan's criterion prefers the pilot's rows, with residual factors ``r``."""
     problem, block = pilot.problem, pilot.block
     inverse = np.linalg.inv(problem.unscale())
     information = inverse.T @ pilot.information @ inverse
@@ -111,27 +169,23 @@ def _probabilities(plan, pilot: Pilot, rows: _Rows, each: float) -> np.ndarray:
         from statkit.sampling.scores import mean_curvature
 
         curvature = mean_curvature(block, problem.family, rows.eta)
-    contrast = plan.contrast
+    contrast = getattr(plan, "contrast", None)
     if plan.criterion == "optC":
         names = list(problem.design.names)
         contrast = np.array(names) == contrast if isinstance(contrast, str) else np.asarray(contrast)
         contrast = np.asarray(contrast, float)[problem.design.position]
     scoring = make_scoring(plan.criterion, information, curvature=curvature, contrast=contrast)
-    m = scoring.scores(block, problem.family, rows.eta, rows.r, rows.w, block.y)
-    if not m.any():
-        m = np.ones(len(m))
-    mixed = (1 - plan.mixture) * m + plan.mixture * m.mean()
-    return np.minimum(1.0, mixed / _level(mixed, plan.size / each))
+    return scoring.scores(block, problem.family, rows.eta, r, rows.w, block.y)
 
 
-def _level(m: np.ndarray, n: float) -> float:
+def level(m: np.ndarray, n: float) -> float:
     """H with Σ min(m/H, 1) = n."""
     m = np.sort(m)[::-1]
     above = np.arange(len(m))
     left = np.cumsum(m[::-1])[::-1]
-    level = left / np.maximum(n - above, 1e-300)
-    fits = np.flatnonzero((above < n) & (m <= level))
-    return max(float(level[fits[0]]), 1e-300) if len(fits) else 1e-300
+    heights = left / np.maximum(n - above, 1e-300)
+    fits = np.flatnonzero((above < n) & (m <= heights))
+    return max(float(heights[fits[0]]), 1e-300) if len(fits) else 1e-300
 
 
 def _root(V: np.ndarray) -> np.ndarray:
@@ -175,7 +229,7 @@ def _places(pilot: Pilot, span: int) -> _Places | None:
     count = int(place.max()) + 1
     if not _FEWEST <= count <= pilot.n // _ROWS_EACH:
         return None
-    rows = _at_estimate(pilot)
+    rows = at_estimate(pilot)
     scores = rows.scaled.group_scores(np.ascontiguousarray(rows.r), place, count)
     own = rows.scaled.sandwich(np.ascontiguousarray(rows.r**2))
     sizes = np.bincount(place).astype(float)

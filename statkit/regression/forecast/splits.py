@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from statkit.design.block import concatenate
 from statkit.regression.forecast.pilot import Pilot
 from statkit.regression.forecast.steps import distance_between, one_step_curvature
 from statkit.rounds.machines import bias_is_known
@@ -28,6 +30,8 @@ _MOST_ROWS, _MOST_PRODUCTS = 65_536, 2e8
 _WIDE = 100
 #: Excess of pieces over random parts, in squared distance, that is more than chance.
 _MORE, _AT_LEAST = 2.0, 0.01
+#: Standard deviations of Q beyond which machines differ for certain.
+_SURE = 5.0
 
 
 @dataclass
@@ -59,6 +63,11 @@ class Split:
     def n_each(self) -> float:
         return float(self.sizes.mean())
 
+    def spread(self, keep: np.ndarray) -> float:
+        """Q, the squared distances of the parts' estimates from all rows', by the parts' informations."""
+        away = [np.where(keep, theta - self.together, 0.0) for theta in self.thetas]
+        return float(sum(a @ H @ a for a, H in zip(away, self.informations, strict=True)))
+
     def combined(self, estimator: str) -> np.ndarray:
         """The "mean" of the local estimates by rows, or "wlse", their mean by information."""
         if estimator == "mean":
@@ -85,28 +94,47 @@ class Splits:
         ]
 
     @cached_property
-    def pieces(self) -> Split | None:
-        """The pilot's pieces as machines; None where there are not two that can be fitted."""
-        parts = [np.flatnonzero(self.pilot.piece == k) for k in range(self.pilot.piece.max() + 1)]
-        parts = [p[: _MOST_ROWS // len(parts)] for p in parts if len(p) > _ROWS_EACH * len(self.pilot.theta)]
-        return self._split(parts) if len(parts) > 1 else None
+    def pieces(self) -> tuple[Split, Split] | None:
+        """The pilot's pieces as machines, and as many machines of the same rows at random.
 
-    def _split(self, parts: list[np.ndarray]) -> Split:
+        Where some pieces stand for all rows of a partition, only these; None where there are not two that can be
+        fitted.
+        """
+        whole = sum(self.pilot.whole) > 1
+        chosen = [
+            b
+            for b, all_rows in zip(self.pilot.blocks, self.pilot.whole, strict=True)
+            if all_rows or not whole
+        ]
+        chosen = [b for b in chosen if b.n_rows > _ROWS_EACH * len(self.pilot.theta)]
+        if len(chosen) < 2:
+            return None
+        rng = np.random.default_rng([self.seed, 6])
+        most = _MOST_ROWS if whole else _MOST_ROWS // len(chosen)
+        taken = [b.take(np.sort(rng.permutation(b.n_rows)[:most])) for b in chosen]
+        block, sizes = concatenate(taken), np.cumsum([b.n_rows for b in taken])
+        in_order, dealt = (
+            np.split(rows, sizes[:-1]) for rows in (np.arange(sizes[-1]), rng.permutation(sizes[-1]))
+        )
+        return self._split(in_order, block), self._split(dealt, block)
+
+    def _split(self, parts: list[np.ndarray], block: Any = None) -> Split:
+        block = self.pilot.block if block is None else block
         thetas, informations, estimable = [], [], np.isfinite(self.pilot.variance)
         for index in parts:
-            fit = self._fit(index)
+            fit = self._fit(block.take(np.sort(index)))
             thetas.append(np.where(np.isnan(fit.theta), 0.0, fit.theta))
             informations.append(fit.at.information)
             own = np.diag(fit.at.information) / len(index)
             whole = np.diag(self.pilot.information) / self.pilot.n
             estimable = estimable & ~fit.separated & ~np.isnan(fit.theta) & (own > 0.1 * whole)
-        together = self._fit(np.concatenate(parts)).theta
+        together = self._fit(block.take(np.sort(np.concatenate(parts)))).theta
         together = np.where(np.isnan(together), 0.0, together)
         return Split(thetas, informations, np.array([len(i) for i in parts]), together, estimable)
 
-    def _fit(self, index: np.ndarray):
+    def _fit(self, block: Any):
         problem = self.pilot.problem
-        local = problem.local(self.pilot.block.take(np.sort(index)))
+        local = problem.local(block)
         with np.errstate(over="ignore", invalid="ignore"):
             return newton(
                 lambda theta, _: local.evaluate(theta), self.pilot.theta, tol=1e-5, max_rounds=20,
@@ -152,12 +180,16 @@ class Splits:
 
     # -- distances
 
-    def distance(self, estimator: str, machines: int, n_rows: int, corrected: bool) -> float:
+    def distance(
+        self, estimator: str, machines: int, n_rows: int, corrected: bool, shuffled: bool = False
+    ) -> float:
         """Distance of "mean" or "wlse" over machines of equal size to the exact estimate, in standard errors."""
         if machines <= 1 or (self.pilot.problem.family.quadratic and estimator == "wlse"):
             return 0.0
         n_each = n_rows / machines
-        squared = self._random(estimator) / n_each + self.differing(estimator) * n_rows / self.pilot.n
+        squared = self._random(estimator) / n_each
+        if not shuffled:
+            squared += self.differing(estimator) * n_rows
         if not corrected:
             squared += self._bias(estimator) * n_rows / n_each**2
         return float(np.sqrt(squared))
@@ -177,17 +209,34 @@ class Splits:
         return own * split.n_each**2 / split.n
 
     def differing(self, estimator: str) -> float:
-        """Squared distance, in the pilot's standard errors, that comes from machines that differ; often zero."""
+        """Squared distance, a row of all, that comes from machines that differ; often zero.
+
+        NaN where they do differ, but by how much their combination suffers is lost in chance.
+        """
         if self.pieces is None:
             return 0.0
-        own = self._squared(self.pieces, estimator, True)
-        chance = self._random(estimator) / self.pieces.n_each
-        return own - chance if own > _MORE * chance + _AT_LEAST else 0.0
+        keep = np.logical_and(*(split.estimable for split in self.pieces))
+        own, chance = (self._squared(split, estimator, True, keep) for split in self.pieces)
+        if own > _MORE * chance + _AT_LEAST:
+            return (own - chance) / self.pieces[0].n
+        return np.nan if self.differ else 0.0
 
-    def _squared(self, split: Split, estimator: str, corrected: bool) -> float:
+    @cached_property
+    def differ(self) -> bool:
+        """Whether the estimates of pieces differ by more than those of random rows: Cochran's Q of both."""
+        if self.pieces is None:
+            return False
+        keep = np.logical_and(*(split.estimable for split in self.pieces))
+        own, chance = (split.spread(keep) / self.pilot.phi for split in self.pieces)
+        df = (len(self.pieces[0].sizes) - 1) * int(keep.sum())
+        return bool(own > max(chance, df) + _SURE * np.sqrt(2 * df))
+
+    def _squared(self, split: Split, estimator: str, corrected: bool, keep=None) -> float:
         """Squared distance of a combination to the fit of the same rows, in those rows' standard errors."""
         combined = split.combined(estimator)
         if corrected and self.bias is not None:
             combined = combined - self.bias[estimator] * (self.pilot.n / split.n_each)
-        distance = distance_between(self.pilot, combined, split.together, split.estimable)
+        distance = distance_between(
+            self.pilot, combined, split.together, split.estimable if keep is None else keep
+        )
         return distance**2 * split.n / self.pilot.n if np.isfinite(distance) else 0.0

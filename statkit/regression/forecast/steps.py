@@ -77,7 +77,7 @@ def rounds_to_go(distance: float, curvature: float, n: int, tol: float, certify:
 
 def rounds_from_null(pilot: Pilot, curvature: float, n: int, tol: float) -> int:
     """The same from the mean response: the pilot's own rounds, whose distances grow with √n."""
-    history = [line["decrement"] for line in _lines(pilot)]
+    history = [line.get("decrement", np.nan) for line in _lines(pilot)]
     history = [d * np.sqrt(n / pilot.n) for d in history if np.isfinite(d)]
     for number, distance in enumerate(history, 1):
         if distance < _enough(n, tol):
