@@ -37,7 +37,7 @@ def test_every_plan_that_fit_has(run, path):
     from statkit.cli.fit import PlanName
 
     arguments = [part for name in get_args(PlanName) for part in ("--plan", name)]
-    code, out, _ = run(FORMULA, path, *arguments, "--output", "csv")
+    code, out, _ = run("explain", FORMULA, path, *arguments, "--output", "csv")
     assert code == 0 and len(out.splitlines()) == 1 + len(get_args(PlanName))
 
 

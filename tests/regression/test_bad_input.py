@@ -227,7 +227,9 @@ def test_dask_without_an_address(monkeypatch):
 
 def test_groups_are_clusters_of_a_formula():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"x": rng.normal(size=60), "y": rng.normal(size=60), "g": np.repeat(np.arange(20), 3)})
+    frame = pd.DataFrame(
+        {"x": rng.normal(size=60), "y": rng.normal(size=60), "g": np.repeat(np.arange(20), 3)}
+    )
     found = glm("y ~ x", frame, groups="g").estimate_
     assert found.cov_type == "cluster" and found.df_resid_inference == 19
     assert glm("y ~ x", frame).estimate_.cov_type == "nonrobust"
