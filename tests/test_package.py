@@ -152,3 +152,21 @@ def test_public_signatures_are_typed(stub):
             if signature.return_annotation is signature.empty:
                 missing.append(f"{key}() -> ?")
     assert not sorted(set(missing))
+
+
+def test_files_do_not_hide_what_is_public():
+    """Importing a file binds its name in the package: a public function of that name would be gone from then on."""
+    code = (
+        "import importlib, pkgutil, types, statkit\n"
+        "for room in [m.name for m in pkgutil.iter_modules(statkit.__path__, 'statkit.') if m.ispkg]:\n"
+        "    package = importlib.import_module(room)\n"
+        "    for file in [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg]:\n"
+        "        if file in getattr(package, '__all__', ()):\n"
+        "            importlib.import_module(f'{room}.{file}')\n"
+        "            found = getattr(package, file)\n"
+        "            if isinstance(found, types.ModuleType) and hasattr(found, file):\n"
+        "                print(room, file)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""

@@ -1,3 +1,5 @@
+from statkit.cluster._compare_views import compare_views as compare_views
+from statkit.cluster._suggest_n_clusters import suggest_n_clusters as suggest_n_clusters
 from statkit.cluster.anchors import AnchorMultiViewClustering as AnchorMultiViewClustering
 from statkit.cluster.cluster_scores import clustering_accuracy as clustering_accuracy
 from statkit.cluster.cluster_scores import fuzzy_silhouette as fuzzy_silhouette
@@ -5,7 +7,6 @@ from statkit.cluster.cluster_scores import partition_coefficient as partition_co
 from statkit.cluster.cluster_scores import partition_entropy as partition_entropy
 from statkit.cluster.cluster_scores import xie_beni as xie_beni
 from statkit.cluster.co_regularized import CoRegularizedSpectralClustering as CoRegularizedSpectralClustering
-from statkit.cluster.compare_views import compare_views as compare_views
 from statkit.cluster.consensus import ConsensusClustering as ConsensusClustering
 from statkit.cluster.consensus import coassociation_matrix as coassociation_matrix
 from statkit.cluster.fuzzy import Fanny as Fanny
@@ -32,6 +33,5 @@ from statkit.cluster.pac_functions import probability_aggregation as probability
 from statkit.cluster.pac_head import PACHead as PACHead
 from statkit.cluster.pac_head import opa_targets as opa_targets
 from statkit.cluster.similarity_network import SimilarityNetworkFusion as SimilarityNetworkFusion
-from statkit.cluster.suggest_n_clusters import suggest_n_clusters as suggest_n_clusters
 
 __all__: list[str]
