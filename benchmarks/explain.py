@@ -237,7 +237,7 @@ def flight_distances(size: str) -> Line:
             ratio = (t + 0.01) / (actual + 0.01)
             met &= bool(1 / 1.5 <= ratio <= 1.5) or bool(np.isnan(t) and np.isnan(actual))
             key = plan + (" by origin" if formula == FLIGHTS else "")
-            figures[key] = {"predicted": t, "actual": actual}
+            figures[key] = {k: None if np.isnan(v) else v for k, v in (("predicted", t), ("actual", actual))}
             shown.append(f"{key} {t:.3g} for {actual:.3g}")
             print(shown[-1], flush=True)
     return Line("flights: distance", "1/1.5–1.5", "; ".join(shown), met, figures)
