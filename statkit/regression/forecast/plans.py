@@ -295,9 +295,21 @@ def _one_step(plan, job: Job, splits: Splits) -> Forecast:
         if before < plan.tol:
             break
     seconds = seconds + steps * job.round(rates.sums, kept=job.kept)
-    memory = job.memory(cached=True, sample_rows=sample)
+    memory, notes = job.memory(cached=True, sample_rows=sample), []
+    if sample and not determined(job.pilot, np.full(job.pilot.n, min(1.0, sample / job.pilot.n))):
+        notes.append(
+            "Some levels have so few rows that the sample may not tell them: it may end much farther off."
+        )
     return _made(
-        plan, job, looked + steps, looks + steps + job.profiled, seconds, memory, job.used, float(distance)
+        plan,
+        job,
+        looked + steps,
+        looks + steps + job.profiled,
+        seconds,
+        memory,
+        job.used,
+        float(distance),
+        notes,
     )
 
 
