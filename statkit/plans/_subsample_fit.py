@@ -21,8 +21,6 @@ __all__ = ["Solution", "fit_rows", "score_covariance", "solve_weighted"]
 # What may remain of the way to the maximum, in standard errors of all rows: nothing beside the sample's error.
 _TOL = 1e-6
 _MOST_ROUNDS = 60
-# Ridge in units of the mean information where a fit has no maximum.
-_RESCUE = 1e-4
 
 
 @dataclass
@@ -75,15 +73,16 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
     if problem.family.solver == "linear_program":
         return _linear_program(problem, local, block, shift), penalty
 
-    def fit(diagonal):
+    def fit(diagonal, center=0.0):
         def evaluate(theta, _):
             e = local.evaluate(theta)
             if shift is not None:
                 e.loss += float(shift @ theta)
                 e.gradient = e.gradient - shift
             if diagonal is not None:
-                e.loss += 0.5 * float(diagonal @ (theta * theta))
-                e.gradient = e.gradient - diagonal * theta
+                away = theta - center
+                e.loss += 0.5 * float(diagonal @ (away * away))
+                e.gradient = e.gradient - diagonal * away
                 e.information = e.information + np.diag(diagonal)
             return e
 
@@ -94,19 +93,20 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
             )  # fmt: skip
 
     result = fit(penalty)
-    if result.separated.any() or not np.isfinite(np.where(np.isnan(result.theta), 0, result.theta)).all():
+    if not result.converged or result.separated.any() or np.isinf(result.theta).any():
         warnings.warn(
-            "the drawn rows are separated: no finite estimate exists on them, and a small ridge penalty was "
-            "used; draw more rows, or leave out rare levels",
+            "the fit on the drawn rows has no finite solution: what they do not tell was held near the pilot's estimate, "
+            "as if one row more had told it; draw more rows, or leave out rare levels",
             SeparationWarning,
             stacklevel=7,
         )
         null = local.evaluate(np.zeros(len(theta))).information
-        ridge = np.full(len(theta), _RESCUE * np.trace(null) / len(theta))
+        ridge = np.full(len(theta), np.diagonal(null).max() / block.n_rows)
         if problem.design.intercept:
             ridge[:: problem.width] = 0.0
+        center = theta if penalty is None else ridge * theta / (penalty + ridge)
         penalty = ridge if penalty is None else penalty + ridge
-        result = fit(penalty)
+        result = fit(penalty, center)
     return result, penalty
 
 

@@ -4,6 +4,7 @@ input."""
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit
 from sklearn.base import clone
@@ -604,3 +605,22 @@ def test_the_order_of_classes_does_not_matter():
         one, two = (GLMClassifier(plan=plan, random_state=0).fit(X, labels) for labels in (y, turned))
         assert (one.estimate_.sample_indices == two.estimate_.sample_indices).mean() > 0.99
         np.testing.assert_allclose(two.coef_[[2, 0, 1]], one.coef_, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_levels_that_the_sample_hardly_has(seed):
+    """A calibrated sample of rare levels may have no finite solution: what it does not tell stays near the pilot."""
+    draw = np.random.default_rng(0)
+    share = 1 / np.arange(1, 121) ** 1.2
+    level = draw.choice(120, 60_000, p=share / share.sum())
+    x = draw.normal(size=len(level))
+    eta = -1.5 + 0.5 * x + draw.normal(scale=0.5, size=120)[level]
+    frame = pd.DataFrame({"a": level.astype(str), "x": x, "y": draw.random(len(x)) < 1 / (1 + np.exp(-eta))})
+    exact = glm("y ~ x + C(a)", frame, "binomial").estimate_
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = glm("y ~ x + C(a)", frame, "binomial", plan=Subsample(1_000), random_state=seed).estimate_
+    assert any("no finite solution: what they do not tell was held" in str(w.message) for w in caught)
+    distance = (found.params - exact.params) / exact.bse
+    assert found.converged and np.abs(distance).max() < 8
+    assert abs(found.params["x"] - exact.params["x"]) < 4 * found.bse["x"] < 1
