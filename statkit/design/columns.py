@@ -6,7 +6,7 @@ Whatever an expression does to a column with few distinct values is done to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,14 @@ class Coded:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def of_rows(self) -> Coded:
+        """The same numbers with NaN for those that no row has, which may be what nothing was fitted to."""
+        there = np.zeros(len(self.values) + 1, dtype=bool)
+        there[self.codes] = True  # the last for −1
+        if there[:-1].all():
+            return self
+        return replace(self, values=np.where(there[:-1], self.values, np.nan))
 
 
 @dataclass(slots=True)

@@ -291,6 +291,8 @@ class Evaluator:
         if self.states is None:
             return argument
         state = self.states[call.text]
+        if isinstance(argument, Coded):
+            argument = argument.of_rows()
         return _apply(
             lambda x: apply_transform(call.name, call.options, state, _numbers(x)), [argument], call.text
         )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statkit import glm
 from statkit.design import FormulaDesign, levels
 
 SCHEMA = {
@@ -307,3 +308,15 @@ def test_comparing_times(cases):
     np.testing.assert_array_equal(block.to_dense()[:, 1], [0, 1])
     design, (block,) = cases.encoded("y ~ C(t)", data)
     assert design.names == ("Intercept", "C(t)[T.2001-03-01 00:00:00]")
+
+
+def test_splines_of_codes_see_the_rows_only():
+    """Hours of the morning are fitted as such, not as what the other hours would be."""
+    draw = np.random.default_rng(0)
+    hour, y = draw.integers(5, 12, 300), draw.normal(size=300)
+    frame = pd.DataFrame({"t": pd.Timestamp("2001-02-03") + pd.to_timedelta(hour, "h"), "h": hour, "y": y})
+    plain, coded = (glm(f"y ~ bs({x}, df=4)", frame).estimate_.values for x in ("h", "hour(t)"))
+    np.testing.assert_allclose(coded, plain, rtol=1e-9)
+    later = frame.assign(t=frame.t + pd.Timedelta("6h"))
+    with pytest.raises(ValueError, match=r"values from 11 to 17 lie outside \[5, 11\]"):
+        glm("y ~ bs(hour(t), df=4)", frame).predict(later)
