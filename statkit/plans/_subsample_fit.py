@@ -21,6 +21,8 @@ __all__ = ["Solution", "fit_rows", "score_covariance", "solve_weighted"]
 # What may remain of the way to the maximum, in standard errors of all rows: nothing beside the sample's error.
 _TOL = 1e-6
 _MOST_ROUNDS = 60
+# Share of the information at zero below which a coefficient that runs away has lost it.
+_LOST = 1e-3
 
 
 @dataclass
@@ -100,13 +102,19 @@ def solve_weighted(problem, block, theta, *, shift=None, penalty=None):
             SeparationWarning,
             stacklevel=7,
         )
-        null = local.evaluate(np.zeros(len(theta))).information
-        ridge = np.full(len(theta), np.diagonal(null).max() / block.n_rows)
-        if problem.design.intercept:
-            ridge[:: problem.width] = 0.0
-        center = theta if penalty is None else ridge * theta / (penalty + ridge)
-        penalty = ridge if penalty is None else penalty + ridge
-        result = fit(penalty, center)
+        given, null = penalty, np.diagonal(local.evaluate(np.zeros(len(theta))).information)
+        with np.errstate(invalid="ignore"):
+            lost = result.separated | ~np.isfinite(result.theta)
+            lost |= ~(np.diagonal(result.at.information) > _LOST * null)
+        for held in (lost, np.ones(len(theta), dtype=bool)):  # the others only where that is not enough
+            ridge = np.where(held, null.max() / block.n_rows, 0.0)
+            if problem.design.intercept:
+                ridge[:: problem.width] = 0.0
+            penalty = ridge if given is None else given + ridge
+            center = np.divide(ridge * theta, penalty, out=np.zeros_like(theta), where=penalty > 0)
+            result = fit(penalty, center)
+            if result.converged and np.isfinite(result.theta).all():
+                break
     return result, penalty
 
 

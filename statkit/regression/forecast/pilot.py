@@ -39,8 +39,10 @@ class Pieces:
     seconds, cpu : list of float
         By the wall's clock and the processor's; the first opens the file and counts for nothing.
     again : float or None
-        Processor seconds a row of a whole partition read once more: in memory that was touched before, as in a fit,
-        whose reading is up to three times as fast as into memory that the system must find first.
+        Processor seconds a row of a whole partition of a file read once more: in memory that was touched before, as in
+        a fit, whose reading is up to three times as fast as into memory that the system must find first.
+    n_again : int
+        Rows of that partition.
     """
 
     rows: list[Rows]
@@ -48,11 +50,12 @@ class Pieces:
     seconds: list[float]
     cpu: list[float]
     again: float | None = None
+    n_again: int = 0
 
     @property
     def n_rows(self) -> int:
         """Rows that were read."""
-        return sum(r.n_rows for r in self.rows)
+        return sum(r.n_rows for r in self.rows) + self.n_again
 
     @property
     def cpu_per_row(self) -> float:
@@ -89,11 +92,12 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
     )
     chosen = [partitions[round(i)] for i in spread]
     timed = [p for p in chosen[-_TIMED:] if p.n_rows <= _WHOLE] if number > _TIMED else []
-    while timed and sum(p.n_rows for p in timed) + timed[-1].n_rows > 0.75 * _SHARE * n:
+    twice = timed[-1:] if timed and timed[-1].path is not None else []
+    while timed and sum(p.n_rows for p in [*timed, *twice]) > 0.75 * _SHARE * n:
         timed = timed[1:]
     whole = sum(p.n_rows for p in timed)
-    twice = timed[-1].n_rows if timed else 0
-    each = (int(_SHARE * n) - whole - twice) // (number - len(timed))
+    twice = twice if timed else []
+    each = (int(_SHARE * n) - whole - sum(p.n_rows for p in twice)) // (number - len(timed))
     each = min(each, PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)))
     each = max(each, _SMALL // number, 1)
     pieces = Pieces([], [], [], [])
@@ -103,11 +107,12 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
         pieces.seconds.append(time.perf_counter() - wall)
         pieces.cpu.append(time.process_time() - cpu)
         pieces.whole.append(partition in timed)
-        if partition in timed[-1:]:
+        if partition in twice:
             del read  # whose memory is used again, as in a fit
             cpu = time.process_time()
             read = source.head(partition, columns, partition.n_rows)
             pieces.again = (time.process_time() - cpu) / partition.n_rows
+            pieces.n_again = partition.n_rows
         pieces.rows.append(read)
     return pieces
 
