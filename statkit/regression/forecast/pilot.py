@@ -41,8 +41,6 @@ class Pieces:
     again : float or None
         Processor seconds a row of a whole partition of a file read once more: in memory that was touched before, as in
         a fit, whose reading is up to three times as fast as into memory that the system must find first.
-    n_again : int
-        Rows of that partition.
     """
 
     rows: list[Rows]
@@ -50,12 +48,11 @@ class Pieces:
     seconds: list[float]
     cpu: list[float]
     again: float | None = None
-    n_again: int = 0
 
     @property
     def n_rows(self) -> int:
         """Rows that were read."""
-        return sum(r.n_rows for r in self.rows) + self.n_again
+        return sum(r.n_rows for r in self.rows)
 
     @property
     def cpu_per_row(self) -> float:
@@ -81,7 +78,7 @@ class Pieces:
 
 
 def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
-    """The first rows of partitions spread over the data, at most a quarter of the rows."""
+    """The first rows of partitions spread over the data, at most a quarter of the rows; one partition twice."""
     partitions = source.partitions()
     if not partitions:
         raise ValueError("there are no rows to fit")
@@ -92,12 +89,10 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
     )
     chosen = [partitions[round(i)] for i in spread]
     timed = [p for p in chosen[-_TIMED:] if p.n_rows <= _WHOLE] if number > _TIMED else []
-    twice = timed[-1:] if timed and timed[-1].path is not None else []
-    while timed and sum(p.n_rows for p in [*timed, *twice]) > 0.75 * _SHARE * n:
+    while timed and sum(p.n_rows for p in timed) > 0.75 * _SHARE * n:
         timed = timed[1:]
     whole = sum(p.n_rows for p in timed)
-    twice = twice if timed else []
-    each = (int(_SHARE * n) - whole - sum(p.n_rows for p in twice)) // (number - len(timed))
+    each = (int(_SHARE * n) - whole) // (number - len(timed))
     each = min(each, PIECE_ROWS, PIECE_BYTES // (8 * max(len(columns), 1)))
     each = max(each, _SMALL // number, 1)
     pieces = Pieces([], [], [], [])
@@ -107,12 +102,11 @@ def read_pieces(source: Source, columns: Sequence[str]) -> Pieces:
         pieces.seconds.append(time.perf_counter() - wall)
         pieces.cpu.append(time.process_time() - cpu)
         pieces.whole.append(partition in timed)
-        if partition in twice:
+        if partition in timed[-1:] and partition.path is not None:
             del read  # whose memory is used again, as in a fit
             cpu = time.process_time()
             read = source.head(partition, columns, partition.n_rows)
             pieces.again = (time.process_time() - cpu) / partition.n_rows
-            pieces.n_again = partition.n_rows
         pieces.rows.append(read)
     return pieces
 
