@@ -149,6 +149,8 @@ class Job:
         """(CPU, wall) seconds before the first round of the plan: copy, workers, the profile round."""
         start = self.copy_seconds + self.rates.fixed
         both = np.array([start, start + _START.get(self.engine, 0.0)])
+        fresh = min(self.n, self.memory(cached=True) / max(self.raw_bytes, 1.0)) * self.rates.fresh
+        both += np.array([fresh, fresh / self.speed(len(self.parts))])
         if self.profiled:
             cpu = self.n * (self.rates.read + self.rates.profile)
             waiting = self.n * self.rates.wait

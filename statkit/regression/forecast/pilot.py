@@ -63,6 +63,13 @@ class Pieces:
         return float(np.median(each[1:] if len(each) > 1 else each))
 
     @property
+    def fresh_per_row(self) -> float:
+        """What the first reading of that partition took longer: the price of memory not touched before."""
+        if self.again is None:
+            return 0.0
+        return float(max(self._each(self.cpu)[self.whole.index(True) :].max() - self.again, 0.0))
+
+    @property
     def waiting_per_row(self) -> float:
         """What every piece waited at least: more is that others used the processor."""
         waited = self._each(self.seconds) - self._each(self.cpu)

@@ -32,8 +32,9 @@ class Rates:
 
     Attributes
     ----------
-    read, wait, encode, profile : float
-        Reading the columns, waiting for them, encoding them, and what the design's profile round adds to reading.
+    read, fresh, wait, encode, profile : float
+        Reading the columns, what it takes longer into memory not touched before, waiting for them, encoding them, and
+        what the design's profile round adds to reading.
     evaluate, light, sums : float
         Gradient and information; gradient alone; both with the sums of the last round.
     norms : float
@@ -43,6 +44,7 @@ class Rates:
     """
 
     read: float
+    fresh: float
     wait: float
     encode: float
     profile: float
@@ -79,7 +81,7 @@ def measure(pieces: Pieces, design: Any, unfrozen: Any, pilot: Pilot) -> Rates:
         square = np.eye(few.n_columns)
         norms = _least(lambda: few.row_norms(square), few.n_rows)
     return Rates(
-        pieces.cpu_per_row, pieces.waiting_per_row, encode, profile, **each, norms=norms,
+        pieces.cpu_per_row, pieces.fresh_per_row, pieces.waiting_per_row, encode, profile, **each, norms=norms,
         fixed=_fixed(problem, part),
     )  # fmt: skip
 
