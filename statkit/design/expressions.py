@@ -291,8 +291,8 @@ class Evaluator:
         if self.states is None:
             return argument
         state = self.states[call.text]
-        if isinstance(argument, Coded):
-            argument = argument.of_rows()
+        if isinstance(argument, Coded) and call.options.get("extrapolation") == "raise":
+            argument = argument.of_rows()  # others may compute with numbers that no row has
         return _apply(
             lambda x: apply_transform(call.name, call.options, state, _numbers(x)), [argument], call.text
         )
