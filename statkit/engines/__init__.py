@@ -64,9 +64,8 @@ def resolve_engine(engine="threads", n_jobs: int | None = None) -> Engine:
     cluster = _cluster(engine)
     if cluster is not None:
         return cluster
-    if (
-        engine == "dask" and "distributed" not in sys.modules
-    ):  # joblib's backend of that name takes its client
+    # joblib's backend of that name takes the client that there is.
+    if engine == "dask" and "distributed" not in sys.modules:
         raise ValueError(
             "engine 'dask' needs a scheduler: give its address, 'dask://host:8786', or a distributed.Client"
         )

@@ -16,9 +16,12 @@ __all__ = [
     "check_labels",
     "check_no_label_is_missing",
     "check_unmasked",
+    "covariance_asked",
     "group_codes",
     "is_frame",
     "is_matrix",
+    "one_class",
+    "unknown_label",
 ]
 
 
@@ -100,6 +103,29 @@ def as_vector(values, name: str, n: int | None = None, positive: bool = False) -
     if positive:
         check_magnitude(values, name)
     return values
+
+
+def covariance_asked(cov_type: str | None, groups) -> str:
+    """The kind of errors of R-style functions: clustered where there are groups and nothing else is said."""
+    return cov_type or ("nonrobust" if groups is None else "cluster")
+
+
+def one_class(label) -> ValueError:
+    """The error of a classifier all of whose labels are this one, as Python writes it."""
+    return ValueError(
+        f"Classifier can't train when only one class is present: every label is {_plain(label)!r}"
+    )
+
+
+def unknown_label(at: int, label, classes) -> ValueError:
+    """The error of a label that is none of the classes."""
+    return ValueError(
+        f"row {at} of y has the label {_plain(label)!r}, which is none of the classes {np.asarray(classes).tolist()!r}"
+    )
+
+
+def _plain(label):
+    return np.asarray([label]).tolist()[0]
 
 
 def check_no_label_is_missing(y) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from statkit.engines import ThreadsEngine
-from statkit.regression._data import as_vector, group_codes, is_frame, is_matrix
+from statkit.regression._data import as_vector, group_codes, is_frame, is_matrix, one_class
 from statkit.regression._fit import freeze, itself
 from statkit.sources import close_made
 
@@ -155,9 +155,7 @@ def _classes_in(model, source, named, X) -> np.ndarray:
     finally:
         close_made(source, reading)
     if len(classes) < 2:
-        raise ValueError(
-            f"Classifier can't train when only one class is present: every label is {np.asarray(classes).tolist()[0]!r}"
-        )
+        raise one_class(classes[0])
     return classes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from statkit.regression._base import RegressionBase
-from statkit.regression._data import as_vector, is_frame, is_matrix
+from statkit.regression._data import as_vector, covariance_asked, is_frame, is_matrix
 from statkit.regression._survival import survival_response, survival_table
 
 if TYPE_CHECKING:
@@ -563,10 +563,9 @@ def coxph(
     >>> coxph("Surv(t, d) ~ x + strata(sex)", frame).estimate_.params.round(4).tolist()
     [0.7368]
     """
-    if cov_type is None:
-        cov_type = "nonrobust" if groups is None else "cluster"
     model = CoxPHRegressor(
-        ties, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, alpha=alpha, cov_type=cov_type,
-        max_times=max_times, na_action=na_action, random_state=random_state, verbose=verbose,
+        ties, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, alpha=alpha,
+        cov_type=covariance_asked(cov_type, groups), max_times=max_times, na_action=na_action,
+        random_state=random_state, verbose=verbose,
     )  # fmt: skip
     return model.fit(data, sample_weight=weights, offset=offset, groups=groups)

@@ -11,7 +11,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from statkit.regression._base import RegressionBase
-from statkit.regression._data import as_vector, check_no_label_is_missing
+from statkit.regression._data import (
+    as_vector,
+    check_no_label_is_missing,
+    covariance_asked,
+    one_class,
+    unknown_label,
+)
 from statkit.regression._label_score import LabelScore
 from statkit.regression._streaming import can_stream, merge, partial_fit
 
@@ -434,10 +440,7 @@ class GLMClassifier(LabelScore, RegressionBase):
             unknown = labels[codes] != y
             if unknown.any():
                 at = int(np.argmax(unknown))
-                raise ValueError(
-                    f"row {at} of y has the label {y[[at]].tolist()[0]!r}, which is none of the classes "
-                    f"{np.asarray(labels).tolist()!r}"
-                )
+                raise unknown_label(at, y[at], labels)
             return codes.astype(float), labels
         two = _two_values(y)
         if two is not None:
@@ -451,9 +454,7 @@ class GLMClassifier(LabelScore, RegressionBase):
             check_classification_targets(y)
         classes, codes = _distinct(y)
         if len(classes) < 2:
-            raise ValueError(
-                f"Classifier can't train when only one class is present: every label is {y[:1].tolist()[0]!r}"
-            )
+            raise one_class(y[0])
         return codes.astype(float), classes
 
     def _set_coefficients(self, values):
@@ -633,10 +634,9 @@ def glm(
     >>> glm("y ~ x0 + x1", frame.assign(y=y)).estimate_.params.round(1).index.tolist()
     ['Intercept', 'x0', 'x1']
     """
-    if cov_type is None:
-        cov_type = "nonrobust" if groups is None else "cluster"
     model = GLMRegressor(
         family, link=link, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, alpha=alpha,
-        l1_ratio=l1_ratio, cov_type=cov_type, na_action=na_action, random_state=random_state, verbose=verbose,
+        l1_ratio=l1_ratio, cov_type=covariance_asked(cov_type, groups), na_action=na_action,
+        random_state=random_state, verbose=verbose,
     )  # fmt: skip
     return model.fit(data, sample_weight=weights, offset=offset, groups=groups)

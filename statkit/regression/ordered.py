@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from statkit.regression._base import RegressionBase
-from statkit.regression._data import check_no_label_is_missing
+from statkit.regression._data import check_no_label_is_missing, covariance_asked, one_class, unknown_label
 from statkit.regression._label_score import LabelScore
 
 if TYPE_CHECKING:
@@ -151,17 +151,12 @@ class OrderedClassifier(LabelScore, RegressionBase):
         if labels is None:
             labels = np.unique(y)
         if len(labels) < 2:
-            raise ValueError(
-                f"Classifier can't train when only one class is present: every label is {y[:1].tolist()[0]!r}"
-            )
+            raise one_class(y[0])
         place = {label: i for i, label in enumerate(np.asarray(labels).tolist())}
         codes = np.array([place.get(label, -1) for label in y.tolist()], dtype=float)
         if len(codes) and codes.min() < 0:
             at = int(np.argmin(codes))
-            raise ValueError(
-                f"row {at} of y has the label {y[[at]].tolist()[0]!r}, which is none of the classes "
-                f"{np.asarray(labels).tolist()!r}"
-            )
+            raise unknown_label(at, y[at], labels)
         return codes, np.asarray(labels)
 
     def _tabular(self, X, roles, fitted):
@@ -273,10 +268,8 @@ def polr(
     >>> polr("grade ~ x", pd.DataFrame({"grade": grade, "x": x})).estimate_.params.index.tolist()
     ['x', 'a|b', 'b|c']
     """
-    if cov_type is None:
-        cov_type = "nonrobust" if groups is None else "cluster"
     model = OrderedClassifier(
         link, classes=classes, formula=formula, plan=plan, engine=engine, n_jobs=n_jobs, alpha=alpha,
-        cov_type=cov_type, na_action=na_action, random_state=random_state, verbose=verbose,
+        cov_type=covariance_asked(cov_type, groups), na_action=na_action, random_state=random_state, verbose=verbose,
     )  # fmt: skip
     return model.fit(data, sample_weight=weights, offset=offset, groups=groups)

@@ -345,9 +345,8 @@ def _null(e) -> float:
 def _same_null(a, b) -> bool:
     if a.shape or b.shape:  # each at its own shape
         return True
-    if ("Intercept" in a.names) != (
-        "Intercept" in b.names
-    ):  # nothing is fitted without columns, or the intercept
+    # Without columns the one is nothing, the other its intercept.
+    if ("Intercept" in a.names) != ("Intercept" in b.names):
         return True
     one, other = _null(a), _null(b)
     if not (math.isfinite(one) and math.isfinite(other)):

@@ -10,7 +10,7 @@ import numpy as np
 
 from statkit.engines import resolve_engine
 from statkit.engines.engine import CACHE_BYTES, one_blas_thread
-from statkit.regression._data import Roles, as_vector, group_codes
+from statkit.regression._data import Roles, as_vector, covariance_asked, group_codes
 from statkit.regression._fit import freeze, load_block
 from statkit.regression.forecast.explanation import Explanation
 from statkit.regression.forecast.job import Job
@@ -127,7 +127,7 @@ def explain(
     columns = {name: value for name, value in named.items() if isinstance(value, str)}
     model = _model(
         formula, family, link, ties, alpha=alpha, l1_ratio=l1_ratio, na_action=na_action, random_state=random_state,
-        cov_type=cov_type or ("nonrobust" if groups is None else "cluster"),
+        cov_type=covariance_asked(cov_type, groups),
     )  # fmt: skip
     chosen = _checked(plans)
     model._check_parameters()
